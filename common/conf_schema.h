@@ -1,0 +1,205 @@
+/* common/conf_schema.h -- every option of postern.conf(5), once.
+ *
+ * From these lists come the structs of conf.h, the parser and its checks (master/conf_file.c), the form in which the
+ * configuration travels to the rooms (conf.c), `posternctl config show`, and the manual page. To add an option: one
+ * row here, and use it.
+ *
+ * Kinds: BOOL yes/no. U32 a number. SIZE bytes (suffix K, M, G). TIME (suffix ms, s, m, h, d; milliseconds inside).
+ * STR one string. LIST strings. Defaults, minimum and maximum are written as a person would write them; NULL: no limit.
+ * Help is one or two sentences in the manual's voice.
+ *
+ *	KIND(c_name, "option-name", "default", "min", "max", "help")						*/
+#ifndef POSTERN_COMMON_CONF_SCHEMA_H
+#define POSTERN_COMMON_CONF_SCHEMA_H
+
+#define CONF_GLOBAL(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	STR(hostname, "hostname", "", NULL, NULL,								\
+	    "The name of this host in greetings, trace fields and bounces: a fully qualified domain name. Empty: the system's host name.") \
+	STR(state_dir, "state-dir", "", NULL, NULL,								\
+	    "Where the spool lives. Empty: /var/spool/postern, or BASE/spool under postern --base.")		\
+	STR(run_dir, "run-dir", "", NULL, NULL,									\
+	    "Where the admin socket and the empty root of the rooms live. Empty: /run/postern, or BASE/run.")	\
+	U32(uid_base, "uid-base", "0", "0", "2000000000",							\
+	    "Run each room under uid-base plus its number instead of the accounts that the package made. For laboratories; 0: use the accounts.") \
+	STR(sandbox, "sandbox", "enforce", NULL, NULL,								\
+	    "enforce: a room that cannot be locked as planned refuses to run. best-effort: it runs with what the kernel offers, and says what is missing.") \
+	STR(postmaster, "postmaster", "postmaster", NULL, NULL,							\
+	    "Where mail for postmaster goes when no local user has that name, and where double bounces go: a local user or an address.") \
+	TIME(stop_grace, "stop-grace", "30s", "0s", "1h",							\
+	    "How long sessions and deliveries may take to end when Postern is stopped.")			\
+	STR(admin_group, "admin-group", "", NULL, NULL,								\
+	    "Members of this group may use posternctl beside root. Empty: root only.")
+
+#define CONF_LOG(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	STR(to, "to", "stderr", NULL, NULL,									\
+	    "Where the log goes: stderr, syslog, or the path of a file.")					\
+	STR(format, "format", "text", NULL, NULL,								\
+	    "text: one line an event, key=value. json: one object a line.")					\
+	BOOL(debug, "debug", "no", NULL, NULL, "Also log events of severity debug.")				\
+	SIZE(ring, "ring", "4M", "64K", "1G",									\
+	    "Memory for events that the destination has not taken yet; what does not fit is dropped and counted.")
+
+#define CONF_SMTPD(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	U32(processes, "processes", "0", "0", "256", "Number of smtpd processes. 0: one for each processor.")	\
+	U32(max_sessions, "max-sessions", "10000", "1", "1000000",						\
+	    "Sessions one process holds at most; further clients are told 421.")				\
+	U32(max_sessions_per_client, "max-sessions-per-client", "50", "1", "1000000",				\
+	    "Sessions of one client network (IPv4 address or IPv6 /64) in one process at most.")		\
+	U32(max_recipients, "max-recipients", "1000", "100", "50000",						\
+	    "Recipients of one message at most (RFC 5321 4.5.3.1.8 asks for 100).")				\
+	SIZE(max_message_size, "max-message-size", "50M", "64K", "4G",						\
+	    "Largest message accepted; announced by SIZE (RFC 1870).")						\
+	SIZE(max_line, "max-command-line", "2048", "512", "64K",						\
+	    "Longest command line accepted, with its CRLF (RFC 5321 4.5.3.1.4 asks for 512).")			\
+	SIZE(max_text_line, "max-text-line", "1000", "1000", "1M",						\
+	    "Longest line of message text accepted, with its CRLF (RFC 5321 4.5.3.1.6 asks for 1000).")		\
+	U32(max_commands, "max-commands", "100000", "10", "100000000", "Commands of one session at most.")	\
+	U32(max_errors, "max-errors", "20", "1", "100000", "Refused or malformed commands of one session at most; then 421.") \
+	U32(max_messages, "max-messages", "10000", "1", "100000000", "Messages of one session at most; then 421.")	\
+	U32(max_hops, "max-hops", "50", "10", "1000",								\
+	    "Received fields that make a message a loop (RFC 5321 6.3 asks for 100 at least to be safe; common practice is 50).") \
+	TIME(timeout_command, "timeout-command", "5m", "1s", "1h",						\
+	    "How long a client may take for a whole command (RFC 5321 4.5.3.2.7).")				\
+	TIME(timeout_data, "timeout-data", "10m", "1s", "1h",							\
+	    "How long a client may be silent while it sends a message.")					\
+	TIME(timeout_message, "timeout-message", "1h", "1s", "1d", "How long a client may take for a whole message.") \
+	SIZE(min_data_rate, "min-data-rate", "100", "0", "1G",							\
+	    "Bytes a second that a client must reach on average while it sends a message, after the first minute. 0: any.") \
+	TIME(timeout_session, "timeout-session", "2h", "10s", "7d", "How long a session may last.")		\
+	STR(bare_newline, "bare-newline", "reject", NULL, NULL,							\
+	    "reject: a bare CR or LF refuses the message and ends the session (SMTP smuggling). There is no way to let them pass.") \
+	BOOL(banner_version, "banner-version", "no", NULL, NULL, "Tell the version in the greeting.")		\
+	BOOL(client_names, "client-names", "yes", NULL, NULL, "Look up the names of clients for trace fields and the log.")
+
+#define CONF_QUEUE(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	SIZE(segment_size, "segment-size", "64M", "1M", "1G", "Size of one segment of the spool.")		\
+	SIZE(big_message, "big-message", "256K", "4K", "64M", "Content above this size is kept in a file of its own.") \
+	U32(max_messages, "max-messages", "10000000", "1", "100000000", "Messages in the queue at most; then 452.") \
+	SIZE(min_free, "min-free", "64M", "0", "1024G",								\
+	    "Free space that must remain on the spool's file system; below it new mail is told 452.")		\
+	BOOL(allow_unsafe_fs, "allow-unsafe-fs", "no", NULL, NULL,						\
+	    "Allow a spool on a file system that cannot keep the promise behind 250 (tmpfs, overlay, network).") \
+	TIME(retry_first, "retry-first", "5m", "1s", "1d", "Wait before the second attempt; later waits grow from it.") \
+	TIME(retry_max, "retry-max", "1h", "1s", "7d", "Longest wait between two attempts.")			\
+	TIME(retry_growth_jitter, "retry-jitter", "20s", "0s", "1h", "Random part added to each wait at most, beside a tenth of it.") \
+	TIME(expire, "expire", "5d", "1s", "60d", "How long a message is tried before it is returned (RFC 5321 4.5.4.1).") \
+	TIME(expire_bounce, "expire-bounce", "1d", "1s", "60d", "The same for bounces.")			\
+	U32(concurrency_first, "concurrency-first", "5", "1", "1000", "Sessions to a new destination at first.") \
+	U32(concurrency_max, "concurrency-max", "20", "1", "10000", "Sessions to one destination at most.")	\
+	U32(concurrency_total, "concurrency-total", "1000", "1", "100000", "Delivery sessions at most.")	\
+	U32(messages_per_session, "messages-per-session", "1000", "1", "1000000", "Messages one delivery session carries at most.") \
+	U32(recipients_per_job, "recipients-per-job", "100", "1", "50000", "Recipients given to a peer in one transaction at most.") \
+	TIME(idle_session, "idle-session", "2s", "0s", "5m", "How long a delivery session with nothing to do is kept open.") \
+	SIZE(bounce_header_max, "bounce-header-max", "64K", "1K", "1M", "Bytes of the original header returned in a bounce at most.")
+
+#define CONF_DELIVER(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	U32(processes, "processes", "0", "0", "256", "Number of deliver processes. 0: one for each processor.")	\
+	U32(max_sessions, "max-sessions", "5000", "1", "100000", "Sessions one process holds at most.")		\
+	U32(port, "port", "25", "1", "65535", "Port of mail exchangers. Only laboratories change it.")		\
+	STR(helo, "helo", "", NULL, NULL, "Name given in EHLO. Empty: the hostname.")				\
+	LIST(source, "source", "", NULL, NULL, "Local addresses to connect from, one for IPv4 and one for IPv6 at most. Empty: the system chooses.") \
+	BOOL(ipv4, "ipv4", "yes", NULL, NULL, "Connect over IPv4.")						\
+	BOOL(ipv6, "ipv6", "yes", NULL, NULL, "Connect over IPv6.")						\
+	BOOL(allow_private, "allow-private-hosts", "no", NULL, NULL,						\
+	    "Connect to MX hosts with loopback or private addresses too. Without it such an MX is a permanent failure (5.4.6): it would let strangers reach into this network.") \
+	U32(max_hosts, "max-hosts", "10", "1", "100", "Hosts tried for one session at most.")			\
+	U32(max_addresses, "max-addresses", "20", "1", "200", "Addresses tried for one session at most (RFC 5321 5.1 asks for two at least).") \
+	TIME(timeout_connect, "timeout-connect", "30s", "1s", "10m", "Connecting to one address.")		\
+	TIME(timeout_banner, "timeout-banner", "5m", "1s", "1h", "The greeting (RFC 5321 4.5.3.2.1).")		\
+	TIME(timeout_helo, "timeout-helo", "5m", "1s", "1h", "The reply to EHLO or HELO.")			\
+	TIME(timeout_mail, "timeout-mail", "5m", "1s", "1h", "The reply to MAIL (RFC 5321 4.5.3.2.2).")		\
+	TIME(timeout_rcpt, "timeout-rcpt", "5m", "1s", "1h", "The reply to RCPT (RFC 5321 4.5.3.2.3).")		\
+	TIME(timeout_data, "timeout-data", "2m", "1s", "1h", "The reply to DATA (RFC 5321 4.5.3.2.4).")		\
+	TIME(timeout_block, "timeout-block", "3m", "1s", "1h", "Sending one block of content (RFC 5321 4.5.3.2.5).") \
+	TIME(timeout_dot, "timeout-dot", "10m", "1s", "2h", "The reply to the end of the message (RFC 5321 4.5.3.2.6).") \
+	TIME(timeout_quit, "timeout-quit", "10s", "1s", "10m", "The reply to QUIT; the mail has been delivered by then.")
+
+#define CONF_LOCAL(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	STR(maildir, "maildir", "~/Maildir", NULL, NULL,							\
+	    "The Maildir of a recipient: ~ is the home folder, %u the user's name.")				\
+	U32(min_uid, "min-uid", "1000", "1", "2000000000", "Users with a smaller uid get no mail (root above all).") \
+	U32(processes_max, "processes-max", "20", "1", "1000", "Mailbox processes at a time.")			\
+	LIST(users, "users", "", NULL, NULL,									\
+	    "Users beside those of the system, each name:uid:gid:home. For laboratories and virtual users.")	\
+	STR(delimiter, "recipient-delimiter", "+", NULL, NULL,							\
+	    "Characters that separate a user from an extension in a local part (user+list). Empty: none.")	\
+	TIME(timeout, "timeout", "5m", "1s", "1h", "How long one delivery to a mailbox may take.")
+
+#define CONF_RESOLVER(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	STR(mode, "mode", "auto", NULL, NULL,									\
+	    "auto: forward to the servers of /etc/resolv.conf. recursive: ask the root servers and down. forward: ask forwarders.") \
+	LIST(forwarders, "forwarders", "", NULL, NULL, "Addresses, with @port where it is not 53, for mode forward.") \
+	STR(root_hints, "root-hints", "", NULL, NULL, "File of root hints for mode recursive. Empty: those built in.") \
+	STR(trust_anchor, "trust-anchor", "", NULL, NULL,							\
+	    "File with DS or DNSKEY records of the root. Empty: the root keys built in. none: DNSSEC is not checked.") \
+	U32(port, "port", "53", "1", "65535", "Port of the servers asked in mode recursive. Only laboratories change it.") \
+	BOOL(query_private, "allow-private-servers", "no", NULL, NULL,						\
+	    "Ask name servers at loopback and private addresses in mode recursive. For laboratories.")		\
+	BOOL(ipv4, "ipv4", "yes", NULL, NULL, "Ask over IPv4.")							\
+	BOOL(ipv6, "ipv6", "yes", NULL, NULL, "Ask over IPv6.")							\
+	SIZE(cache, "cache", "32M", "1M", "4G", "Memory for answers.")						\
+	TIME(timeout, "timeout", "20s", "1s", "2m", "How long one look-up may take in all.")			\
+	U32(max_queries, "max-queries", "2000", "10", "100000", "Look-ups under way at most; further ones wait.")
+
+#define CONF_ROUTER(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	LIST(local_domains, "local-domains", "", NULL, NULL,							\
+	    "Domains delivered on this host: names, *.names, or @table. Empty: the hostname and localhost.")	\
+	LIST(local_users, "local-users", "@passwd", NULL, NULL,							\
+	    "Local parts that exist in the local domains: names or @table. @passwd: the system's users (/etc/passwd) and local { users }.") \
+	LIST(relay_clients, "relay-clients", "127.0.0.0/8, ::1/128", NULL, NULL,				\
+	    "Client networks that may send anywhere: CIDR networks or @table.")					\
+	STR(relay_host, "relay-host", "", NULL, NULL,								\
+	    "Smart host for everything that is not local: a domain (its MX), [host] or [host]:port. Empty: the recipient's MX.") \
+	SIZE(max_table, "max-table-size", "64M", "4K", "4G", "Largest table file.")
+
+/* Sections with a title, any number of each. Order in the file counts for rules and routes: first match wins. */
+#define CONF_LISTENER(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	LIST(address, "address", "127.0.0.1, ::1", NULL, NULL, "Addresses to listen on; * and :: for all.")	\
+	U32(port, "port", "25", "1", "65535", "Port to listen on.")						\
+	STR(kind, "kind", "relay", NULL, NULL, "relay: mail from other servers (port 25).")			\
+	U32(backlog, "backlog", "1024", "1", "65535", "Connections that may wait to be accepted.")
+
+#define CONF_TABLE(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	STR(file, "file", "", NULL, NULL, "A text file: one pattern a line, with a value behind white space where the table maps; # starts a comment.") \
+	STR(format, "format", "text", NULL, NULL, "text, or passwd for a file in the form of /etc/passwd.")	\
+	LIST(values, "values", "", NULL, NULL, "The patterns themselves, instead of a file.")
+
+#define CONF_RULE(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	LIST(listener, "listener", "", NULL, NULL, "Matches mail that came in by one of these listeners. Empty: any.") \
+	LIST(client, "client", "", NULL, NULL, "Matches clients in these networks (CIDR or @table). Empty: any.")	\
+	LIST(client_name, "client-name", "", NULL, NULL, "Matches clients whose confirmed name is one of these (domain patterns or @table). Empty: any.") \
+	LIST(from, "from", "", NULL, NULL, "Matches these senders: addresses, domains, *.domains, <> or @table. Empty: any.") \
+	LIST(to, "to", "", NULL, NULL, "Matches these recipients: addresses, domains, *.domains, user@ or @table. Empty: any.") \
+	LIST(to_user, "to-user", "", NULL, NULL, "Matches recipients whose local part (without its extension) is one of these. Empty: any.") \
+	STR(action, "action", "accept", NULL, NULL, "accept, reject or defer.")					\
+	STR(reply, "reply", "", NULL, NULL, "The reply to refuse with: a code, an enhanced code and a text, as in \"550 5.7.1 Not welcome\".") \
+	STR(transport, "transport", "", NULL, NULL, "For accept: the transport. Empty: as the routes say.")	\
+	STR(relay_host, "relay-host", "", NULL, NULL, "For accept: the next hop instead of the recipient's MX.")
+
+#define CONF_ROUTE(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	LIST(from, "from", "", NULL, NULL, "As in a rule.")							\
+	LIST(to, "to", "", NULL, NULL, "As in a rule.")								\
+	STR(transport, "transport", "smtp", NULL, NULL, "The transport for what matches.")			\
+	STR(relay_host, "relay-host", "", NULL, NULL, "The next hop: a domain (its MX), [host] or [host]:port. Empty: the recipient's domain.")
+
+#define CONF_TRANSPORT(BOOL, U32, SIZE, TIME, STR, LIST)							\
+	STR(kind, "kind", "smtp", NULL, NULL, "smtp: to other servers. local: to mailboxes on this host.")	\
+	U32(port, "port", "0", "0", "65535", "Port of the hosts. 0: that of deliver { port }.")			\
+	U32(concurrency_max, "concurrency-max", "0", "0", "10000", "Sessions to one destination at most. 0: that of queue { concurrency-max }.")
+
+/* SECTION(c_name, "name", LIST) once; MULTI(c_name, "name", LIST) any number, each with a title. */
+#define CONF_SECTIONS(SECTION, MULTI)		\
+	SECTION(log, "log", CONF_LOG)		\
+	SECTION(smtpd, "smtpd", CONF_SMTPD)	\
+	SECTION(queue, "queue", CONF_QUEUE)	\
+	SECTION(deliver, "deliver", CONF_DELIVER) \
+	SECTION(local, "local", CONF_LOCAL)	\
+	SECTION(resolver, "resolver", CONF_RESOLVER) \
+	SECTION(router, "router", CONF_ROUTER)	\
+	MULTI(listener, "listener", CONF_LISTENER) \
+	MULTI(table, "table", CONF_TABLE)	\
+	MULTI(rule, "rule", CONF_RULE)		\
+	MULTI(route, "route", CONF_ROUTE)	\
+	MULTI(transport, "transport", CONF_TRANSPORT)
+
+#endif
