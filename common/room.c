@@ -270,6 +270,14 @@ wait_for_go(struct room *room)
 }
 
 static enum rc
+make_threads(void *ctx, struct buf *why)
+{
+	struct room *room = ctx;
+
+	return room->ops->threads(room, why);
+}
+
+static enum rc
 enter_sandbox(struct room *room, struct buf *report)
 {
 	struct room_private *pr = room->private;
@@ -282,6 +290,8 @@ enter_sandbox(struct room *room, struct buf *report)
 		.folder = pr->folder,
 		.beneath = beneath,
 		.enforce = strcmp(room->conf->global.sandbox, "best-effort") != 0,
+		.make_threads = room->ops->threads == NULL ? NULL : make_threads,
+		.ctx = room,
 	};
 
 	for (struct arrival *a = pr->first; a != NULL; a = a->next)

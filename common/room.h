@@ -20,6 +20,10 @@ struct room_ops {
 	/* Before the sandbox, as root, once; may block. Writes a reason to why and returns anything but RC_OK to refuse:
 	 * the process ends and master reports it. room_file() finds what master sent. May be NULL. */
 	enum rc (*prepare)(struct room *room, struct buf *why);
+	/* Inside the sandbox but for its system-call filter, which falls right after this and forbids new threads: the only
+	 * place to make them. Not in prepare(): a thread from there would stand outside the walls, and the sandbox refuses
+	 * to start with one. Same return as prepare(). May be NULL. */
+	enum rc (*threads)(struct room *room, struct buf *why);
 	/* Inside the sandbox, loop ready, before any line or file is handed out. */
 	void (*start)(struct room *room);
 	/* A line to another room: take fd over (peer_new). index counts processes of that role from 0. The line to log

@@ -20,6 +20,10 @@ struct sandbox_params {
 	size_t n_beneath;
 	const char *folder;	/* mailbox: its folder is opened as the user after the uid changed; NULL otherwise */
 	bool enforce;		/* false: what the kernel lacks is reported and passed over */
+	/* May be NULL. Called after Landlock and the uid, just before the filter, which then covers every thread: the only
+	 * place where a room may make threads (Landlock and capabilities bind a thread and those it makes, no others). */
+	enum rc (*make_threads)(void *ctx, struct buf *why);
+	void *ctx;
 };
 
 /* First step, right after exec: closes every descriptor but 0-3, sets the resource limits, empties the environment. */
