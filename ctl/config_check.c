@@ -1,0 +1,94 @@
+/* ctl/config_check.c -- posternctl config check: the daemon itself is asked, by running `postern -n`.
+ *
+ * No second reader of the configuration: what this says is what a start would say. */
+#include "ctl/posternctl.h"
+
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static void
+run_check(const char *file, const char *base, int out)
+{
+	const char *program = getenv("POSTERN_PROGRAM");
+	const char *argv[8];
+	size_t n = 0;
+
+	if (program == NULL)
+		program = POSTERN_SBINDIR "/postern";
+	argv[n++] = program;
+	argv[n++] = "-n";
+	if (base != NULL) {
+		argv[n++] = "--base";
+		argv[n++] = base;
+	}
+	if (file != NULL) {
+		argv[n++] = "-c";
+		argv[n++] = file;
+	}
+	argv[n] = NULL;
+	if (out != -1 && (dup2(out, STDOUT_FILENO) == -1 || dup2(out, STDERR_FILENO) == -1))
+		_exit(EX_OSERR);
+	/* execv takes a vector of writable strings for historical reasons and does not write to them. */
+	(void)execv(program, (char *const *)(uintptr_t)argv);
+	(void)fprintf(stderr, "posternctl: cannot run %s\n", program);
+	_exit(EX_OSFILE);
+}
+
+/* "file:line: words" or just words. */
+static void
+print_json_line(char *line)
+{
+	char *colon = strchr(line, ':'), *end = NULL;
+	long number = colon == NULL ? 0 : strtol(colon + 1, &end, 10);
+	json_t *row;
+	char *text;
+
+	line[strcspn(line, "\n")] = '\0';
+	if (colon != NULL && number > 0 && end != NULL && *end == ':') {
+		*colon = '\0';
+		row = json_pack("{s:s, s:i, s:s}", "file", line, "line", (int)number, "message", end + 1 + (end[1] == ' '));
+	} else
+		row = json_pack("{s:s}", "message", line);
+	text = row == NULL ? NULL : json_dumps(row, JSON_COMPACT);
+	if (text != NULL)
+		(void)puts(text);
+	free(text);
+	json_decref(row);
+}
+
+int
+config_check(const char *file, const char *base, bool json)
+{
+	int fds[2] = { -1, -1 }, status;
+	char *line = NULL;
+	size_t cap = 0;
+	pid_t pid;
+
+	if (json && pipe(fds) == -1)
+		return EX_OSERR;
+	pid = fork();
+	if (pid == -1)
+		return EX_OSERR;
+	if (pid == 0)
+		run_check(file, base, fds[1]);
+	if (json) {
+		FILE *from;
+
+		(void)close(fds[1]);
+		from = fdopen(fds[0], "r");
+		while (from != NULL && getline(&line, &cap, from) > 0)
+			print_json_line(line);
+		free(line);
+		if (from != NULL)
+			(void)fclose(from);
+	}
+	if (waitpid(pid, &status, 0) == -1 || !WIFEXITED(status))
+		return EX_SOFTWARE;
+	return WEXITSTATUS(status);
+}

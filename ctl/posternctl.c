@@ -1,0 +1,271 @@
+/* ctl/posternctl.c -- the command: words to requests, rows to the screen. */
+#include "ctl/posternctl.h"
+
+#include "common/buf.h"
+#include "ctl/ask.h"
+#include "ctl/render.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+struct options {
+	const char *socket, *base;
+	bool json;
+	/* explain */
+	const char *client, *from, *to, *listener, *helo, *client_name;
+};
+
+static const char usage[] =
+    "usage: posternctl [--socket PATH | --base DIR] [--json] COMMAND\n"
+    "\n"
+    "  status                      the processes, the queue and the log\n"
+    "  queue list                  every message in the queue\n"
+    "  queue show ID               one message: envelope, recipients, reasons\n"
+    "  queue cat ID                its content\n"
+    "  queue flush [ID | DEST]     try deferred mail now: all of it, one message, or one destination\n"
+    "  queue remove ID | --all     drop from the queue, without a bounce\n"
+    "  config check [FILE]         is the configuration right? (postern -n)\n"
+    "  config show                 every option, its value and where it was set\n"
+    "  explain --client IP --from ADDRESS --to ADDRESS [--listener NAME] [--helo NAME] [--client-name NAME]\n"
+    "                              what would be decided, and which rule decides\n"
+    "  reload                      take a changed configuration over\n"
+    "  stop                        end gracefully\n"
+    "  selftest [sandbox]          every room tries what it must not be able to do\n"
+    "\n"
+    "  --json                      one JSON object a line instead of a table\n"
+    "mailq prints the queue in the form that postqueue -p has.\n";
+
+/* What to do for a verb's words; arg says whether it takes one. */
+struct command {
+	const char *word, *word2;	/* word2 NULL: none */
+	enum admin_verb verb;
+	enum { ARG_NONE, ARG_MAY, ARG_MUST } arg;
+	bool pages;
+	const struct view *view;
+};
+
+static const struct command commands[] = {
+	{ "queue", "list", ADMIN_QUEUE_LIST, ARG_NONE, true, &view_queue_list },
+	{ "queue", "show", ADMIN_QUEUE_SHOW, ARG_MUST, false, &view_queue_show },
+	{ "queue", "cat", ADMIN_QUEUE_CAT, ARG_MUST, true, &view_done },
+	{ "queue", "flush", ADMIN_QUEUE_FLUSH, ARG_MAY, true, &view_done },
+	{ "queue", "remove", ADMIN_QUEUE_REMOVE, ARG_MUST, true, &view_done },
+	{ "config", "show", ADMIN_CONFIG_SHOW, ARG_NONE, true, &view_config },
+	{ "explain", NULL, ADMIN_EXPLAIN, ARG_NONE, true, &view_explain },
+	{ "reload", NULL, ADMIN_RELOAD, ARG_NONE, false, &view_done },
+	{ "stop", NULL, ADMIN_STOP, ARG_NONE, false, &view_done },
+	{ "selftest", NULL, ADMIN_SELFTEST, ARG_MAY, true, &view_selftest },
+	{ "status", NULL, ADMIN_STATUS, ARG_NONE, true, &view_status },
+};
+
+static int
+exit_code(enum rc rc)
+{
+	switch (rc) {
+	case RC_OK:
+		return EX_OK;
+	case RC_NOTFOUND:
+		return 1;
+	case RC_SYNTAX:
+	case RC_RANGE:
+		return EX_DATAERR;
+	case RC_DENIED:
+		return EX_NOPERM;
+	case RC_AGAIN:
+	case RC_CLOSED:
+	case RC_TIMEOUT:
+		return EX_TEMPFAIL;
+	case RC_MORE:
+	case RC_EXISTS:
+	case RC_NOMEM:
+	case RC_IO:
+	case RC_NOSPACE:
+	case RC_CORRUPT:
+	case RC_UNSUPPORTED:
+		break;
+	}
+	return EX_SOFTWARE;
+}
+
+static int
+run_request(const struct options *o, int fd, const struct request *q, const struct view *view)
+{
+	struct render r = { .to = stdout, .view = view, .json = o->json };
+	enum rc rc = ask(fd, q, render_row, &r);
+
+	if (rc == RC_OK)
+		render_end(&r);
+	if (rc == RC_OK && r.failures > 0)
+		return 1;
+	return exit_code(rc);
+}
+
+static bool
+explain_arg(const struct options *o, struct buf *to)
+{
+	const struct {
+		const char *key, *value;
+	} lines[] = {
+		{ "client", o->client }, { "from", o->from }, { "to", o->to }, { "listener", o->listener }, { "helo", o->helo },
+		{ "client_name", o->client_name },
+	};
+
+	if (o->to == NULL || o->from == NULL || o->client == NULL) {
+		(void)fprintf(stderr, "posternctl: explain needs --client IP, --from ADDRESS and --to ADDRESS\n");
+		return false;
+	}
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+		if (lines[i].value != NULL)
+			(void)buf_printf(to, "%s=%s\n", lines[i].key, lines[i].value);
+	return !to->failed;
+}
+
+static const char *
+socket_path(const struct options *o, struct buf *space)
+{
+	if (o->socket != NULL)
+		return o->socket;
+	(void)buf_printf(space, "%s/control", o->base == NULL ? POSTERN_RUNSTATEDIR : o->base);
+	if (o->base != NULL) {
+		buf_clear(space);
+		(void)buf_printf(space, "%s/run/control", o->base);
+	}
+	return buf_cstr(space);
+}
+
+static int
+run_command(const struct options *o, const struct command *c, const char *arg)
+{
+	struct buf path = BUF_INIT(4096), explain = BUF_INIT(ADMIN_ARG_MAX);
+	struct request q = { .verb = c->verb, .arg = arg, .all_pages = c->pages };
+	int fd, status;
+
+	if (c->verb == ADMIN_EXPLAIN) {
+		if (!explain_arg(o, &explain))
+			return EX_USAGE;
+		q.arg = buf_cstr(&explain);
+	}
+	fd = ask_connect(socket_path(o, &path));
+	if (fd == -1)
+		return EX_UNAVAILABLE;
+	status = run_request(o, fd, &q, c->view);
+	if (status == EX_OK && c->verb == ADMIN_STATUS) {
+		const struct request queue = { .verb = ADMIN_QUEUE_STATUS }, log = { .verb = ADMIN_LOG_STATUS };
+
+		status = run_request(o, fd, &queue, &view_status);
+		if (status == EX_OK)
+			status = run_request(o, fd, &log, &view_status);
+	}
+	(void)close(fd);
+	buf_free(&path);
+	buf_free(&explain);
+	return status;
+}
+
+static const struct command *
+find_command(int argc, char **argv, int *ret_used)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		const struct command *c = &commands[i];
+
+		if (argc < 1 || strcmp(argv[0], c->word) != 0)
+			continue;
+		if (c->word2 != NULL && (argc < 2 || strcmp(argv[1], c->word2) != 0))
+			continue;
+		*ret_used = c->word2 == NULL ? 1 : 2;
+		return c;
+	}
+	return NULL;
+}
+
+/* Takes the options out of argv, wherever they stand; returns how many words are left, -1 when one is wrong. */
+static int
+take_options(struct options *o, int argc, char **argv, bool *ret_all)
+{
+	const struct {
+		const char *name;
+		const char **to;
+	} with_value[] = {
+		{ "--socket", &o->socket }, { "--base", &o->base }, { "--client", &o->client }, { "--from", &o->from },
+		{ "--to", &o->to }, { "--listener", &o->listener }, { "--helo", &o->helo }, { "--client-name", &o->client_name },
+	};
+	int left = 0;
+
+	for (int i = 0; i < argc; i++) {
+		size_t k;
+
+		if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0) {
+			o->json = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--all") == 0) {
+			*ret_all = true;
+			continue;
+		}
+		for (k = 0; k < sizeof with_value / sizeof with_value[0]; k++)
+			if (strcmp(argv[i], with_value[k].name) == 0)
+				break;
+		if (k < sizeof with_value / sizeof with_value[0]) {
+			if (i + 1 == argc) {
+				(void)fprintf(stderr, "posternctl: %s needs a value\n", argv[i]);
+				return -1;
+			}
+			*with_value[k].to = argv[++i];
+		} else if (argv[i][0] == '-' && argv[i][1] != '\0') {
+			(void)fprintf(stderr, "posternctl: unknown option %s; see posternctl --help\n", argv[i]);
+			return -1;
+		} else
+			argv[left++] = argv[i];
+	}
+	return left;
+}
+
+static int
+mailq(const struct options *o, int n_words)
+{
+	static const struct command command = { "mailq", NULL, ADMIN_QUEUE_LIST, ARG_NONE, true, &view_mailq };
+
+	if (n_words != 0) {
+		(void)fprintf(stderr, "usage: mailq [--socket PATH | --base DIR] [--json]\n");
+		return EX_USAGE;
+	}
+	return run_command(o, &command, NULL);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *name = strrchr(argv[0], '/');
+	const struct command *c;
+	struct options o = { .socket = NULL };
+	const char *arg = NULL;
+	bool all = false;
+	int used = 0, n;
+
+	name = name == NULL ? argv[0] : name + 1;
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		(void)fputs(usage, stdout);
+		return EX_OK;
+	}
+	n = take_options(&o, argc - 1, argv + 1, &all);
+	if (n == -1)
+		return EX_USAGE;
+	argv++;
+	if (strcmp(name, "mailq") == 0)
+		return mailq(&o, n);
+	if (n >= 2 && strcmp(argv[0], "config") == 0 && strcmp(argv[1], "check") == 0)
+		return config_check(n > 2 ? argv[2] : NULL, o.base, o.json);
+	c = find_command(n, argv, &used);
+	if (c != NULL && n > used)
+		arg = argv[used];
+	if (c != NULL && all && c->verb == ADMIN_QUEUE_REMOVE)
+		arg = "--all";
+	if (c == NULL || n > used + 1 || (c->arg == ARG_NONE && arg != NULL) || (c->arg == ARG_MUST && arg == NULL)) {
+		(void)fputs(usage, stderr);
+		return EX_USAGE;
+	}
+	return run_command(&o, c, arg);
+}

@@ -1,0 +1,10 @@
+/* ctl/posternctl.h -- what the files of the command share. */
+#ifndef POSTERN_CTL_POSTERNCTL_H
+#define POSTERN_CTL_POSTERNCTL_H
+
+#include <stdbool.h>
+
+/* `posternctl config check [FILE]`: runs `postern -n`; its exit status. base: a laboratory, or NULL. */
+int config_check(const char *file, const char *base, bool json);
+
+#endif
