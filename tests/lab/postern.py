@@ -1,0 +1,121 @@
+"""Postern itself: the installed daemon, started for real, with all its sandboxes."""
+import json
+import os
+import signal
+import subprocess
+
+from .hosts import POSTERN, Process
+from .tap import Failed, wait_for
+
+STAGE = os.environ.get("POSTERN_STAGE", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/stage"))
+
+
+class Postern:
+    """One instance below lab.folder/name."""
+
+    def __init__(self, lab, conf=None, name="postern", address=POSTERN, port=25, start=True):
+        self.lab = lab
+        self.base = lab.path(name)
+        self.address = address
+        self.port = port
+        os.makedirs(self.base, exist_ok=True)
+        os.chmod(self.base, 0o755)
+        lab.make_homes()
+        self.conf_file = os.path.join(self.base, "postern.conf")
+        self.configure(lab.postern_conf() if conf is None else conf)
+        self.process = None
+        if start:
+            self.start()
+
+    def configure(self, text):
+        with open(self.conf_file, "w") as f:
+            f.write(text)
+
+    @property
+    def program(self):
+        return os.path.join(STAGE, "sbin", "postern")
+
+    def start(self, wait=True):
+        self.log_file = os.path.join(self.base, "log")
+        self.process = Process([self.program, "--base", self.base, "-c", self.conf_file], self.log_file)
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self, seconds=20):
+        def ready():
+            if self.process.child.poll() is not None:
+                raise Failed("Postern ended at once: " + self.log()[-2000:])
+            try:
+                rows = self.ctl_rows("status", check=False)
+            except Exception:
+                return False
+            rooms = [r for r in rows if "role" in r]
+            return rooms and all(r["state"] in ("ready", "running") for r in rooms)
+        wait_for(ready, "Postern to be ready; its log ends: " + self.log()[-500:], seconds)
+
+    def stop(self):
+        self.process.stop(40)
+        return self.process.child.returncode
+
+    def kill(self):
+        """The whole daemon, at once; as a power cut for the processes."""
+        self.process.child.kill()
+        self.process.child.wait()
+        wait_for(lambda: not self.processes(), "the rooms to leave after their master died")
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def reload(self):
+        self.process.child.send_signal(signal.SIGHUP)
+
+    def log(self):
+        try:
+            with open(self.log_file, errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def wait_log(self, words, seconds=20):
+        wait_for(lambda: words in self.log(), f"{words!r} in the log", seconds)
+
+    # --- processes ---
+
+    def processes(self):
+        """{pid: (room, command line)} of every process of this instance."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    argv = f.read().split(b"\0")
+                with open(f"/proc/{pid}/stat") as f:
+                    state = f.read().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            program = os.path.basename(argv[0].decode(errors="replace"))
+            if state != "Z" and program.startswith("postern-"):
+                found[int(pid)] = program[len("postern-"):]
+        return found
+
+    def pids(self, room):
+        return [pid for pid, name in self.processes().items() if name == room]
+
+    # --- administration ---
+
+    def ctl(self, *words, check=True):
+        r = subprocess.run([os.path.join(STAGE, "sbin", "posternctl"), "--base", self.base, *words],
+                           capture_output=True, text=True, timeout=120)
+        if check and r.returncode != 0:
+            raise Failed(f"posternctl {' '.join(words)} ended with {r.returncode}: {r.stderr.strip()}")
+        return r
+
+    def ctl_rows(self, *words, check=True):
+        r = self.ctl("--json", *words, check=check)
+        return [json.loads(line) for line in r.stdout.splitlines()]
+
+    def queue(self):
+        return self.ctl_rows("queue", "list")
+
+    def wait_empty(self, seconds=30):
+        wait_for(lambda: not self.queue(), "the queue to be empty", seconds)

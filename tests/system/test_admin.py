@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+"""What the administrator types: status, queue, mailq, config, reload, stop."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import lab  # noqa: E402
+import json  # noqa: E402
+import subprocess  # noqa: E402
+from lab.hosts import POSTERN, SINK  # noqa: E402
+from lab.postern import STAGE  # noqa: E402
+
+
+def house(folder, extra=""):
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
+    return net, lab.Postern(net, net.postern_conf(extra))
+
+
+def deferred(net, postern, n=3):
+    """A sink that refuses for now leaves n messages in the queue."""
+    sink = lab.Sink(SINK, script={"RCPT": b"450 4.2.0 later please\r\n"})
+    for i in range(n):
+        lab.equal(lab.send(POSTERN, "alice@postern.test", [f"r{i}@sink.test"], lab.message(i, 2000))[0], "250", "the answer")
+    lab.wait_for(lambda: sum(r["state"] == "deferred" for r in postern.queue()) == n, "deferred messages")
+    return sink
+
+
+def test_status(folder):
+    net, postern = house(folder)
+    rows = postern.ctl_rows("status")
+    lab.check({"smtpd", "queue", "router", "deliver"} <= {r.get("role") for r in rows}, "a row for each room")
+    lab.check("smtpd" in postern.ctl("status").stdout, "a table too")
+
+
+def test_queue_list_show_cat_remove(folder):
+    net, postern = house(folder)
+    deferred(net, postern)
+    rows = postern.queue()
+    qid = rows[0]["id"]
+    lab.check("later please" in json.dumps(rows), "the reason, in the peer's words")
+    shown = postern.ctl_rows("queue", "show", qid)[0]
+    lab.equal(shown["sender"], "alice@postern.test", "the sender")
+    lab.check("later please" in postern.ctl("queue", "show", qid).stdout, "the reason in the text")
+    content = subprocess.run([f"{STAGE}/sbin/posternctl", "--base", postern.base, "queue", "cat", qid], capture_output=True).stdout
+    lab.equal(lab.client.digest(content), lab.client.digest(lab.message(int(rows[0]["rcpts"][0]["to"][1]), 2000)), "queue cat")
+    postern.ctl("queue", "remove", qid)
+    lab.wait_for(lambda: len(postern.queue()) == 2, "one message less")
+    lab.check(postern.ctl("queue", "show", qid, check=False).returncode != 0, "show of a removed message fails")
+    lab.equal(postern.ctl("queue", "show", "nonsense", check=False).returncode, 65, "the status for a malformed id")
+    postern.ctl("queue", "remove", "--all")
+    postern.wait_empty()
+    lab.equal(net.mailbox("alice"), [], "no bounces for removed mail")
+
+
+def test_removed_stays_removed(folder):
+    net, postern = house(folder)
+    deferred(net, postern, 2)
+    postern.ctl("queue", "remove", postern.queue()[0]["id"])
+    lab.wait_for(lambda: len(postern.queue()) == 1, "one left")
+    postern.kill()
+    postern.start()
+    lab.equal(len(postern.queue()), 1, "messages after a crash")
+
+
+def test_queue_flush(folder):
+    net, postern = house(folder)
+    sink = deferred(net, postern)
+    sink.script.clear()
+    postern.ctl("queue", "flush")
+    lab.wait_for(lambda: len(sink.messages) == 3, "all three delivered")
+    postern.wait_empty()
+
+
+def test_mailq_as_postfix_prints_it(folder):
+    net, postern = house(folder)
+    mailq = [f"{STAGE}/bin/mailq", "--base", postern.base]
+    lab.equal(subprocess.run(mailq, capture_output=True, text=True).stdout, "Mail queue is empty\n", "an empty queue")
+    deferred(net, postern)
+    out = subprocess.run(mailq, capture_output=True, text=True).stdout
+    lines = out.splitlines()
+    lab.check(lines[0].startswith("-Queue ID-"), "the heading")
+    lab.check(any(line.startswith("(") and "later please" in line for line in lines), "reasons in parentheses")
+    lab.check(lines[-1].startswith("-- ") and lines[-1].endswith("in 3 Requests."), f"the sum, not {lines[-1]!r}")
+
+
+def test_config_show_and_check(folder):
+    net, postern = house(folder)
+    rows = postern.ctl_rows("config", "show")
+    by_name = {(r["section"], r["option"]): r for r in rows if not r.get("title")}
+    lab.equal(by_name[("", "hostname")]["value"], "mx.postern.test", "the hostname")
+    env = dict(os.environ, POSTERN_PROGRAM=postern.program)
+    r = subprocess.run([f"{STAGE}/sbin/posternctl", "--base", postern.base, "config", "check", postern.conf_file], env=env,
+                       capture_output=True, text=True)
+    lab.equal(r.returncode, 0, "config check: " + r.stdout + r.stderr)
+
+
+def test_broken_reload_is_refused(folder):
+    net, postern = house(folder)
+    good = open(postern.conf_file).read()
+    postern.configure(good + 'smtpd { max-recipient = 5 }\n')
+    r = postern.ctl("reload", check=False)
+    lab.check(r.returncode != 0, "reload of a broken file fails")
+    said = r.stderr + r.stdout
+    lab.check("postern.conf:" in said and "max-recipients" in said, f"file, line and did-you-mean: {said!r}")
+    lab.equal(lab.send(POSTERN, "a@b.test", ["alice@postern.test"], lab.message(1, 100))[0], "250", "mail with the old configuration")
+    postern.configure(good.replace('"alice", "bob"', '"alice"'))
+    postern.ctl("reload")
+    with lab.Client(POSTERN) as c:
+        c.ehlo()
+        c.cmd("MAIL FROM:<a@b.test>", "250")
+        c.cmd("RCPT TO:<bob@postern.test>", "550")
+
+
+def test_stop(folder):
+    net, postern = house(folder)
+    postern.ctl("stop")
+    lab.wait_for(lambda: postern.process.child.poll() is not None, "the daemon to end")
+    lab.equal(postern.process.child.returncode, 0, "its exit status")
+
+
+def test_a_long_listing_streams(folder):
+    net, postern = house(folder)
+    sink = lab.Sink(SINK, script={"CONNECT": b"421 4.3.2 closed for now\r\n"})
+    with lab.Client(POSTERN, timeout=60) as c:
+        c.ehlo()
+        for n in range(1500):
+            c.mail("alice@postern.test", ["x@sink.test"], b"Subject: x\r\n\r\nx\r\n")
+    lab.wait_for(lambda: len(postern.queue()) == 1500, "1500 rows", 60)
+    ids = [r["id"] for r in postern.queue()]
+    lab.equal(len(set(ids)), 1500, "different ids")
+
+
+lab.main(globals())

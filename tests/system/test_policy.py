@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+"""Who may send what where: closed to relaying, unknown users refused at RCPT, and explain says the same."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import lab  # noqa: E402
+from lab.hosts import POSTERN, SINK  # noqa: E402
+
+STRANGER = "10.77.0.20"
+
+
+def house(folder, extra=""):
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
+    return net, lab.Postern(net, net.postern_conf(extra))
+
+
+def rcpt(to, source, sender="x@client.test"):
+    with lab.Client(POSTERN, source=source) as c:
+        c.ehlo()
+        c.cmd(f"MAIL FROM:<{sender}>", "250")
+        return c.cmd(f"RCPT TO:<{to}>")
+
+
+def test_strangers_may_not_relay(folder):
+    net, postern = house(folder)
+    for to in ("a@sink.test", "a%sink.test@postern.test", "a!b@sink.test", '"a@sink.test"@postern.test',
+               "@postern.test:a@sink.test", "a@[10.77.0.26]", "a@sub.postern.test", "a@postern.test.sink.test"):
+        code, lines = rcpt(to, STRANGER)
+        lab.check(code in ("550", "553", "554", "501"), f"{to} from a stranger is refused, not {lines[-1]!r}")
+    lab.equal(rcpt("a@sink.test", STRANGER)[1][-1][:9], "554 5.7.1", "the refusal")
+    lab.equal(rcpt("alice@postern.test", STRANGER)[0], "250", "a local user")
+    lab.equal(rcpt("ALICE+list@POSTERN.test", STRANGER)[0], "250", "a local user with an extension, in capitals")
+    lab.equal(rcpt("nobody@postern.test", STRANGER)[1][-1][:9], "550 5.1.1", "an unknown user")
+    lab.equal(rcpt("postmaster", STRANGER)[0], "250", "postmaster without a domain (RFC 5321 4.5.1)")
+    lab.equal(rcpt("a@sink.test", "10.77.0.1")[0], "250", "a relay client")
+
+
+def test_explain_says_what_smtpd_does(folder):
+    net, postern = house(folder, """
+        table "partners" { values = {"*.partner.test", "friend.test"} }
+        rule "no-spam" { from = {"spam.test"} action = reject reply = "550 5.7.1 No spam here" }
+        rule "partners" { to = {"@partners"} action = accept relay-host = "[10.77.0.26]" }
+        """)
+    sink = lab.Sink(SINK)
+    for client, sender, to in ((STRANGER, "a@spam.test", "alice@postern.test"), (STRANGER, "a@b.test", "x@a.partner.test"),
+                               (STRANGER, "a@b.test", "x@elsewhere.test"), (STRANGER, "a@b.test", "nobody@postern.test"),
+                               ("10.77.0.1", "a@b.test", "x@elsewhere.test"), (STRANGER, "a@b.test", "bob@postern.test")):
+        code, lines = rcpt(to, client, sender)
+        rows = postern.ctl_rows("explain", "--client", client, "--from", sender, "--to", to)
+        final = rows[-1]
+        lab.equal(final["action"], {"2": "accept", "5": "reject", "4": "defer"}[code[0]], f"explain about {sender} to {to}")
+        text = postern.ctl("explain", "--client", client, "--from", sender, "--to", to).stdout
+        lab.check(final["rule"] in text, "the table names the rule too")
+    lab.equal(lab.send(POSTERN, "a@b.test", ["x@a.partner.test"], lab.message(5, 100), source=STRANGER)[0], "250", "the answer")
+    lab.wait_for(lambda: sink.messages, "the message at the partner's host")
+
+
+def test_smart_host(folder):
+    net, postern = house(folder, 'route "all" { relay-host = "[10.77.0.26]:2626" }\n')
+    sink = lab.Sink(SINK, 2626)
+    lab.equal(lab.send(POSTERN, "alice@postern.test", ["x@no-such-domain.test"], lab.message(6, 100))[0], "250", "the answer")
+    lab.wait_for(lambda: sink.messages, "the message at the smart host")
+
+
+lab.main(globals())
