@@ -1,6 +1,7 @@
 /* common/room.c -- the life of a room, see room.h. */
 #include "common/room.h"
 
+#include "common/sandbox/probe.h"
 #include "common/sandbox/sandbox.h"
 
 #include <errno.h>
@@ -408,6 +409,26 @@ on_stop(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	return NULL;
 }
 
+/* The self-test: whoever asks for it has started this process only to be tried. */
+static const char *
+on_probe(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct room *room = ctx;
+	struct buf text = BUF_INIT(1024);
+	struct m_probed answer;
+	struct m_probe m;
+
+	(void)fd;
+	if (!m_probe_get(body, &m))
+		return "malformed M_PROBE";
+	answer.probe = m.probe;
+	answer.verdict = (uint8_t)probe_run(m.probe, room->ops->role, &text);
+	answer.text = buf_slice(&text);
+	(void)m_probed_send(p, handle, &answer);
+	buf_free(&text);
+	return NULL;
+}
+
 static void
 master_closed(void *ctx, struct peer *p, const char *why)
 {
@@ -453,6 +474,7 @@ make_master_ops(struct room *room)
 	ops->on[M_FILE] = on_file;
 	ops->on[M_GO] = on_go;
 	ops->on[M_STOP] = on_stop;
+	ops->on[M_PROBE] = on_probe;
 	ops->closed = master_closed;
 	room->private->log_ops.closed = log_closed;
 }
