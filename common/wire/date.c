@@ -1,0 +1,157 @@
+/* common/wire/date.c -- see date.h. */
+#include "common/wire/date.h"
+
+#include "common/wire/chars.h"
+
+enum { ZONE_MAX = 8, OFFSET_MAX = 24 * 60 - 1 };
+
+#define SECOND_MIN	(-INT64_C(62167219200))	/* 0000-01-01 00:00:00 */
+#define SECOND_MAX	INT64_C(253402300799)	/* 9999-12-31 23:59:59 */
+
+struct civil {
+	unsigned year, month, day;	/* 1..12, 1..31 */
+	unsigned weekday;		/* 0: Sunday */
+	unsigned hour, minute, second;
+};
+
+/* The proleptic Gregorian calendar, in eras of 400 years that start on 1 March, so that the leap day comes last. */
+static struct civil
+civil_of(int64_t seconds)
+{
+	struct civil c;
+	int64_t t = seconds - SECOND_MIN;			/* >= 0 from here on */
+	uint64_t days = (uint64_t)t / 86400, in_day = (uint64_t)t % 86400;
+	uint64_t shifted = days + 306;				/* since 1 March of the year -1 */
+	uint64_t era = shifted / 146097, day = shifted % 146097;
+	uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	uint64_t in_year = day - (365 * year + year / 4 - year / 100);
+	uint64_t month = (5 * in_year + 2) / 153;		/* 0: March */
+
+	c.day = (unsigned)(in_year - (153 * month + 2) / 5 + 1);
+	c.month = (unsigned)(month < 10 ? month + 3 : month - 9);
+	c.year = (unsigned)(era * 400 + year + (c.month <= 2) - 1);
+	c.weekday = (unsigned)((days + 6) % 7);			/* 0000-01-01 was a Saturday */
+	c.hour = (unsigned)(in_day / 3600);
+	c.minute = (unsigned)(in_day / 60 % 60);
+	c.second = (unsigned)(in_day % 60);
+	return c;
+}
+
+static int64_t
+clamp(int64_t v, int64_t min, int64_t max)
+{
+	return v < min ? min : v > max ? max : v;
+}
+
+static struct civil
+local_civil(int64_t seconds, int offset)
+{
+	seconds = clamp(seconds, SECOND_MIN, SECOND_MAX) + (int64_t)offset * 60;
+	return civil_of(clamp(seconds, SECOND_MIN, SECOND_MAX));
+}
+
+static void
+put_text(struct wr *w, const char *s, size_t n)
+{
+	wr_bytes(w, s, n);
+}
+
+static void
+put_number(struct wr *w, unsigned v, unsigned digits)
+{
+	char text[8];
+
+	for (unsigned i = digits; i > 0; i--) {
+		text[i - 1] = (char)('0' + v % 10);
+		v /= 10;
+	}
+	wr_bytes(w, text, digits);
+}
+
+static void
+put_clock(struct wr *w, const struct civil *c)
+{
+	put_number(w, c->hour, 2);
+	put_text(w, ":", 1);
+	put_number(w, c->minute, 2);
+	put_text(w, ":", 1);
+	put_number(w, c->second, 2);
+}
+
+static void
+put_offset(struct wr *w, int offset, const char *colon)
+{
+	unsigned minutes = (unsigned)(offset < 0 ? -offset : offset);
+
+	put_text(w, offset < 0 ? "-" : "+", 1);
+	put_number(w, minutes / 60, 2);
+	put_text(w, colon, strlen(colon));
+	put_number(w, minutes % 60, 2);
+}
+
+static size_t
+finish(struct wr *w)
+{
+	w->p[w->n] = '\0';
+	return w->n;
+}
+
+size_t
+date_rfc5322(char out[DATE_RFC5322_MAX], int64_t seconds, int offset, const char *zone)
+{
+	static const char weekdays[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct wr w = { (uint8_t *)out, 0, DATE_RFC5322_MAX - 1, false };
+	struct civil c;
+
+	offset = (int)clamp(offset, -OFFSET_MAX, OFFSET_MAX);
+	c = local_civil(seconds, offset);
+	if (zone == NULL && offset == 0)
+		zone = "UTC";
+	put_text(&w, weekdays + (size_t)c.weekday * 3, 3);
+	put_text(&w, ", ", 2);
+	put_number(&w, c.day, 2);
+	put_text(&w, " ", 1);
+	put_text(&w, months + (size_t)(c.month - 1) * 3, 3);
+	put_text(&w, " ", 1);
+	put_number(&w, c.year, 4);
+	put_text(&w, " ", 1);
+	put_clock(&w, &c);
+	put_text(&w, " ", 1);
+	put_offset(&w, offset, "");
+	if (zone != NULL) {
+		put_text(&w, " (", 2);
+		for (size_t i = 0; zone[i] != '\0' && i < ZONE_MAX; i++)
+			put_text(&w, char_is_alnum((uint8_t)zone[i]) ? zone + i : "?", 1);
+		put_text(&w, ")", 1);
+	}
+	return finish(&w);
+}
+
+size_t
+date_iso8601(char out[DATE_ISO8601_MAX], int64_t us, int offset)
+{
+	struct wr w = { (uint8_t *)out, 0, DATE_ISO8601_MAX - 1, false };
+	int64_t seconds = us / 1000000, micro = us % 1000000;
+	struct civil c;
+
+	if (micro < 0) {
+		micro += 1000000;
+		seconds--;
+	}
+	offset = (int)clamp(offset, -OFFSET_MAX, OFFSET_MAX);
+	c = local_civil(seconds, offset);
+	put_number(&w, c.year, 4);
+	put_text(&w, "-", 1);
+	put_number(&w, c.month, 2);
+	put_text(&w, "-", 1);
+	put_number(&w, c.day, 2);
+	put_text(&w, "T", 1);
+	put_clock(&w, &c);
+	put_text(&w, ".", 1);
+	put_number(&w, (unsigned)micro, 6);
+	if (offset == 0)
+		put_text(&w, "Z", 1);
+	else
+		put_offset(&w, offset, ":");
+	return finish(&w);
+}

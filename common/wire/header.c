@@ -1,0 +1,331 @@
+/* common/wire/header.c -- see header.h. */
+#include "common/wire/header.h"
+
+#include "common/wire/chars.h"
+
+static bool
+is_wsp(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* RFC 5322 3.6.8: ftext. */
+static bool
+is_ftext(uint8_t c)
+{
+	return char_is_graph(c) && c != ':';
+}
+
+/* ---- fields in memory ---------------------------------------------------------------------------------------------*/
+
+void
+header_begin(struct header_iter *it, struct slice in, bool whole)
+{
+	*it = (struct header_iter){ .in = in, .whole = whole };
+}
+
+/* Where the CRLF is that ends the line at or behind `from`; in.n when there is none. */
+static size_t
+find_crlf(struct slice in, size_t from)
+{
+	for (;;) {
+		size_t lf = from + slice_find(slice_from(in, from), '\n');
+
+		if (lf >= in.n)
+			return in.n;
+		if (lf > 0 && in.p[lf - 1] == '\r')
+			return lf - 1;
+		from = lf + 1;
+	}
+}
+
+/* The end of the field at it->at, behind its last CRLF. RC_MORE: not all of it is there. */
+static enum rc
+field_end(struct header_iter *it, size_t *ret_end)
+{
+	struct slice in = it->in;
+	size_t from = it->seen > it->at ? it->seen : it->at;
+
+	for (;;) {
+		size_t crlf = find_crlf(in, from);
+
+		if (crlf == in.n || (crlf + 2 == in.n && !it->whole)) {
+			/* A CR may be the last byte, and what follows a CRLF decides: look at them again. */
+			it->seen = crlf == in.n ? (in.n > it->at ? in.n - 1 : in.n) : crlf;
+			*ret_end = in.n;
+			return it->whole ? RC_OK : RC_MORE;
+		}
+		from = crlf + 2;
+		if (from == in.n || !is_wsp(in.p[from])) {
+			*ret_end = from;
+			return RC_OK;
+		}
+	}
+}
+
+static enum rc
+end_header(struct header_iter *it, size_t body, bool malformed)
+{
+	it->ended = true;
+	it->body = body;
+	it->malformed = malformed;
+	return RC_NOTFOUND;
+}
+
+/* Does a field name start here? *ret_name: its length; *ret_colon: behind the colon, which white space may precede
+ * (RFC 5322 4.5). RC_MORE: cannot be told yet. */
+static enum rc
+field_name(struct slice s, size_t *ret_name, size_t *ret_colon)
+{
+	size_t n = 0, at;
+
+	while (n < s.n && is_ftext(s.p[n]))
+		n++;
+	at = n;
+	while (at < s.n && is_wsp(s.p[at]))
+		at++;
+	if (at == s.n)
+		return RC_MORE;
+	if (n == 0 || s.p[at] != ':')
+		return RC_SYNTAX;
+	*ret_name = n;
+	*ret_colon = at + 1;
+	return RC_OK;
+}
+
+enum rc
+header_next(struct header_iter *it, struct header_field *ret_field)
+{
+	struct slice rest = slice_from(it->in, it->at);
+	size_t name, colon, end;
+	enum rc rc;
+
+	if (it->ended)
+		return RC_NOTFOUND;
+	if (slice_starts(rest, S("\r\n")))
+		return end_header(it, it->at + 2, false);
+	if (it->at >= HEADER_BYTES_MAX || it->n_fields >= HEADER_FIELDS_MAX)
+		return rest.n == 0 && it->whole ? end_header(it, it->at, false) : RC_RANGE;
+	rc = field_name(rest, &name, &colon);
+	if (rc == RC_MORE && !it->whole)
+		return rest.n > HEADER_BYTES_MAX - it->at ? RC_RANGE : RC_MORE;
+	if (rc != RC_OK)
+		return rest.n == 0 ? end_header(it, it->at, false) :
+		    !it->whole && rest.n == 1 && rest.p[0] == '\r' ? RC_MORE : end_header(it, it->at, true);
+	rc = field_end(it, &end);
+	if (end > HEADER_BYTES_MAX)
+		return RC_RANGE;
+	if (rc != RC_OK)
+		return rc;
+	ret_field->raw = slice_first(rest, end - it->at);
+	ret_field->name = slice_first(rest, name);
+	ret_field->value = slice_from(ret_field->raw, colon);
+	if (ret_field->value.n >= 2 && ret_field->raw.p[ret_field->raw.n - 1] == '\n' &&
+	    ret_field->raw.p[ret_field->raw.n - 2] == '\r')
+		ret_field->value.n -= 2;
+	it->at = it->seen = end;
+	it->n_fields++;
+	return RC_OK;
+}
+
+enum rc
+header_find(struct slice message, struct slice name, struct header_field *ret_field)
+{
+	struct header_iter it;
+	struct header_field field;
+	enum rc rc;
+
+	header_begin(&it, message, true);
+	while ((rc = header_next(&it, &field)) == RC_OK)
+		if (slice_caseeq(field.name, name)) {
+			*ret_field = field;
+			return RC_OK;
+		}
+	return rc;
+}
+
+size_t
+header_count(struct slice message, struct slice name)
+{
+	struct header_iter it;
+	struct header_field field;
+	size_t n = 0;
+
+	header_begin(&it, message, true);
+	while (header_next(&it, &field) == RC_OK)
+		if (slice_caseeq(field.name, name))
+			n++;
+	return n;
+}
+
+bool
+header_value_put(struct buf *to, struct slice value, size_t max)
+{
+	while (value.n > 0 && (is_wsp(value.p[0]) || value.p[0] == '\r' || value.p[0] == '\n'))
+		value = slice_from(value, 1);
+	while (value.n > 0 && (is_wsp(value.p[value.n - 1]) || value.p[value.n - 1] == '\r' ||
+	    value.p[value.n - 1] == '\n'))
+		value.n--;
+	while (value.n > 0 && max > 0) {
+		size_t crlf = find_crlf(value, 0);
+		struct slice part = slice_first(slice_first(value, crlf), max);
+
+		(void)buf_put_slice(to, part);
+		max -= part.n;
+		value = slice_from(value, crlf + 2);
+	}
+	return !to->failed;
+}
+
+/* ---- fields that stream by ----------------------------------------------------------------------------------------*/
+
+enum {
+	W_LINE_START,
+	W_START_CR,	/* the line began with CR */
+	W_NAME,
+	W_BEFORE_COLON,	/* white space between name and colon */
+	W_VALUE,
+	W_VALUE_CR,
+};
+
+void
+header_watch_init(struct header_watch *w)
+{
+	*w = (struct header_watch){ .state = W_LINE_START };
+}
+
+static void
+watch_end(struct header_watch *w, bool malformed)
+{
+	w->ended = true;
+	w->malformed = malformed;
+	while (w->id_len > 0 && is_wsp(w->id[w->id_len - 1]))
+		w->id_len--;
+}
+
+/* A name and its colon were read. */
+static void
+count_field(struct header_watch *w)
+{
+	static const struct slice id_name = SLICE("Message-ID");
+	const struct { struct slice name; uint32_t *count; } counted[] = {
+		{ S("Received"), &w->received },
+		{ S("Delivered-To"), &w->delivered_to },
+		{ S("From"), &w->from },
+		{ S("Date"), &w->date },
+		{ id_name, &w->message_id },
+	};
+	struct slice name = slice_of(w->name, w->name_len);
+
+	if (++w->n_fields > HEADER_FIELDS_MAX) {
+		w->too_long = true;
+		watch_end(w, false);
+		return;
+	}
+	w->keep_id = w->message_id == 0 && slice_caseeq(name, id_name);
+	for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
+		if (slice_caseeq(name, counted[i].name))
+			++*counted[i].count;
+}
+
+static void
+keep_id_byte(struct header_watch *w, uint8_t c)
+{
+	if (w->id_len < HEADER_ID_MAX && (w->id_len > 0 || !is_wsp(c)))
+		w->id[w->id_len++] = c;
+}
+
+/* A byte of a line's beginning, up to the colon. */
+static void
+watch_name_byte(struct header_watch *w, uint8_t c)
+{
+	if (w->state == W_LINE_START && c == '\r') {
+		w->state = W_START_CR;
+	} else if (w->state == W_LINE_START && is_wsp(c) && w->n_fields > 0) {
+		w->state = W_VALUE;
+		if (w->keep_id)
+			keep_id_byte(w, c);
+	} else if (is_ftext(c) && w->state != W_BEFORE_COLON) {
+		if (w->state == W_LINE_START)
+			w->name_len = 0;
+		w->state = W_NAME;
+		/* One byte more than fits would match no name that is asked for; it is told by its length. */
+		if (w->name_len < HEADER_NAME_MAX)
+			w->name[w->name_len++] = c;
+	} else if (is_wsp(c) && w->state != W_LINE_START) {
+		w->state = W_BEFORE_COLON;
+	} else if (c == ':' && w->state != W_LINE_START) {
+		w->state = W_VALUE;
+		count_field(w);
+	} else {
+		watch_end(w, true);
+	}
+}
+
+/* Of a value: everything up to the next CR at one go. Returns the bytes taken. */
+static size_t
+watch_value(struct header_watch *w, struct slice s)
+{
+	size_t n = slice_find(s, '\r');
+
+	if (w->keep_id)
+		for (size_t i = 0; i < n && w->id_len < HEADER_ID_MAX; i++)
+			keep_id_byte(w, s.p[i]);
+	if (n < s.n) {
+		w->state = W_VALUE_CR;
+		n++;
+	}
+	return n;
+}
+
+/* Takes bytes in the present state; returns how many, 1 at least. */
+static size_t
+watch_step(struct header_watch *w, struct slice s)
+{
+	uint8_t c = s.p[0];
+
+	switch (w->state) {
+	case W_VALUE:
+		return watch_value(w, s);
+	case W_VALUE_CR:
+		if (c == '\n')
+			w->state = W_LINE_START;
+		else if (c != '\r')
+			w->state = W_VALUE;
+		return 1;
+	case W_START_CR:
+		watch_end(w, c != '\n');
+		return 1;
+	default:
+		watch_name_byte(w, c);
+		return 1;
+	}
+}
+
+void
+header_watch_feed(struct header_watch *w, struct slice content)
+{
+	while (content.n > 0 && !w->ended) {
+		bool at_start = w->state == W_LINE_START;
+		size_t n = watch_step(w, content);
+
+		if (w->ended)
+			return;
+		/* The empty line is not counted: its CR waits for the LF that ends the watch. */
+		if (!(at_start && w->state == W_START_CR))
+			w->bytes += n;
+		if (w->bytes > HEADER_BYTES_MAX) {
+			w->too_long = true;
+			watch_end(w, false);
+			return;
+		}
+		content = slice_from(content, n);
+	}
+}
+
+void
+header_watch_end(struct header_watch *w)
+{
+	if (!w->ended)
+		watch_end(w, w->state == W_START_CR || w->state == W_NAME || w->state == W_BEFORE_COLON);
+}

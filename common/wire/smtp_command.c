@@ -1,0 +1,162 @@
+/* common/wire/smtp_command.c -- see smtp_command.h. */
+#include "common/wire/smtp_command.h"
+
+#include "common/wire/chars.h"
+
+static struct slice
+trim(struct slice s)
+{
+	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	while (s.n > 0 && s.p[0] == ' ')
+		s = slice_from(s, 1);
+	return s;
+}
+
+enum rc
+smtp_command_parse(struct slice line, struct smtp_command *ret_command)
+{
+	size_t verb = 0;
+
+	while (line.n > 0 && (line.p[line.n - 1] == ' ' || line.p[line.n - 1] == '\t'))
+		line.n--;
+	for (size_t i = 0; i < line.n; i++)
+		if (!char_is_print(line.p[i]))
+			return RC_SYNTAX;
+	while (verb < line.n && char_is_ldh(line.p[verb]))
+		verb++;
+	if (verb == 0 || !char_is_alpha(line.p[0]) || (verb < line.n && line.p[verb] != ' '))
+		return RC_SYNTAX;
+	ret_command->verb = slice_first(line, verb);
+	ret_command->arg = trim(slice_from(line, verb));
+	return RC_OK;
+}
+
+/* esmtp-keyword ["=" esmtp-value] (RFC 5321 4.1.2), and nothing else. */
+static bool
+param_parse(struct slice word, struct smtp_param *p)
+{
+	size_t equals = slice_find(word, '=');
+
+	p->keyword = slice_first(word, equals);
+	p->has_value = equals < word.n;
+	p->value = slice_from(word, equals + 1);
+	if (p->keyword.n == 0 || !char_is_alnum(p->keyword.p[0]) || (p->has_value && p->value.n == 0))
+		return false;
+	for (size_t i = 0; i < p->keyword.n; i++)
+		if (!char_is_ldh(p->keyword.p[i]))
+			return false;
+	for (size_t i = 0; i < p->value.n; i++)
+		if (!char_is_graph(p->value.p[i]) || p->value.p[i] == '=')
+			return false;
+	return true;
+}
+
+/* Cuts the next word off *rest; false when only spaces are left. */
+static bool
+next_word(struct slice *rest, struct slice *ret_word)
+{
+	while (rest->n > 0 && rest->p[0] == ' ')
+		*rest = slice_from(*rest, 1);
+	if (rest->n == 0)
+		return false;
+	*ret_word = slice_first(*rest, slice_find(*rest, ' '));
+	*rest = slice_from(*rest, ret_word->n);
+	return true;
+}
+
+bool
+smtp_param_next(struct slice *rest, struct smtp_param *ret_param)
+{
+	struct slice word;
+
+	return next_word(rest, &word) && param_parse(word, ret_param);
+}
+
+static enum rc
+params_check(struct slice params)
+{
+	struct slice rest = params, seen[SMTP_PARAMS_MAX], word;
+	struct smtp_param p;
+	size_t n = 0;
+	bool too_many = false;
+
+	while (next_word(&rest, &word)) {
+		if (!param_parse(word, &p))
+			return RC_SYNTAX;
+		for (size_t i = 0; i < n; i++)
+			if (slice_caseeq(seen[i], p.keyword))
+				return RC_SYNTAX;
+		if (n < SMTP_PARAMS_MAX)
+			seen[n++] = p.keyword;
+		else
+			too_many = true;
+	}
+	return too_many ? RC_RANGE : RC_OK;
+}
+
+static enum rc
+path_parse(struct slice arg, struct slice word, enum address_path kind, struct smtp_path *ret_path)
+{
+	struct smtp_path path;
+	size_t used;
+	enum rc rc;
+
+	if (!slice_caseeq(slice_first(arg, word.n), word))
+		return RC_SYNTAX;
+	arg = slice_from(arg, word.n);
+	rc = address_path_parse(arg, kind, &path.address, &used);
+	if (rc != RC_OK)
+		return rc;
+	path.params = slice_from(arg, used);
+	if (path.params.n > 0 && path.params.p[0] != ' ')
+		return RC_SYNTAX;
+	rc = params_check(path.params);
+	if (rc == RC_OK)
+		*ret_path = path;
+	return rc;
+}
+
+enum rc
+smtp_mail_parse(struct slice arg, struct smtp_path *ret_path)
+{
+	return path_parse(arg, S("FROM:"), ADDRESS_REVERSE, ret_path);
+}
+
+enum rc
+smtp_rcpt_parse(struct slice arg, struct smtp_path *ret_path)
+{
+	return path_parse(arg, S("TO:"), ADDRESS_FORWARD, ret_path);
+}
+
+enum rc
+smtp_size_parse(struct slice value, uint64_t *ret_size)
+{
+	uint64_t n = 0;
+	bool over = false;
+
+	if (value.n == 0 || value.n > 20)
+		return RC_SYNTAX;
+	for (size_t i = 0; i < value.n; i++) {
+		if (!char_is_digit(value.p[i]))
+			return RC_SYNTAX;
+		over |= __builtin_mul_overflow(n, 10, &n);
+		over |= __builtin_add_overflow(n, value.p[i] - (uint64_t)'0', &n);
+	}
+	if (over)
+		return RC_RANGE;
+	*ret_size = n;
+	return RC_OK;
+}
+
+enum rc
+smtp_body_parse(struct slice value, enum smtp_body *ret_body)
+{
+	if (slice_caseeq(value, S("7BIT")))
+		*ret_body = SMTP_BODY_7BIT;
+	else if (slice_caseeq(value, S("8BITMIME")))
+		*ret_body = SMTP_BODY_8BITMIME;
+	else
+		return RC_SYNTAX;
+	return RC_OK;
+}

@@ -1,0 +1,49 @@
+/* common/wire/smtp_command.h -- what a command line says: verb and argument, the paths and parameters of MAIL and RCPT.
+ *
+ * Grammar: RFC 5321 4.1.1 and 4.1.2. Lines come without their CRLF, from smtp_line. Pure; slices borrow. */
+#ifndef POSTERN_COMMON_WIRE_SMTP_COMMAND_H
+#define POSTERN_COMMON_WIRE_SMTP_COMMAND_H
+
+#include "common/rc.h"
+#include "common/slice.h"
+#include "common/wire/address.h"
+
+enum { SMTP_PARAMS_MAX = 32 };	/* of one command; all registered ones together are fewer */
+
+struct smtp_command {
+	struct slice verb;	/* as written; compare with slice_caseeq */
+	struct slice arg;	/* without white space around it; empty when there is none */
+};
+
+/* White space at the end is tolerated (RFC 5321 4.1.1). RC_SYNTAX: no verb of letters, digits and hyphens at the start,
+ * or a control byte or one above 126 anywhere. */
+enum rc smtp_command_parse(struct slice line, struct smtp_command *ret_command);
+
+/* The argument of MAIL or RCPT: FROM:<path> or TO:<path>, and parameters. */
+struct smtp_path {
+	struct address address;
+	struct slice params;	/* well-formed; iterate with smtp_param_next */
+};
+
+/* RC_SYNTAX; RC_RANGE: an over-long path (address.h) or more than SMTP_PARAMS_MAX parameters. Every parameter is
+ * checked here: a keyword that comes twice is RC_SYNTAX. Which ones exist is the caller's to know (555). */
+enum rc smtp_mail_parse(struct slice arg, struct smtp_path *ret_path);
+enum rc smtp_rcpt_parse(struct slice arg, struct smtp_path *ret_path);
+
+struct smtp_param {
+	struct slice keyword;	/* compare with slice_caseeq */
+	struct slice value;	/* not empty when has_value */
+	bool has_value;
+};
+
+/* The next parameter; false at the end. Start with *rest = path.params. */
+bool smtp_param_next(struct slice *rest, struct smtp_param *ret_param);
+
+/* RFC 1870 4: size-value = 1*20DIGIT. RC_SYNTAX; RC_RANGE: 20 digits that no 64-bit number holds. */
+enum rc smtp_size_parse(struct slice value, uint64_t *ret_size);
+
+/* RFC 6152 2. RC_SYNTAX for any other word. */
+enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
+enum rc smtp_body_parse(struct slice value, enum smtp_body *ret_body);
+
+#endif
