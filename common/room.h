@@ -38,7 +38,7 @@ struct room_ops {
 	const char *(*adopt)(struct room *room, const struct conf *old);
 	/* Stop gracefully: call room_exit() when the last work is done; room calls it by itself after grace_ms. */
 	void (*stop)(struct room *room, uint32_t grace_ms);
-	/* Frames from master that are the room's own affair (M_SPAWNED and such, A_REQUEST never comes here). */
+	/* Frames from master that are the room's own affair (M_SPAWNED and such). Their ctx is the struct room. */
 	ipc_fn *on_master[IPC_TYPE_MAX];
 };
 

@@ -95,6 +95,23 @@ on_end(void *ctx, struct peer *line, uint32_t handle, struct rd *body, int fd)
 	return NULL;
 }
 
+/* The line to master is the room's own, so its handlers get the room. */
+static const char *
+on_master_row(void *ctx, struct peer *line, uint32_t handle, struct rd *body, int fd)
+{
+	struct room *room = ctx;
+
+	return on_row(room->ctx, line, handle, body, fd);
+}
+
+static const char *
+on_master_end(void *ctx, struct peer *line, uint32_t handle, struct rd *body, int fd)
+{
+	struct room *room = ctx;
+
+	return on_end(room->ctx, line, handle, body, fd);
+}
+
 /* --- requests --- */
 
 static struct peer *
@@ -310,5 +327,5 @@ const struct room_ops control_ops = {
 	.prepare = prepare,
 	.line = take_line,
 	.file = take_file,
-	.on_master = { [A_ROW] = on_row, [A_END] = on_end },
+	.on_master = { [A_ROW] = on_master_row, [A_END] = on_master_end },
 };
