@@ -124,8 +124,10 @@ put_string(struct buf *to, struct slice s)
 		uint8_t c = s.p[i];
 		size_t n = utf8_len(s, i);
 
-		/* DEL is legal in JSON, but it would reach terminals. */
-		if (n > 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
+		/* DEL and the C1 controls (U+0080 to U+009F) are legal in JSON, but they would reach terminals. */
+		bool c1 = n == 2 && c == 0xc2 && s.p[i + 1] < 0xa0;
+
+		if (n > 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f && !c1) {
 			i += n;
 			continue;
 		}
@@ -133,7 +135,7 @@ put_string(struct buf *to, struct slice s)
 		if (n == 0)
 			(void)buf_put_str(to, "\xef\xbf\xbd");
 		else
-			put_escape(to, c);
+			put_escape(to, c1 ? s.p[++i] : c);
 		run = ++i;
 	}
 	(void)buf_put(to, s.n == 0 ? NULL : s.p + run, s.n - run);

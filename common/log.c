@@ -14,8 +14,6 @@ const struct log_event_info log_event_info[LOG_EVENT_COUNT] = {
 #undef LOG_ROW
 };
 
-enum { EVENT_BYTES_MAX = 8 * 1024 };	/* one encoded event; further fields are left out */
-
 static struct {
 	struct peer *line;
 	struct buf waiting;	/* {u32 length, encoded l_event}, while there is no line */
@@ -68,7 +66,8 @@ put_field(struct wr *w, const struct log_field *f)
 	wr_u8(w, (uint8_t)f->kind);
 	switch (f->kind) {
 	case LOG_STR:
-		wr_str(w, slice_first(f->str, LOG_VALUE_MAX));
+		/* One byte too many tells the log room to mark that there was more. */
+		wr_str(w, slice_first(f->str, LOG_VALUE_MAX + 1));
 		break;
 	case LOG_U64:
 		wr_u64(w, f->u64);
@@ -147,7 +146,7 @@ void
 log_event(enum log_event event, const struct msgid *id, const struct log_field *fields, size_t n)
 {
 	const struct log_event_info *info = &log_event_info[event];
-	uint8_t space[EVENT_BYTES_MAX];
+	uint8_t space[LOG_EVENT_BYTES_MAX];
 	struct wr w = { space, 0, sizeof space, false };
 	char qid[QUEUE_ID_LEN];
 	struct l_event m = { .event = (uint16_t)event, .when = wall_us(), .pid = logger.pid };

@@ -128,6 +128,7 @@ struct log_field {
 
 enum {
 	LOG_VALUE_MAX = 1024,		/* bytes of one value; the rest is cut and marked */
+	LOG_EVENT_BYTES_MAX = 8 * 1024,	/* the fields of one event, encoded; further ones are left out */
 	LOG_BACKLOG_MAX = 256 * 1024,	/* bytes of events that wait for a line */
 };
 
