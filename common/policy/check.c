@@ -1,0 +1,431 @@
+/* common/policy/check.c -- see check.h. One struct decision a question, from top to bottom; the first that settles it
+ * wins. */
+#include "common/policy/check.h"
+
+#include "common/policy/address.h"
+
+#include <stdio.h>
+
+enum { WHY_MAX = 1024 };
+
+struct decision {
+	const struct policy *p;
+	const struct policy_query *q;
+	struct subject from, to;
+	bool is_local;			/* the recipient's domain is ours */
+	bool is_postmaster;		/* of one of our domains */
+	bool is_trusted;		/* the client is one of relay-clients */
+	bool routing;			/* at delivery time: no client, no leave to ask for */
+	bool has_user;
+	bool exact;			/* the whole local part is the user's name */
+	struct slice user;
+	const struct policy_rule *by;	/* the rule that gave leave, or NULL */
+	policy_trace_fn *trace;
+	void *ctx;
+	struct buf why;
+	struct policy_verdict *v;
+};
+
+/* --- telling --- */
+
+static void
+tell(struct decision *d, const char *rule, bool matched, const char *why)
+{
+	if (d->trace != NULL)
+		d->trace(d->ctx, rule, matched, why);
+}
+
+static void
+tell_why(struct decision *d, const char *rule, bool matched)
+{
+	const char *why;
+
+	if (d->trace == NULL)
+		return;
+	why = buf_cstr(&d->why);
+	d->trace(d->ctx, rule, matched, why == NULL ? "" : why);
+	buf_clear(&d->why);
+}
+
+static void
+refuse(struct decision *d, const char *rule, uint16_t code, const char *enhanced, const char *text)
+{
+	*d->v = (struct policy_verdict){ .action = VERDICT_REJECT, .code = code, .enhanced = enhanced, .text = text,
+	    .rule = rule, .transport = "" };
+}
+
+static void
+set_text(char *to, size_t max, struct slice s)
+{
+	if (s.n >= max)
+		BUG("a next hop or address that passed its checks is too long");
+	if (s.n > 0)
+		memcpy(to, s.p, s.n);
+	to[s.n] = '\0';
+}
+
+/* Accepted by the rule that gave leave, else by this built-in one. */
+static void
+allot(struct decision *d, const char *builtin, const char *transport, struct slice nexthop)
+{
+	struct policy_verdict *v = d->v;
+
+	*v = (struct policy_verdict){ .action = VERDICT_ACCEPT, .code = 250, .enhanced = "2.1.5", .text = "Recipient accepted",
+	    .rule = builtin, .transport = transport };
+	if (d->by != NULL) {
+		v->rule = d->by->conf->title;
+		v->rule_file = d->by->conf->conf_file;
+		v->rule_line = d->by->conf->conf_line;
+	}
+	set_text(v->nexthop, sizeof v->nexthop, nexthop);
+}
+
+static void
+unknown_user(struct decision *d)
+{
+	if ((d->to.flags & ADDRESS_RELAY_TRICK) != 0) {
+		tell(d, "builtin:relay-trick", true, "the local part holds a route (%, ! or @), and no user has that name");
+		refuse(d, "builtin:relay-trick", 550, "5.7.1", "Source routing is not supported");
+		return;
+	}
+	tell(d, "builtin:unknown-user", true, "no local user has this name");
+	refuse(d, "builtin:unknown-user", 550, "5.1.1", "No such user here");
+}
+
+/* --- where it goes --- */
+
+static bool
+way_matches(const struct policy_way *way, const struct decision *d)
+{
+	struct pattern_hit hit;
+
+	return (patterns_empty(&way->from) || patterns_have_address(&way->from, &d->from.parts, &hit)) &&
+	    (patterns_empty(&way->to) || patterns_have_address(&way->to, &d->to.parts, &hit));
+}
+
+/* The first of rule, route sections and router that has an opinion. */
+static const struct policy_route *
+find_route(struct decision *d)
+{
+	const struct policy *p = d->p;
+
+	if (d->by != NULL && (d->by->route.transport[0] != '\0' || d->by->route.nexthop[0] != '\0'))
+		return &d->by->route;
+	/* Routes and the smart host are for what is not delivered here; only a rule may send local mail elsewhere. */
+	if (d->is_local)
+		return NULL;
+	for (size_t i = 0; i < p->n_ways; i++) {
+		bool matches = way_matches(&p->ways[i], d);
+
+		if (d->trace != NULL) {
+			(void)buf_printf(&d->why, "%s:%u", p->ways[i].conf->conf_file, p->ways[i].conf->conf_line);
+			(void)buf_printf(&d->why, matches ? ": this route is taken" : ": sender or recipient are others");
+			d->trace(d->ctx, p->ways[i].conf->title, matches, buf_cstr(&d->why));
+			buf_clear(&d->why);
+		}
+		if (matches)
+			return &p->ways[i].route;
+	}
+	return &p->last;
+}
+
+static void
+to_mailbox(struct decision *d, const char *builtin, const char *transport)
+{
+	if (d->has_user)
+		allot(d, builtin, transport, d->user);
+	else
+		unknown_user(d);
+}
+
+static void
+to_host(struct decision *d, const char *builtin, const struct policy_route *route)
+{
+	const char *transport = route->transport[0] == '\0' ? "smtp" : route->transport;
+
+	if (route->nexthop[0] != '\0')
+		allot(d, builtin, transport, slice_str(route->nexthop));
+	else if (d->to.parts.literal.family != 0 || domain_is_dns_usable(d->to.parts.domain))
+		allot(d, builtin, transport, d->to.parts.domain);
+	else
+		refuse(d, "builtin:bad-domain", 550, "5.1.2", "No such domain can exist");
+}
+
+static void
+send_on(struct decision *d, const char *builtin)
+{
+	const struct policy_route *route = find_route(d);
+
+	if (route == NULL)
+		to_mailbox(d, builtin, "local");
+	else if (route->local)
+		to_mailbox(d, builtin, route->transport);
+	else
+		to_host(d, builtin, route);
+}
+
+/* --- the local side --- */
+
+static bool
+read_recipient(struct decision *d, struct slice text)
+{
+	const struct policy *p = d->p;
+	struct pattern_hit hit;
+
+	if (!subject_read(p, text, true, &d->to))
+		return false;
+	d->is_local = (d->to.flags & ADDRESS_POSTMASTER) != 0 || patterns_have_domain(&p->local_domains, &d->to.parts, &hit);
+	for (size_t i = 0; i < p->n_own && !d->is_local; i++)
+		d->is_local = ip_eq(p->own[i], d->to.parts.literal);
+	d->is_postmaster = d->is_local && slice_caseeq(d->to.meaning, S("postmaster"));
+	d->has_user = policy_find_user(p, d->to.meaning, &d->user, &d->exact);
+	/* alice+x%elsewhere is alice's only if somebody reads it as we do. */
+	if (d->has_user && !d->exact && (d->to.flags & ADDRESS_RELAY_TRICK) != 0)
+		d->has_user = false;
+	return true;
+}
+
+/* RFC 5321 4.5.1. To the user of that name, else to what the configuration says: a user, or an address. */
+static void
+to_postmaster(struct decision *d)
+{
+	static const char rule[] = "builtin:postmaster";
+	struct slice name = slice_str(d->p->conf->global.postmaster);
+	bool exact;
+
+	if (d->has_user) {
+		allot(d, rule, "local", d->user);
+		return;
+	}
+	if (slice_find(name, '@') == name.n) {
+		/* When nobody has this name either the mail waits for an account; policy_has_postmaster warns of it. */
+		if (!policy_find_user(d->p, name, &d->user, &exact))
+			d->user = name;
+		allot(d, rule, "local", d->user);
+		return;
+	}
+	d->by = NULL;
+	if (!read_recipient(d, name))
+		BUG("policy_new lets no such postmaster pass");
+	send_on(d, rule);
+	if (d->v->action == VERDICT_ACCEPT)
+		set_text(d->v->rcpt, sizeof d->v->rcpt, subject_text(&d->to));
+}
+
+static bool
+rule_sends_elsewhere(const struct decision *d)
+{
+	return d->by != NULL && !d->by->route.local && (d->by->route.transport[0] != '\0' || d->by->route.nexthop[0] != '\0');
+}
+
+/* Leave was given, by a rule or by a built-in. */
+static void
+allow(struct decision *d, const char *builtin)
+{
+	if (d->is_postmaster && !rule_sends_elsewhere(d))
+		to_postmaster(d);
+	else if (d->is_local && !d->is_postmaster && !d->has_user)
+		unknown_user(d);
+	else
+		send_on(d, builtin);
+}
+
+/* --- rules --- */
+
+/* One condition: what was asked about, and whether the list has it. */
+static bool
+condition(struct decision *d, const char *what, const struct patterns *list, bool has, const struct pattern_hit *hit)
+{
+	if (patterns_empty(list))
+		return true;
+	if (d->trace == NULL)
+		return has;
+	if (!has) {
+		buf_clear(&d->why);
+		(void)buf_printf(&d->why, "%s is another", what);
+		return false;
+	}
+	(void)buf_printf(&d->why, "%s%s is in ", buf_len(&d->why) > 0 ? ", " : "", what);
+	pattern_hit_put(&d->why, hit);
+	return true;
+}
+
+static bool
+listener_matches(struct decision *d, const struct conf_list *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (slice_eq(slice_str(names->v[i]), d->q->listener))
+			return true;
+	if (names->n > 0 && d->trace != NULL) {
+		buf_clear(&d->why);
+		(void)buf_put_str(&d->why, "listener is another");
+	}
+	return names->n == 0;
+}
+
+static bool
+user_matches(const struct decision *d, const struct patterns *list, struct pattern_hit *ret_hit)
+{
+	return patterns_have_user(list, d->to.meaning, ret_hit) ||
+	    (d->to.parts.base.n > 0 && patterns_have_user(list, d->to.parts.base, ret_hit));
+}
+
+static bool
+rule_matches(struct decision *d, const struct policy_rule *r)
+{
+	const struct policy_query *q = d->q;
+	struct pattern_hit hit;
+	bool has;
+
+	if (!listener_matches(d, &r->conf->listener))
+		return false;
+	has = patterns_have_ip(&r->client, q->client, &hit);
+	if (!condition(d, "client", &r->client, has, &hit))
+		return false;
+	has = patterns_have_name(&r->client_name, q->client_name, &hit);
+	if (!condition(d, "client-name", &r->client_name, has, &hit))
+		return false;
+	has = patterns_have_address(&r->from, &d->from.parts, &hit);
+	if (!condition(d, "from", &r->from, has, &hit))
+		return false;
+	has = patterns_have_address(&r->to, &d->to.parts, &hit);
+	if (!condition(d, "to", &r->to, has, &hit))
+		return false;
+	has = user_matches(d, &r->to_user, &hit);
+	return condition(d, "to-user", &r->to_user, has, &hit);
+}
+
+static bool
+needs_client(const struct policy_rule *r)
+{
+	return r->conf->listener.n > 0 || !patterns_empty(&r->client) || !patterns_empty(&r->client_name);
+}
+
+static const struct policy_rule *
+first_rule(struct decision *d)
+{
+	for (size_t i = 0; i < d->p->n_rules; i++) {
+		const struct policy_rule *r = &d->p->rules[i];
+		bool matches;
+
+		if (d->routing && (r->action != VERDICT_ACCEPT || needs_client(r)))
+			continue;
+		matches = rule_matches(d, r);
+		if (matches && r->action != VERDICT_ACCEPT && d->is_postmaster && !r->refuses_postmaster) {
+			matches = false;
+			buf_clear(&d->why);
+			(void)buf_put_str(&d->why, "it would match, but refuses postmaster only if it names clients or postmaster (RFC 5321 4.5.1)");
+		}
+		if (matches && buf_len(&d->why) == 0)
+			(void)buf_put_str(&d->why, "it has no conditions");
+		tell_why(d, r->conf->title, matches);
+		buf_clear(&d->why);
+		if (matches)
+			return r;
+	}
+	return NULL;
+}
+
+static void
+refuse_by_rule(struct decision *d, const struct policy_rule *r)
+{
+	refuse(d, r->conf->title, r->code, r->enhanced, r->text);
+	d->v->action = r->action;
+	d->v->rule_file = r->conf->conf_file;
+	d->v->rule_line = r->conf->conf_line;
+}
+
+static void
+allow_by_rule(struct decision *d, const struct policy_rule *r)
+{
+	d->by = r;
+	/* Whoever we relay to may trust us and follow the route in the local part to anywhere. */
+	if (!d->is_local && !d->is_trusted && !d->routing && (d->to.flags & ADDRESS_RELAY_TRICK) != 0) {
+		tell(d, "builtin:relay-trick", true, "the local part holds a route (%, ! or @), which is not relayed for strangers");
+		refuse(d, "builtin:relay-trick", 550, "5.7.1", "Source routing is not supported");
+		return;
+	}
+	allow(d, r->conf->title);
+}
+
+/* --- built in --- */
+
+static void
+local_builtins(struct decision *d)
+{
+	if (d->is_postmaster) {
+		tell(d, "builtin:postmaster", true, "postmaster of this host is always accepted (RFC 5321 4.5.1)");
+		allow(d, "builtin:postmaster");
+		return;
+	}
+	tell(d, "builtin:postmaster", false, "the recipient is not postmaster");
+	if (d->has_user) {
+		tell(d, "builtin:local", true, "the domain is local and the user exists");
+		allow(d, "builtin:local");
+		return;
+	}
+	tell(d, "builtin:local", false, "the domain is local, but the user does not exist");
+	unknown_user(d);
+}
+
+static void
+builtins(struct decision *d)
+{
+	if (d->is_local) {
+		local_builtins(d);
+		return;
+	}
+	tell(d, "builtin:local", false, "the domain is not one of local-domains");
+	if (d->is_trusted || d->routing) {
+		tell(d, "builtin:relay", true, "the client is one of relay-clients");
+		allow(d, "builtin:relay");
+		return;
+	}
+	tell(d, "builtin:relay", false, "the client is not one of relay-clients");
+	tell(d, "builtin:reject", true, "nothing else matched");
+	refuse(d, "builtin:reject", 554, "5.7.1", "Relay access denied");
+}
+
+static void
+decide(struct decision *d)
+{
+	const struct policy_rule *r;
+	struct pattern_hit hit;
+
+	if (!subject_read(d->p, d->q->from, false, &d->from)) {
+		refuse(d, "builtin:address", 553, "5.1.7", "The sender is no valid address");
+		return;
+	}
+	if (!read_recipient(d, d->q->to)) {
+		refuse(d, "builtin:address", 553, "5.1.3", "The recipient is no valid address");
+		return;
+	}
+	d->is_trusted = patterns_have_ip(&d->p->relay_clients, d->q->client, &hit);
+	r = first_rule(d);
+	if (r == NULL)
+		builtins(d);
+	else if (r->action == VERDICT_ACCEPT)
+		allow_by_rule(d, r);
+	else
+		refuse_by_rule(d, r);
+}
+
+void
+policy_check(const struct policy *p, const struct policy_query *q, policy_trace_fn *trace, void *ctx,
+    struct policy_verdict *ret_v)
+{
+	struct decision d = { .p = p, .q = q, .trace = trace, .ctx = ctx, .why = BUF_INIT(WHY_MAX), .v = ret_v };
+
+	decide(&d);
+	buf_free(&d.why);
+}
+
+void
+policy_route(const struct policy *p, struct slice from, struct slice to, struct policy_verdict *ret_v)
+{
+	const struct policy_query q = { .from = from, .to = to };
+	struct decision d = { .p = p, .q = &q, .routing = true, .why = BUF_INIT(WHY_MAX), .v = ret_v };
+
+	decide(&d);
+	buf_free(&d.why);
+}

@@ -1,0 +1,657 @@
+/* common/policy/rules.c -- from a struct conf and the bytes of its tables to a struct policy; every refusal says where
+ * the line stands and what to do. See rules.h. */
+#include "common/policy/rules.h"
+
+#include "common/escape.h"
+#include "common/policy/address.h"
+#include "common/policy/reply.h"
+#include "common/policy/suggest.h"
+
+#include <stdlib.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+static const char passwd_path[] = "/etc/passwd";
+static const char passwd_name[] = "@passwd";
+
+/* What is being compiled, and where in the configuration. */
+struct work {
+	struct policy *p;
+	struct buf *why;
+	const char *file;
+	uint32_t line;
+	const char *option;
+};
+
+/* The place in front of a message; rc for the caller's return. */
+static void
+say_place(const struct work *w)
+{
+	if (w->file != NULL && *w->file != '\0')
+		(void)buf_printf(w->why, "%s:%u: ", w->file, w->line);
+	if (w->option != NULL)
+		(void)buf_printf(w->why, "%s: ", w->option);
+}
+
+static enum rc
+refuse(const struct work *w, enum rc rc, const char *words)
+{
+	say_place(w);
+	(void)buf_put_str(w->why, words);
+	return rc;
+}
+
+static void
+put_quoted(struct buf *to, const char *word)
+{
+	enum { QUOTE_MAX = 80 };
+
+	(void)buf_put_byte(to, '"');
+	(void)escape_put(to, slice_str(word), QUOTE_MAX);
+	(void)buf_put_byte(to, '"');
+}
+
+/* --- tables --- */
+
+static const struct table *
+find_table(void *ctx, struct slice name, struct buf *why)
+{
+	const struct work *w = ctx;
+	struct suggest close;
+
+	suggest_init(&close, name);
+	for (size_t i = 0; i < w->p->n_tables; i++) {
+		struct slice have = slice_str(table_name(w->p->tables[i]));
+
+		if (slice_eq(have, name))
+			return w->p->tables[i];
+		suggest_offer(&close, have);
+	}
+	(void)buf_put_str(why, "there is no table \"");
+	(void)escape_put(why, name, POLICY_TITLE_MAX);
+	(void)buf_put_str(why, "\"; declare it in a table section");
+	suggest_put(&close, why);
+	return NULL;
+}
+
+static bool
+list_names(const struct conf_list *l, const char *word)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->v[i], word) == 0)
+			return true;
+	return false;
+}
+
+bool
+policy_uses_passwd(const struct conf *conf)
+{
+	const struct conf_router *r = &conf->router;
+	bool uses = list_names(&r->local_users, passwd_name);
+
+	for (size_t i = 0; i < conf->n_rules; i++)
+		uses |= list_names(&conf->rules[i].to_user, passwd_name);
+	return uses;
+}
+
+static enum rc
+load_file(const struct work *w, struct table *t, const char *name, const char *path, bool passwd, policy_load_fn *load, void *ctx)
+{
+	const struct conf *c = w->p->conf;
+	struct buf what = BUF_INIT(1024);
+	struct slice bytes;
+	enum rc rc = load(ctx, slice_str(name), path, &bytes, &what);
+
+	if (rc != RC_OK) {
+		say_place(w);
+		(void)buf_printf(w->why, "%s: ", path);
+		(void)buf_put_slice(w->why, buf_slice(&what));
+	}
+	buf_free(&what);
+	if (rc != RC_OK)
+		return rc;
+	if (bytes.n > c->router.max_table) {
+		say_place(w);
+		(void)buf_printf(w->why, "%s is larger than router { max-table-size }; raise it, or make the table smaller", path);
+		return RC_RANGE;
+	}
+	return passwd ? table_load_passwd(t, bytes, c->local.min_uid, path, w->why) : table_load_text(t, bytes, path, w->why);
+}
+
+static enum rc
+load_values(struct work *w, struct table *t, const struct conf_list *values)
+{
+	struct buf what = BUF_INIT(1024);
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < values->n && rc == RC_OK; i++) {
+		struct slice word = slice_str(values->v[i]);
+		size_t end = slice_find(word, '"') < word.n ? word.n : slice_find(word, ' ');
+
+		rc = table_add(t, slice_first(word, end), slice_from(word, end + 1), 0, &what);
+	}
+	if (rc != RC_OK) {
+		w->option = "values";
+		say_place(w);
+		(void)buf_put_slice(w->why, buf_slice(&what));
+	}
+	buf_free(&what);
+	return rc;
+}
+
+static enum rc
+add_table(struct policy *p, const char *name, struct table **ret_t)
+{
+	struct table **grown = reallocarray(p->tables, p->n_tables + 1, sizeof *grown);
+
+	if (grown == NULL)
+		return RC_NOMEM;
+	p->tables = grown;
+	*ret_t = table_new(name);
+	if (*ret_t == NULL)
+		return RC_NOMEM;
+	p->tables[p->n_tables++] = *ret_t;
+	return RC_OK;
+}
+
+static enum rc
+compile_table(struct work *w, const struct conf_table *section, policy_load_fn *load, void *ctx)
+{
+	bool passwd = strcmp(section->format, "passwd") == 0, has_file = section->file[0] != '\0';
+	struct table *t;
+	enum rc rc;
+
+	w->file = section->conf_file;
+	w->line = section->conf_line;
+	w->option = NULL;
+	for (size_t i = 0; i < w->p->n_tables; i++)
+		if (strcmp(table_name(w->p->tables[i]), section->title) == 0)
+			return refuse(w, RC_EXISTS, "a table of this name stands above; give it another name");
+	if (strcmp(section->title, passwd_name + 1) == 0)
+		return refuse(w, RC_EXISTS, "\"passwd\" is the name of the system's users; give the table another name");
+	if (!passwd && strcmp(section->format, "text") != 0)
+		return refuse(w, RC_SYNTAX, "the format of a table is text or passwd");
+	if (has_file == (section->values.n > 0))
+		return refuse(w, RC_SYNTAX, has_file ? "a table has a file or values, not both; remove one" :
+		    "a table needs a file or values; add one of them");
+	if (passwd && !has_file)
+		return refuse(w, RC_SYNTAX, "the format passwd is for files; remove it");
+	rc = add_table(w->p, section->title, &t);
+	if (rc != RC_OK)
+		return rc;
+	return has_file ? load_file(w, t, section->title, section->file, passwd, load, ctx) : load_values(w, t, &section->values);
+}
+
+static enum rc
+compile_passwd(struct work *w, policy_load_fn *load, void *ctx)
+{
+	const struct conf_local *local = &w->p->conf->local;
+	struct buf what = BUF_INIT(1024);
+	struct table *t;
+	enum rc rc = add_table(w->p, passwd_name + 1, &t);
+
+	w->file = NULL;
+	w->option = NULL;
+	if (rc == RC_OK)
+		rc = load_file(w, t, passwd_name, passwd_path, true, load, ctx);
+	for (size_t i = 0; i < local->users.n && rc == RC_OK; i++) {
+		rc = table_add_account(t, slice_str(local->users.v[i]), local->min_uid, &what);
+		if (rc != RC_OK) {
+			w->file = local->conf_file;
+			w->line = local->conf_line;
+			w->option = "users";
+			say_place(w);
+			(void)buf_put_slice(w->why, buf_slice(&what));
+		}
+	}
+	buf_free(&what);
+	return rc;
+}
+
+static enum rc
+compile_tables(struct work *w, policy_load_fn *load, void *ctx)
+{
+	const struct conf *c = w->p->conf;
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < c->n_tables && rc == RC_OK; i++)
+		rc = compile_table(w, &c->tables[i], load, ctx);
+	if (rc == RC_OK && policy_uses_passwd(c))
+		rc = compile_passwd(w, load, ctx);
+	return rc;
+}
+
+/* --- lists --- */
+
+static enum rc
+compile_list(struct work *w, const char *option, const struct conf_list *list, unsigned kinds, const char *wanted,
+    struct patterns *ret_p)
+{
+	struct buf what = BUF_INIT(1024);
+	enum rc rc = patterns_compile(list, kinds, wanted, find_table, w, ret_p, &what);
+
+	if (rc != RC_OK) {
+		w->option = option;
+		say_place(w);
+		(void)buf_put_slice(w->why, rc == RC_NOMEM ? S("out of memory") : buf_slice(&what));
+	}
+	buf_free(&what);
+	return rc;
+}
+
+static const char wanted_nets[] = "a network such as 192.0.2.0/24";
+static const char wanted_names[] = "a domain such as example.org or *.example.org";
+static const char wanted_domains[] = "a domain such as example.org or *.example.org, or a literal such as [192.0.2.1]";
+static const char wanted_addresses[] = "an address, a domain, user@ or <>";
+static const char wanted_users[] = "the name of a user";
+
+/* --- routes --- */
+
+static const struct conf_transport *
+find_transport(const struct work *w, const char *name, struct suggest *close)
+{
+	const struct conf *c = w->p->conf;
+
+	for (size_t i = 0; i < c->n_transports; i++) {
+		if (strcmp(c->transports[i].title, name) == 0)
+			return &c->transports[i];
+		suggest_offer(close, slice_str(c->transports[i].title));
+	}
+	return NULL;
+}
+
+static enum rc
+compile_transport(struct work *w, const char *name, struct policy_route *route)
+{
+	const struct conf_transport *t;
+	struct suggest close;
+
+	route->transport = name;
+	suggest_init(&close, slice_str(name));
+	t = find_transport(w, name, &close);
+	if (t != NULL) {
+		route->local = strcmp(t->kind, "local") == 0;
+		return RC_OK;
+	}
+	route->local = strcmp(name, "local") == 0;
+	if (route->local || *name == '\0' || strcmp(name, "smtp") == 0)
+		return RC_OK;
+	w->option = "transport";
+	say_place(w);
+	(void)buf_put_str(w->why, "there is no transport ");
+	put_quoted(w->why, name);
+	(void)buf_put_str(w->why, "; declare it in a transport section");
+	suggest_offer(&close, S("smtp"));
+	suggest_offer(&close, S("local"));
+	suggest_put(&close, w->why);
+	return RC_NOTFOUND;
+}
+
+static enum rc
+compile_route(struct work *w, const char *transport, const char *relay_host, struct policy_route *route)
+{
+	struct buf text = BUF_INIT(POLICY_NEXTHOP_MAX);
+	enum rc rc = compile_transport(w, transport, route);
+
+	if (rc != RC_OK || *relay_host == '\0')
+		return rc;
+	w->option = "relay-host";
+	if (route->local)
+		return refuse(w, RC_SYNTAX, "mail for mailboxes on this host has no relay host; remove it or the transport");
+	rc = policy_nexthop_put(&text, slice_str(relay_host));
+	if (rc == RC_OK)
+		memcpy(route->nexthop, buf_slice(&text).p, buf_len(&text));
+	buf_free(&text);
+	if (rc == RC_OK)
+		return rc;
+	say_place(w);
+	put_quoted(w->why, relay_host);
+	(void)buf_put_str(w->why, " is no next hop; write example.org (its MX), [host.example.org], [192.0.2.1] or one of these with :port");
+	return rc;
+}
+
+static enum rc
+compile_transports(struct work *w)
+{
+	const struct conf *c = w->p->conf;
+
+	w->option = NULL;
+	for (size_t i = 0; i < c->n_transports; i++) {
+		const struct conf_transport *t = &c->transports[i];
+
+		w->file = t->conf_file;
+		w->line = t->conf_line;
+		if (strcmp(t->kind, "smtp") != 0 && strcmp(t->kind, "local") != 0)
+			return refuse(w, RC_SYNTAX, "the kind of a transport is smtp or local");
+		if (t->title[0] == '\0' || strlen(t->title) > POLICY_TRANSPORT_MAX)
+			return refuse(w, RC_RANGE, "a transport has a name of 1 to 64 bytes");
+		if ((strcmp(t->title, "local") == 0) != (strcmp(t->kind, "local") == 0) &&
+		    (strcmp(t->title, "local") == 0 || strcmp(t->title, "smtp") == 0))
+			return refuse(w, RC_SYNTAX, "the transports smtp and local have the kind of their name");
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(c->transports[k].title, t->title) == 0)
+				return refuse(w, RC_EXISTS, "a transport of this name stands above; give it another name");
+	}
+	return RC_OK;
+}
+
+static enum rc
+compile_way(struct work *w, const struct conf_route *section, struct policy_way *way)
+{
+	enum rc rc;
+
+	w->file = section->conf_file;
+	w->line = section->conf_line;
+	way->conf = section;
+	rc = compile_list(w, "from", &section->from, TABLE_FOR_ADDRESSES, wanted_addresses, &way->from);
+	if (rc == RC_OK)
+		rc = compile_list(w, "to", &section->to, TABLE_FOR_ADDRESSES, wanted_addresses, &way->to);
+	return rc == RC_OK ? compile_route(w, section->transport, section->relay_host, &way->route) : rc;
+}
+
+/* --- rules --- */
+
+static enum rc
+check_listeners(struct work *w, const struct conf_list *names)
+{
+	const struct conf *c = w->p->conf;
+
+	for (size_t i = 0; i < names->n; i++) {
+		struct suggest close;
+		size_t k;
+
+		suggest_init(&close, slice_str(names->v[i]));
+		for (k = 0; k < c->n_listeners && strcmp(c->listeners[k].title, names->v[i]) != 0; k++)
+			suggest_offer(&close, slice_str(c->listeners[k].title));
+		if (k < c->n_listeners)
+			continue;
+		w->option = "listener";
+		say_place(w);
+		(void)buf_put_str(w->why, "there is no listener ");
+		put_quoted(w->why, names->v[i]);
+		suggest_put(&close, w->why);
+		return RC_NOTFOUND;
+	}
+	return RC_OK;
+}
+
+static enum rc
+compile_action(struct work *w, struct policy_rule *rule)
+{
+	static const struct {
+		const char *name;
+		enum verdict_action action;
+	} actions[] = { { "accept", VERDICT_ACCEPT }, { "reject", VERDICT_REJECT }, { "defer", VERDICT_DEFER } };
+	const struct conf_rule *c = rule->conf;
+	size_t i;
+
+	for (i = 0; i < COUNT(actions) && strcmp(actions[i].name, c->action) != 0; i++)
+		;
+	w->option = "action";
+	if (i == COUNT(actions))
+		return refuse(w, RC_SYNTAX, "the action of a rule is accept, reject or defer");
+	rule->action = actions[i].action;
+	if (rule->action == VERDICT_ACCEPT) {
+		w->option = "reply";
+		return c->reply[0] == '\0' ? RC_OK : refuse(w, RC_SYNTAX, "a rule that accepts has no reply to give; remove it");
+	}
+	w->option = c->transport[0] != '\0' ? "transport" : "relay-host";
+	if (c->transport[0] != '\0' || c->relay_host[0] != '\0')
+		return refuse(w, RC_SYNTAX, "a rule that refuses sends nothing anywhere; remove this, or accept");
+	w->option = "reply";
+	return policy_reply_parse(c->reply, rule) == RC_OK ? RC_OK :
+	    refuse(w, RC_SYNTAX, rule->action == VERDICT_REJECT ?
+	    "cannot be the reply of a refusal; write a code, an enhanced code and a text, as in \"550 5.7.1 Not welcome\"" :
+	    "cannot be the reply of a deferral; write a code, an enhanced code and a text, as in \"450 4.7.1 Try again later\"");
+}
+
+static enum rc
+compile_conditions(struct work *w, struct policy_rule *r)
+{
+	const struct conf_rule *c = r->conf;
+	const struct {
+		const char *option;
+		const struct conf_list *list;
+		unsigned kinds;
+		const char *wanted;
+		struct patterns *to;
+	} lists[] = {
+		{ "client", &c->client, TABLE_FOR_CLIENTS, wanted_nets, &r->client },
+		{ "client-name", &c->client_name, TABLE_FOR_NAMES, wanted_names, &r->client_name },
+		{ "from", &c->from, TABLE_FOR_ADDRESSES, wanted_addresses, &r->from },
+		{ "to", &c->to, TABLE_FOR_ADDRESSES, wanted_addresses, &r->to },
+		{ "to-user", &c->to_user, TABLE_FOR_USERS, wanted_users, &r->to_user },
+	};
+	enum rc rc = check_listeners(w, &c->listener);
+
+	for (size_t i = 0; i < COUNT(lists) && rc == RC_OK; i++)
+		rc = compile_list(w, lists[i].option, lists[i].list, lists[i].kinds, lists[i].wanted, lists[i].to);
+	return rc;
+}
+
+static bool
+names_postmaster(const struct policy_rule *r)
+{
+	static const struct slice word = SLICE("postmaster");
+	struct pattern_hit hit;
+	struct table_hit in;
+
+	if (patterns_have_user(&r->to_user, word, &hit))
+		return true;
+	for (size_t i = 0; i < r->conf->to.n; i++) {
+		struct slice s = slice_str(r->conf->to.v[i]);
+
+		if (s.n > word.n && s.p[word.n] == '@' && slice_caseeq(slice_first(s, word.n), word))
+			return true;
+	}
+	for (size_t i = 0; i < r->to.n_refs; i++)
+		if (table_has_mailbox(r->to.refs[i], word, S(""), &in))
+			return true;
+	return false;
+}
+
+/* A rule that lets everybody send everywhere is a typing error, always. */
+static enum rc
+check_open_relay(struct work *w, const struct policy_rule *r)
+{
+	bool any_client = patterns_empty(&r->client) || patterns_have_everywhere(&r->client);
+
+	w->option = NULL;
+	if (r->action != VERDICT_ACCEPT || !any_client || r->conf->listener.n > 0 || !patterns_empty(&r->client_name) ||
+	    !patterns_empty(&r->to))
+		return RC_OK;
+	return refuse(w, RC_DENIED, "this rule makes an open relay: anybody could send anywhere (a sender is easily forged); "
+	    "limit it by client, client-name, listener or to");
+}
+
+static enum rc
+compile_rule(struct work *w, const struct conf_rule *section, struct policy_rule *r)
+{
+	enum rc rc;
+
+	w->file = section->conf_file;
+	w->line = section->conf_line;
+	w->option = NULL;
+	r->conf = section;
+	if (section->title[0] == '\0' || strlen(section->title) > POLICY_TITLE_MAX)
+		return refuse(w, RC_RANGE, "a rule has a name of 1 to 128 bytes");
+	if (slice_starts(slice_str(section->title), S("builtin:")))
+		return refuse(w, RC_EXISTS, "names with builtin: in front are Postern's own; give the rule another name");
+	rc = compile_action(w, r);
+	if (rc == RC_OK)
+		rc = compile_conditions(w, r);
+	if (rc == RC_OK)
+		rc = compile_route(w, section->transport, section->relay_host, &r->route);
+	r->refuses_postmaster = rc == RC_OK &&
+	    (!patterns_empty(&r->client) || !patterns_empty(&r->client_name) || names_postmaster(r));
+	return rc == RC_OK ? check_open_relay(w, r) : rc;
+}
+
+/* --- the router section, and all of it --- */
+
+static enum rc
+own_literals(struct policy *p)
+{
+	for (size_t i = 0; i < p->conf->n_listeners; i++) {
+		const struct conf_list *l = &p->conf->listeners[i].address;
+		struct ip *grown = reallocarray(p->own, p->n_own + l->n + 1, sizeof *grown);
+
+		if (grown == NULL)
+			return RC_NOMEM;
+		p->own = grown;
+		for (size_t k = 0; k < l->n; k++) {
+			struct ip ip;
+
+			if (ip_parse(slice_str(l->v[k]), &ip) == RC_OK && !ip_is_unspecified(ip))
+				p->own[p->n_own++] = ip;
+		}
+	}
+	return RC_OK;
+}
+
+static enum rc
+compile_local_domains(struct work *w)
+{
+	struct policy *p = w->p;
+	const struct conf_list *given = &p->conf->router.local_domains;
+	char localhost[] = "localhost", *names[] = { localhost, p->conf->global.hostname };
+	const struct conf_list usual = { names, p->conf->global.hostname[0] == '\0' ? 1 : 2 };
+
+	return compile_list(w, "local-domains", given->n > 0 ? given : &usual, TABLE_FOR_DOMAINS, wanted_domains,
+	    &p->local_domains);
+}
+
+static enum rc
+compile_router(struct work *w)
+{
+	struct policy *p = w->p;
+	const struct conf_router *r = &p->conf->router;
+	enum rc rc;
+
+	w->file = r->conf_file;
+	w->line = r->conf_line;
+	rc = compile_local_domains(w);
+	if (rc == RC_OK)
+		rc = compile_list(w, "local-users", &r->local_users, TABLE_FOR_USERS, wanted_users, &p->local_users);
+	if (rc == RC_OK)
+		rc = compile_list(w, "relay-clients", &r->relay_clients, TABLE_FOR_CLIENTS, wanted_nets, &p->relay_clients);
+	w->option = "relay-clients";
+	if (rc == RC_OK && patterns_have_everywhere(&p->relay_clients))
+		rc = refuse(w, RC_DENIED, "a network that holds every address makes an open relay; name your own networks");
+	return rc == RC_OK ? compile_route(w, "", r->relay_host, &p->last) : rc;
+}
+
+/* An address is routed like any other; a user must be there, unless it is the name that always is. */
+static enum rc
+check_postmaster(struct work *w)
+{
+	const struct conf_global *g = &w->p->conf->global;
+	struct policy *p = w->p;
+	struct slice name = slice_str(g->postmaster), user;
+	struct pattern_hit hit;
+	struct subject a;
+	bool exact;
+
+	w->file = g->conf_file;
+	w->line = g->conf_line;
+	w->option = "postmaster";
+	if (slice_find(name, '@') < name.n) {
+		if (!subject_read(p, name, true, &a))
+			return refuse(w, RC_SYNTAX, "is no address; write user@example.org or the name of a user");
+		if (!patterns_have_domain(&p->local_domains, &a.parts, &hit))
+			return RC_OK;
+		name = a.meaning;
+	} else if (slice_caseeq(name, S("postmaster"))) {
+		return RC_OK;
+	}
+	if (policy_find_user(p, name, &user, &exact))
+		return RC_OK;
+	return refuse(w, RC_NOTFOUND, "is no local user; write the name of one, or an address elsewhere");
+}
+
+static enum rc
+compile(struct work *w, policy_load_fn *load, void *ctx)
+{
+	struct policy *p = w->p;
+	const struct conf *c = p->conf;
+	enum rc rc = compile_tables(w, load, ctx);
+
+	if (rc == RC_OK)
+		rc = compile_transports(w);
+	if (rc == RC_OK)
+		rc = compile_router(w);
+	if (rc == RC_OK)
+		rc = own_literals(p);
+	if (rc == RC_OK)
+		rc = check_postmaster(w);
+	p->rules = calloc(c->n_rules + 1, sizeof *p->rules);
+	p->ways = calloc(c->n_routes + 1, sizeof *p->ways);
+	if (rc == RC_OK && (p->rules == NULL || p->ways == NULL))
+		rc = RC_NOMEM;
+	for (; rc == RC_OK && p->n_rules < c->n_rules; p->n_rules++)
+		rc = compile_rule(w, &c->rules[p->n_rules], &p->rules[p->n_rules]);
+	for (; rc == RC_OK && p->n_ways < c->n_routes; p->n_ways++)
+		rc = compile_way(w, &c->routes[p->n_ways], &p->ways[p->n_ways]);
+	return rc;
+}
+
+enum rc
+policy_new(struct conf *conf, policy_load_fn *load, void *ctx, struct policy **ret_policy, struct buf *why)
+{
+	struct policy *p = calloc(1, sizeof *p);
+	struct work w = { .p = p, .why = why };
+	enum rc rc;
+
+	if (p == NULL)
+		return RC_NOMEM;
+	p->conf = conf_ref(conf);
+	rc = compile(&w, load, ctx);
+	if (rc != RC_OK) {
+		if (buf_len(why) == 0)
+			(void)buf_put_str(why, rc_name(rc));
+		policy_free(p);
+		return rc;
+	}
+	*ret_policy = p;
+	return RC_OK;
+}
+
+void
+policy_free(struct policy *p)
+{
+	if (p == NULL)
+		return;
+	/* One more than counted: the one that was refused half way. The arrays have room for it. */
+	for (size_t i = 0; p->rules != NULL && i <= p->n_rules && i < p->conf->n_rules; i++) {
+		patterns_free(&p->rules[i].client);
+		patterns_free(&p->rules[i].client_name);
+		patterns_free(&p->rules[i].from);
+		patterns_free(&p->rules[i].to);
+		patterns_free(&p->rules[i].to_user);
+	}
+	for (size_t i = 0; p->ways != NULL && i <= p->n_ways && i < p->conf->n_routes; i++) {
+		patterns_free(&p->ways[i].from);
+		patterns_free(&p->ways[i].to);
+	}
+	patterns_free(&p->local_domains);
+	patterns_free(&p->local_users);
+	patterns_free(&p->relay_clients);
+	for (size_t i = 0; i < p->n_tables; i++)
+		table_free(p->tables[i]);
+	free(p->tables);
+	free(p->rules);
+	free(p->ways);
+	free(p->own);
+	conf_unref(p->conf);
+	free(p);
+}
+
+enum rc
+policy_check_conf(struct conf *conf, policy_load_fn *load, void *ctx, struct buf *why)
+{
+	struct policy *p = NULL;
+	enum rc rc = policy_new(conf, load, ctx, &p, why);
+
+	if (rc == RC_OK)
+		policy_free(p);
+	return rc;
+}
