@@ -191,6 +191,12 @@ room_folder(const struct room *room)
 	return room->private->folder_fd;
 }
 
+struct peer *
+room_log(const struct room *room)
+{
+	return room->private->log;
+}
+
 /* --- configuration --- */
 
 static const char *
@@ -449,6 +455,8 @@ log_closed(void *ctx, struct peer *p, const char *why)
 		room->private->log = NULL;
 		log_attach(NULL);
 	}
+	if (room->ops->log_lost != NULL)
+		room->ops->log_lost(room);
 	peer_free(p);
 }
 
@@ -476,6 +484,7 @@ make_master_ops(struct room *room)
 	ops->on[M_STOP] = on_stop;
 	ops->on[M_PROBE] = on_probe;
 	ops->closed = master_closed;
+	memcpy(room->private->log_ops.on, room->ops->on_log, sizeof room->private->log_ops.on);
 	room->private->log_ops.closed = log_closed;
 }
 

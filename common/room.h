@@ -40,6 +40,9 @@ struct room_ops {
 	void (*stop)(struct room *room, uint32_t grace_ms);
 	/* Frames from master that are the room's own affair (M_SPAWNED and such). Their ctx is the struct room. */
 	ipc_fn *on_master[IPC_TYPE_MAX];
+	/* The same for the line to log, which room keeps for itself otherwise; and what to do when it is lost (or NULL). */
+	ipc_fn *on_log[IPC_TYPE_MAX];
+	void (*log_lost)(struct room *room);
 };
 
 struct room {
@@ -66,6 +69,9 @@ struct slice room_user(const struct room *room);
 void room_become(struct room *room, uint32_t uid, uint32_t gid, const char *folder);
 /* The descriptor of that folder, inside the sandbox. */
 int room_folder(const struct room *room);
+
+/* The line to log, NULL when it is down. Events go to log_say(); this is for rooms that ask log something. */
+struct peer *room_log(const struct room *room);
 
 /* Ends the loop; the process exits 0. */
 void room_exit(struct room *room);

@@ -95,9 +95,9 @@ on_end(void *ctx, struct peer *line, uint32_t handle, struct rd *body, int fd)
 	return NULL;
 }
 
-/* The line to master is the room's own, so its handlers get the room. */
+/* The lines to master and log are the room's own, so their handlers get the room. */
 static const char *
-on_master_row(void *ctx, struct peer *line, uint32_t handle, struct rd *body, int fd)
+on_own_row(void *ctx, struct peer *line, uint32_t handle, struct rd *body, int fd)
 {
 	struct room *room = ctx;
 
@@ -105,7 +105,7 @@ on_master_row(void *ctx, struct peer *line, uint32_t handle, struct rd *body, in
 }
 
 static const char *
-on_master_end(void *ctx, struct peer *line, uint32_t handle, struct rd *body, int fd)
+on_own_end(void *ctx, struct peer *line, uint32_t handle, struct rd *body, int fd)
 {
 	struct room *room = ctx;
 
@@ -117,7 +117,8 @@ on_master_end(void *ctx, struct peer *line, uint32_t handle, struct rd *body, in
 static struct peer *
 line_to(struct control *control, enum role room)
 {
-	struct peer *p = room == ROLE_MASTER ? control->room->master : control->lines[room];
+	struct peer *p = room == ROLE_MASTER ? control->room->master :
+	    room == ROLE_LOG ? room_log(control->room) : control->lines[room];
 
 	return p != NULL && peer_alive(p) ? p : NULL;
 }
@@ -252,6 +253,14 @@ on_connection(struct watch *w, bool readable, bool writable, void *ctx)
 /* --- the room --- */
 
 static void
+end_requests_to(struct control *control, enum role role)
+{
+	for (struct control_client *c = control->clients; c != NULL; c = c->next)
+		if (c->room_handle != 0 && c->room == role)
+			end_request(c, RC_CLOSED, "the room that was answering died; it is being started again");
+}
+
+static void
 line_closed(void *ctx, struct peer *p, const char *why)
 {
 	struct control *control = ctx;
@@ -260,10 +269,14 @@ line_closed(void *ctx, struct peer *p, const char *why)
 	room_log_drop(p, why);
 	if (control->lines[role] == p)
 		control->lines[role] = NULL;
-	for (struct control_client *c = control->clients; c != NULL; c = c->next)
-		if (c->room_handle != 0 && c->room == role)
-			end_request(c, RC_CLOSED, "the room that was answering died; it is being started again");
+	end_requests_to(control, role);
 	peer_free(p);
+}
+
+static void
+log_lost(struct room *room)
+{
+	end_requests_to(room->ctx, ROLE_LOG);
 }
 
 static const struct peer_ops line_ops = {
@@ -327,5 +340,7 @@ const struct room_ops control_ops = {
 	.prepare = prepare,
 	.line = take_line,
 	.file = take_file,
-	.on_master = { [A_ROW] = on_master_row, [A_END] = on_master_end },
+	.on_master = { [A_ROW] = on_own_row, [A_END] = on_own_end },
+	.on_log = { [A_ROW] = on_own_row, [A_END] = on_own_end },
+	.log_lost = log_lost,
 };

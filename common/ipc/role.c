@@ -30,6 +30,8 @@ role_name(enum role role)
 {
 	if (role == ROLE_MASTER)
 		return "master";
+	if (role == ROLE_CLIENT)
+		return "client";
 	return known(role) ? roles[role].program + strlen("postern-") : "?";
 }
 
