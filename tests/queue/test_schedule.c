@@ -1,0 +1,375 @@
+/* tests/queue/test_schedule.c -- the scheduler and what it stands on, with a clock of our own. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "queue/schedule.h"
+
+#include <stdlib.h>
+
+static const struct schedule_limits limits = {
+	.backoff = { .first = 300000, .max = 3600000, .jitter = 0, .expire = 432000000, .expire_bounce = 86400000 },
+	.window_first = 2, .window_max = 4, .sessions_max = 5, .rcpts_per_job = 3,
+};
+
+struct world {
+	struct schedule s;
+	struct message *messages[64];
+	size_t n;
+	unsigned budget;
+};
+
+static struct world *
+world_new(void)
+{
+	struct world *w = calloc(1, sizeof *w);
+
+	assert_non_null(w);
+	schedule_init(&w->s, &limits, TICK_ORIGIN, 1);
+	schedule_adopt(&w->s, &limits, 1);
+	return w;
+}
+
+static void
+world_free(struct world *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		free(w->messages[i]);
+	schedule_free(&w->s);
+	free(w);
+}
+
+/* A message to n recipients at one destination, due now. */
+static struct message *
+mail(struct world *w, const char *nexthop, uint32_t n)
+{
+	struct message *m = message_new((struct msgid){ 1, 1, w->n + 1 }, n);
+	struct schedule_route route = { S("smtp"), slice_str(nexthop), CARRIER_REMOTE, 0, 1 };
+
+	assert_non_null(m);
+	w->messages[w->n++] = m;
+	m->arrived = w->s.now;
+	for (uint32_t i = 0; i < n; i++) {
+		assert_int_equal(schedule_route(&w->s, &m->rcpts[i], &route), RC_OK);
+		schedule_ready(&w->s, &m->rcpts[i]);
+	}
+	return m;
+}
+
+static struct destination *
+find(struct world *w, const char *nexthop)
+{
+	return destination_find(&w->s.destinations, S("smtp"), slice_str(nexthop));
+}
+
+static unsigned
+open_sessions(struct world *w)
+{
+	struct destination *d;
+	unsigned n = 0;
+
+	while ((d = schedule_next_session(&w->s, CARRIER_REMOTE)) != NULL) {
+		schedule_opened(&w->s, d);
+		n++;
+	}
+	return n;
+}
+
+static void
+run(struct world *w, uint32_t seconds)
+{
+	unsigned budget = 1000000;
+
+	assert_true(schedule_run(&w->s, w->s.now + seconds, &budget));
+}
+
+static void
+recipients_of_one_message_share_a_job(void **state)
+{
+	struct world *w = world_new();
+	struct rcpt *r[10];
+	struct message *a = mail(w, "a.test", 5);
+	struct destination *d = find(w, "a.test");
+
+	(void)state;
+	(void)mail(w, "a.test", 1);
+	assert_int_equal(open_sessions(w), 2);		/* the first window */
+	assert_int_equal(schedule_up(&w->s, d), NEWS_NONE);
+	assert_int_equal(schedule_take(&w->s, d, r, 10), 3);	/* rcpts_per_job */
+	assert_ptr_equal(r[0], &a->rcpts[0]);
+	assert_int_equal(r[0]->due.state, RCPT_BUSY);
+	assert_int_equal(schedule_take(&w->s, d, r, 10), 2);	/* not the next message */
+	assert_int_equal(schedule_take(&w->s, d, r, 10), 1);
+	assert_int_equal(schedule_take(&w->s, d, r, 10), 0);	/* the session waits */
+	(void)mail(w, "a.test", 1);
+	assert_ptr_equal(schedule_next_offer(&w->s), d);
+	assert_null(schedule_next_offer(&w->s));
+	schedule_unwait(&w->s, d);
+	assert_int_equal(schedule_take(&w->s, d, r, 10), 1);
+	world_free(w);
+}
+
+static void
+destinations_take_turns(void **state)
+{
+	struct world *w = world_new();
+	struct destination *d[5];
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		(void)mail(w, "a.test", 1);
+	(void)mail(w, "b.test", 1);
+	(void)mail(w, "c.test", 1);
+	for (int i = 0; i < 4; i++) {
+		d[i] = schedule_next_session(&w->s, CARRIER_REMOTE);
+		if (d[i] != NULL)
+			schedule_opened(&w->s, d[i]);
+	}
+	assert_ptr_equal(d[0], find(w, "a.test"));
+	assert_ptr_equal(d[1], find(w, "b.test"));
+	assert_ptr_equal(d[2], find(w, "c.test"));
+	assert_ptr_equal(d[3], find(w, "a.test"));
+	assert_null(schedule_next_session(&w->s, CARRIER_REMOTE));
+	assert_null(schedule_next_session(&w->s, CARRIER_LOCAL));
+	world_free(w);
+}
+
+static void
+the_window_grows_and_the_total_holds(void **state)
+{
+	struct world *w = world_new();
+	struct destination *d;
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		(void)mail(w, "a.test", 1);
+	d = find(w, "a.test");
+	assert_int_equal(open_sessions(w), 2);
+	(void)schedule_up(&w->s, d);
+	for (int i = 0; i < 20; i++)
+		schedule_worked(&w->s, d);
+	assert_int_equal(d->window, 4 * WINDOW_ONE);
+	assert_int_equal(open_sessions(w), 2);
+	for (int i = 0; i < 20; i++)
+		(void)mail(w, "b.test", 1);
+	assert_int_equal(open_sessions(w), 1);		/* sessions_max */
+	world_free(w);
+}
+
+static void
+a_dead_destination_backs_off_as_a_whole(void **state)
+{
+	struct world *w = world_new();
+	struct rcpt *r[4];
+	struct destination *d;
+	enum sweep how;
+	unsigned budget = 100;
+	bool more;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		(void)mail(w, "a.test", 1);
+	d = find(w, "a.test");
+	assert_int_equal(open_sessions(w), 2);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_DOWN);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_NONE);	/* once is enough */
+	assert_true(d->down);
+	assert_null(schedule_next_swept(&w->s, &budget, &how, &more));
+	assert_int_equal(open_sessions(w), 0);
+	assert_int_equal(d->n_ready, 10);
+	run(w, 299);
+	assert_int_equal(open_sessions(w), 0);
+	run(w, 1);
+	assert_int_equal(open_sessions(w), 1);		/* one to try */
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_DOWN);
+	run(w, 599);
+	assert_int_equal(open_sessions(w), 0);
+	run(w, 1);
+	assert_int_equal(open_sessions(w), 1);
+	assert_int_equal(schedule_up(&w->s, d), NEWS_UP);
+	assert_int_equal(schedule_take(&w->s, d, r, 4), 1);
+	schedule_worked(&w->s, d);
+	assert_int_equal(open_sessions(w), 1);
+	world_free(w);
+}
+
+static void
+a_peer_that_counts_its_guests_is_not_down(void **state)
+{
+	struct world *w = world_new();
+	struct destination *d;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		(void)mail(w, "a.test", 1);
+	d = find(w, "a.test");
+	assert_int_equal(open_sessions(w), 2);
+	(void)schedule_up(&w->s, d);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_NONE);
+	assert_false(d->down);
+	assert_int_equal(d->window, WINDOW_ONE);
+	assert_int_equal(open_sessions(w), 0);
+	world_free(w);
+}
+
+static void
+old_mail_of_a_dead_destination_expires(void **state)
+{
+	struct world *w = world_new();
+	struct message *old = mail(w, "a.test", 2), *bounce = mail(w, "a.test", 1), *young = mail(w, "a.test", 1);
+	struct destination *d = find(w, "a.test");
+	struct rcpt *r;
+	enum sweep how;
+	unsigned budget = 100;
+	bool more;
+
+	(void)state;
+	old->arrived -= 432000;
+	bounce->arrived -= 86400;
+	bounce->flags = MESSAGE_BOUNCE;
+	assert_int_equal(open_sessions(w), 2);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_DOWN);
+	(void)schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false);
+	for (uint32_t i = 0; i < 2; i++) {
+		r = schedule_next_swept(&w->s, &budget, &how, &more);
+		assert_ptr_equal(r, &old->rcpts[i]);
+		assert_int_equal(how, SWEEP_EXPIRE);
+		schedule_done(&w->s, r);
+	}
+	r = schedule_next_swept(&w->s, &budget, &how, &more);
+	assert_ptr_equal(r, &bounce->rcpts[0]);
+	schedule_done(&w->s, r);
+	assert_null(schedule_next_swept(&w->s, &budget, &how, &more));
+	assert_int_equal(young->rcpts[0].due.state, RCPT_READY);
+	assert_int_equal(d->n_ready, 1);
+	world_free(w);
+}
+
+static void
+a_destination_that_never_takes_mail_fails_all(void **state)
+{
+	struct world *w = world_new();
+	struct destination *d;
+	struct rcpt *r;
+	enum sweep how;
+	unsigned budget = 4, n = 0;
+	bool more;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		(void)mail(w, "a.test", 1);
+	d = find(w, "a.test");
+	assert_int_equal(open_sessions(w), 2);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_PERMANENT, false, false), NEWS_NONE);
+	for (;;) {
+		r = schedule_next_swept(&w->s, &budget, &how, &more);
+		if (r == NULL && !more)
+			break;
+		if (r == NULL) {
+			budget = 4;
+			continue;
+		}
+		assert_int_equal(how, SWEEP_FAIL);
+		schedule_done(&w->s, r);
+		n++;
+	}
+	assert_int_equal(n, 10);
+	(void)schedule_closed(&w->s, d, SESSION_DONE, false, false);
+	assert_null(find(w, "a.test"));		/* nobody needs it any more */
+	assert_int_equal(w->s.n_sessions, 0);
+	world_free(w);
+}
+
+static void
+a_new_configuration_has_every_route_asked_again(void **state)
+{
+	struct world *w = world_new();
+	struct message *m = mail(w, "a.test", 1);
+	struct rcpt *r[2];
+	struct destination *d = find(w, "a.test");
+	struct schedule_route route = { S("smtp"), S("b.test"), CARRIER_REMOTE, 0, 2 };
+
+	(void)state;
+	assert_int_equal(open_sessions(w), 1);
+	(void)schedule_up(&w->s, d);
+	schedule_adopt(&w->s, &limits, 2);
+	assert_int_equal(schedule_take(&w->s, d, r, 2), 0);
+	assert_ptr_equal(schedule_next_stale(&w->s), &m->rcpts[0]);
+	assert_int_equal(m->rcpts[0].due.state, RCPT_ROUTING);
+	assert_int_equal(schedule_route(&w->s, &m->rcpts[0], &route), RC_OK);
+	m->rcpts[0].due.state = RCPT_NEW;
+	schedule_ready(&w->s, &m->rcpts[0]);
+	assert_int_equal(find(w, "b.test")->n_ready, 1);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_DONE, true, true), NEWS_NONE);
+	assert_null(find(w, "a.test"));
+	world_free(w);
+}
+
+static void
+flushes_bring_forward(void **state)
+{
+	struct world *w = world_new();
+	struct message *a = mail(w, "a.test", 1), *b = mail(w, "b.test", 1);
+
+	(void)state;
+	schedule_cancel(&w->s, &a->rcpts[0]);
+	schedule_cancel(&w->s, &b->rcpts[0]);
+	schedule_wait(&w->s, &a->rcpts[0], 3600000);
+	schedule_wait(&w->s, &b->rcpts[0], 100000000);
+	schedule_flush_destination(&w->s, find(w, "b.test"));
+	run(w, 0);
+	assert_int_equal(a->rcpts[0].due.state, RCPT_WAITING);
+	assert_int_equal(b->rcpts[0].due.state, RCPT_READY);
+	schedule_flush_message(&w->s, a);
+	assert_int_equal(a->rcpts[0].due.state, RCPT_READY);
+	schedule_cancel(&w->s, &a->rcpts[0]);
+	schedule_wait(&w->s, &a->rcpts[0], 3600000);
+	schedule_flush_all(&w->s);
+	run(w, 0);
+	assert_int_equal(a->rcpts[0].due.state, RCPT_READY);
+	world_free(w);
+}
+
+static void
+waits_follow_the_age(void **state)
+{
+	struct backoff b = limits.backoff;
+
+	(void)state;
+	assert_int_equal(backoff_message(&b, 0, 7), 300000);
+	assert_int_equal(backoff_message(&b, 900000, 7), 900000);
+	assert_int_equal(backoff_message(&b, 90000000, 7), 3600000);
+	assert_int_equal(backoff_destination(&b, 1, 7), 300000);
+	assert_int_equal(backoff_destination(&b, 3, 7), 1200000);
+	assert_int_equal(backoff_destination(&b, 60000, 7), 3600000);
+	b.jitter = 20000;
+	for (uint64_t i = 0; i < 100000; i += 77) {
+		uint64_t wait = backoff_message(&b, 0, i);
+
+		assert_in_range(wait, 300000, 350000);
+	}
+	assert_false(backoff_expired(&b, 431999999, false));
+	assert_true(backoff_expired(&b, 432000000, false));
+	assert_true(backoff_expired(&b, 86400000, true));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(recipients_of_one_message_share_a_job),
+		cmocka_unit_test(destinations_take_turns),
+		cmocka_unit_test(the_window_grows_and_the_total_holds),
+		cmocka_unit_test(a_dead_destination_backs_off_as_a_whole),
+		cmocka_unit_test(a_peer_that_counts_its_guests_is_not_down),
+		cmocka_unit_test(old_mail_of_a_dead_destination_expires),
+		cmocka_unit_test(a_destination_that_never_takes_mail_fails_all),
+		cmocka_unit_test(a_new_configuration_has_every_route_asked_again),
+		cmocka_unit_test(flushes_bring_forward),
+		cmocka_unit_test(waits_follow_the_age),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
