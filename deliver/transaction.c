@@ -1,0 +1,249 @@
+/* deliver/transaction.c -- see transaction.h. */
+#include "deliver/transaction.h"
+
+static bool
+fits_server(struct job *job, const struct peer_caps *caps)
+{
+	struct buf text = BUF_INIT(JOB_TEXT_MAX);
+
+	/* RFC 1870 6.1: no need to ask, it would say 552. */
+	if (caps->size && caps->size_max > 0 && job->content.size > caps->size_max) {
+		(void)buf_printf(&text, "the message has %llu bytes, the server takes %llu at most",
+		    (unsigned long long)job->content.size, (unsigned long long)caps->size_max);
+		job_decide_rest(job, JOB_FAILED, 0, ENHANCED(5, 3, 4), buf_slice(&text));
+		buf_free(&text);
+		return false;
+	}
+	/* RFC 6152 3: what is 8-bit may not go to a server that does not say it can. */
+	if ((job->flags & JOB_8BITMIME) != 0 && !caps->eight_bit) {
+		job_decide_rest(job, JOB_FAILED, 0, ENHANCED(5, 6, 3),
+		    S("the message has 8-bit content, and the server takes 7-bit content only"));
+		return false;
+	}
+	return true;
+}
+
+void
+transaction_begin(struct transaction *t, struct exchange *x, struct job *job, bool reset_first)
+{
+	*t = (struct transaction){ .job = job, .reset_first = reset_first };
+	job_rewind(job);
+	x->resting = STAGE_IDLE;
+	t->refused = !fits_server(job, &x->caps) || job->n_open == 0;
+}
+
+/* ---- commands -----------------------------------------------------------------------------------------------------*/
+
+static void
+put_mail(struct transaction *t, struct exchange *x)
+{
+	struct buf arg = BUF_INIT(EXCHANGE_COMMAND_MAX + JOB_SENDER_MAX);
+
+	(void)buf_put_str(&arg, "FROM:<");
+	(void)buf_put_slice(&arg, job_sender(t->job));
+	(void)buf_put_byte(&arg, '>');
+	if (x->caps.size)
+		(void)buf_printf(&arg, " SIZE=%llu", (unsigned long long)t->job->content.size);
+	if (x->caps.eight_bit && (t->job->flags & JOB_8BITMIME) != 0)
+		(void)buf_put_str(&arg, " BODY=8BITMIME");
+	exchange_command(x, STAGE_MAIL, "MAIL", buf_slice(&arg));
+	buf_free(&arg);
+	t->mail_sent = true;
+}
+
+static void
+put_rcpt(struct transaction *t, struct exchange *x)
+{
+	struct buf arg = BUF_INIT(EXCHANGE_COMMAND_MAX);
+
+	(void)buf_put_str(&arg, "TO:<");
+	(void)buf_put_slice(&arg, job_address(t->job, t->next));
+	(void)buf_put_byte(&arg, '>');
+	exchange_command(x, STAGE_RCPT, "RCPT", buf_slice(&arg));
+	buf_free(&arg);
+	t->job->rcpts[t->next++].asked = true;
+	t->n_asked++;
+}
+
+/* In a pipeline DATA goes out on the hope that somebody is accepted; once all replies are in, hope is no reason. */
+static bool
+data_is_due(const struct transaction *t, const struct exchange *x)
+{
+	return !t->data_sent && t->n_asked > 0 && (t->n_accepted > 0 || x->n_due > 0);
+}
+
+static void
+put_commands(struct transaction *t, struct exchange *x)
+{
+	while (exchange_may_send(x) && !t->data_sent) {
+		if (t->reset_first) {
+			exchange_command(x, STAGE_RSET, "RSET", S(""));
+			t->reset_first = false;
+		} else if (!t->mail_sent) {
+			put_mail(t, x);
+		} else if (t->next < t->job->n_rcpts) {
+			if (t->job->rcpts[t->next].status != 0)
+				t->next++;
+			else
+				put_rcpt(t, x);
+		} else if (data_is_due(t, x)) {
+			exchange_command(x, STAGE_DATA, "DATA", S(""));
+			t->data_sent = true;
+		} else {
+			break;
+		}
+	}
+}
+
+/* ---- content ------------------------------------------------------------------------------------------------------*/
+
+static enum rc
+put_content(struct transaction *t, struct exchange *x)
+{
+	enum rc rc = content_pump(&t->job->content, &x->out);
+
+	if (rc == RC_OK) {
+		t->flowing = false;
+		t->dot_sent = true;
+		x->resting = STAGE_IDLE;
+		exchange_expect(x, STAGE_DOT);
+	} else if (rc == RC_SYNTAX) {
+		/* A bare CR or LF in our own spool: it would end the message elsewhere for others (THREATS 1). */
+		job_decide_rest(t->job, JOB_FAILED, 0, ENHANCED(5, 6, 0),
+		    S("the message has line ends that cannot be sent over SMTP"));
+		t->flowing = false;
+		t->refused = t->over = t->broken = true;
+	}
+	return rc == RC_NOMEM ? RC_NOMEM : RC_OK;
+}
+
+enum rc
+transaction_pump(struct transaction *t, struct exchange *x)
+{
+	if (t->over)
+		return RC_OK;
+	if (t->flowing)
+		return put_content(t, x);
+	if (!t->refused)
+		put_commands(t, x);
+	return x->out.failed ? RC_NOMEM : RC_OK;
+}
+
+/* ---- replies ------------------------------------------------------------------------------------------------------*/
+
+static void
+refuse_all(struct transaction *t, enum job_status status, const struct smtp_reply *reply)
+{
+	job_decide_rest_quoting(t->job, status, reply);
+	t->refused = true;
+}
+
+/* The recipient that this reply is about: replies come in the order of the questions. */
+static size_t
+next_answered(struct transaction *t)
+{
+	while (t->answered < t->next && !t->job->rcpts[t->answered].asked)
+		t->answered++;
+	BUG_ON(t->answered >= t->next);	/* the exchange counts what was asked */
+	return t->answered++;
+}
+
+static void
+rcpt_reply(struct transaction *t, struct reply_meaning m, const struct smtp_reply *reply)
+{
+	size_t i = next_answered(t);
+
+	if (m.action == REPLY_MESSAGE) {
+		refuse_all(t, m.status, reply);
+	} else if (m.action == REPLY_GO) {
+		t->job->rcpts[i].accepted = true;
+		t->n_accepted++;
+	} else {
+		job_decide_quoting(t->job, i, m.status, reply);
+	}
+}
+
+static void
+data_reply(struct transaction *t, struct exchange *x, struct reply_meaning m, const struct smtp_reply *reply)
+{
+	if (m.action != REPLY_GO) {
+		refuse_all(t, m.status, reply);
+	} else if (t->refused || t->n_accepted == 0) {
+		/* RFC 2920 3.1: it waits for a message to nobody; it gets an empty one, and may say what it likes. */
+		(void)buf_put_str(&x->out, ".\r\n");
+		exchange_expect(x, STAGE_DOT);
+		t->alone = t->dot_sent = true;
+	} else {
+		t->flowing = true;
+		x->resting = STAGE_CONTENT;
+	}
+}
+
+static void
+dot_reply(struct transaction *t, struct reply_meaning m, const struct smtp_reply *reply)
+{
+	t->dot_answered = true;
+	if (!t->alone)
+		refuse_all(t, m.status, reply);
+}
+
+void
+transaction_reply(struct transaction *t, struct exchange *x, enum stage stage, const struct smtp_reply *reply)
+{
+	struct reply_meaning m = reply_means(stage, reply->code);
+
+	t->over = t->over || m.over;
+	switch (stage) {
+	case STAGE_MAIL:
+		t->mail_answered = true;
+		t->mail_ok = m.action == REPLY_GO;
+		if (!t->mail_ok)
+			refuse_all(t, m.status, reply);
+		break;
+	case STAGE_RCPT:
+		rcpt_reply(t, m, reply);
+		break;
+	case STAGE_DATA:
+		data_reply(t, x, m, reply);
+		break;
+	case STAGE_DOT:
+		dot_reply(t, m, reply);
+		break;
+	case STAGE_RSET:
+		if (m.action == REPLY_MESSAGE)
+			refuse_all(t, m.status, reply);
+		break;
+	case STAGE_CONTENT:
+	case STAGE_IDLE:
+	case STAGE_QUIT:
+	case STAGE_BANNER:
+	case STAGE_EHLO:
+	case STAGE_HELO:
+	case STAGE_RESOLVE:
+	case STAGE_CONNECT:
+		/* Unasked, or in the middle of the content. */
+		t->flowing = false;
+		refuse_all(t, m.status, reply);
+		break;
+	}
+}
+
+bool
+transaction_done(const struct transaction *t, const struct exchange *x)
+{
+	if (t->flowing || x->n_due > 0)
+		return false;
+	return t->refused || t->dot_answered || (t->next == t->job->n_rcpts && t->mail_answered && t->n_accepted == 0);
+}
+
+bool
+transaction_left_open(const struct transaction *t)
+{
+	return t->reset_first || (t->mail_ok && !t->dot_answered);
+}
+
+bool
+transaction_wants_content(const struct transaction *t, const struct exchange *x)
+{
+	return t->flowing && buf_len(&x->out) == 0;
+}
