@@ -1,0 +1,100 @@
+/* smtpd/cmd_helo.c -- EHLO and HELO: the client's name for itself, and what we offer (RFC 5321 4.1.1.1). */
+#include "common/wire/domain.h"
+#include "smtpd/command.h"
+
+#include <stdlib.h>
+
+/* What EHLO announces, in order. A row with offered() is announced when that says so; STARTTLS (RFC 3207) and AUTH
+ * (RFC 4954) will be such rows. */
+struct keyword {
+	const char *name;
+	bool (*offered)(const struct session *s);	/* NULL: always */
+	bool (*put_value)(struct buf *to, const struct session *s);	/* NULL: no value */
+};
+
+static bool
+put_size(struct buf *to, const struct session *s)
+{
+	return buf_printf(to, " %llu", (unsigned long long)s->conf->smtpd.max_message_size);
+}
+
+static const struct keyword keywords[] = {
+	{ "PIPELINING", NULL, NULL },			/* RFC 2920 */
+	{ "SIZE", NULL, put_size },			/* RFC 1870 */
+	{ "8BITMIME", NULL, NULL },			/* RFC 6152 */
+	{ "ENHANCEDSTATUSCODES", NULL, NULL },		/* RFC 2034 */
+	{ "HELP", NULL, NULL },
+};
+
+static bool
+is_offered(const struct keyword *k, const struct session *s)
+{
+	return k->offered == NULL || k->offered(s);
+}
+
+static void
+announce(struct session *s)
+{
+	struct buf line = BUF_INIT(REPLY_TEXT_MAX);
+	size_t last = 0;
+
+	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
+		if (is_offered(&keywords[i], s))
+			last = i;
+	(void)reply_line(&s->out, 250, S(""), smtpd_name(s->smtpd, s->conf), true);
+	for (size_t i = 0; i <= last; i++) {
+		const struct keyword *k = &keywords[i];
+
+		if (!is_offered(k, s))
+			continue;
+		buf_clear(&line);
+		(void)buf_put_str(&line, k->name);
+		if (k->put_value != NULL)
+			(void)k->put_value(&line, s);
+		if (!reply_line(&s->out, 250, S(""), buf_slice(&line), i != last))
+			session_end(s, "no memory for a reply");
+	}
+	buf_free(&line);
+}
+
+/* Checks the name, keeps it, and clears the transaction (RFC 5321 4.1.4). False: refused. */
+static bool
+take_name(struct session *s, struct slice arg, bool esmtp)
+{
+	struct ip literal;
+	char *helo;
+
+	if (domain_ehlo_parse(arg, &literal) != RC_OK) {
+		session_fault(s, 501, "5.5.2", arg.n == 0 ? "Say who you are: a domain name or an address literal" :
+		    "That is neither a domain name nor an address literal");
+		return false;
+	}
+	helo = text_copy(arg);
+	if (helo == NULL) {
+		session_reply(s, 451, "4.3.0", "Out of memory, try again later");
+		return false;
+	}
+	transaction_free(&s->tx, "EHLO");
+	free(s->helo);
+	s->helo = helo;
+	s->esmtp = esmtp;
+	session_enter(s, PH_READY);
+	return true;
+}
+
+void
+cmd_ehlo(struct session *s, struct slice arg)
+{
+	if (take_name(s, arg, true))
+		announce(s);
+}
+
+void
+cmd_helo(struct session *s, struct slice arg)
+{
+	struct slice name = smtpd_name(s->smtpd, s->conf);
+
+	/* RFC 5321 4.2 and RFC 2034 4: no enhanced code in replies to EHLO and HELO. */
+	if (take_name(s, arg, false))
+		session_reply(s, 250, "", "%.*s", (int)name.n, (const char *)name.p);
+}

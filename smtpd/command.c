@@ -1,0 +1,220 @@
+/* smtpd/command.c -- see command.h. */
+#include "smtpd/command.h"
+
+#include "common/wire/smtp_command.h"
+#include "smtpd/deadline.h"
+
+enum {
+	OVERLAPS = 1 << 0,		/* does not wait for the replies to the RCPTs before it */
+	NEEDS_NAME = 1 << 1,		/* waits for the client's name */
+	ENDS_GROUP = 1 << 2,		/* nothing may be pipelined behind it (RFC 2920 3.1) */
+};
+
+struct command {
+	struct slice verb;
+	const char *name;
+	void (*fn)(struct session *s, struct slice arg);
+	unsigned phases;		/* where it is legal; elsewhere 503 */
+	unsigned flags;
+};
+
+/* A verb that we know and do not offer (RFC 5321 4.2.4). */
+static void
+cmd_not_offered(struct session *s, struct slice arg)
+{
+	(void)arg;
+	session_fault(s, 502, "5.5.1", "Command not implemented");
+}
+
+#define VERB(verb) SLICE(verb), verb
+#define GREETED (PHASE_BIT(PH_READY) | PHASE_BIT(PH_MAIL))
+#define ALWAYS (PHASE_BIT(PH_HELLO) | GREETED)
+
+static const struct command commands[] = {
+	{ VERB("MAIL"),	cmd_mail, PHASE_BIT(PH_READY), NEEDS_NAME },
+	{ VERB("RCPT"),	cmd_rcpt, PHASE_BIT(PH_MAIL), OVERLAPS },
+	{ VERB("DATA"),	cmd_data, PHASE_BIT(PH_MAIL), ENDS_GROUP },
+	{ VERB("EHLO"),	cmd_ehlo, ALWAYS, 0 },
+	{ VERB("HELO"),	cmd_helo, ALWAYS, 0 },
+	{ VERB("RSET"),	cmd_rset, ALWAYS, 0 },
+	{ VERB("NOOP"),	cmd_noop, ALWAYS, 0 },
+	{ VERB("QUIT"),	cmd_quit, ALWAYS, 0 },
+	{ VERB("VRFY"),	cmd_vrfy, ALWAYS, 0 },
+	{ VERB("EXPN"),	cmd_expn, ALWAYS, 0 },
+	{ VERB("HELP"),	cmd_help, ALWAYS, 0 },
+	{ VERB("STARTTLS"), cmd_not_offered, ALWAYS, 0 },
+	{ VERB("AUTH"),	cmd_not_offered, ALWAYS, 0 },
+	{ VERB("BDAT"),	cmd_not_offered, ALWAYS, ENDS_GROUP },
+	{ VERB("ETRN"),	cmd_not_offered, ALWAYS, 0 },
+	{ VERB("TURN"),	cmd_not_offered, ALWAYS, 0 },
+};
+
+static const struct command *
+find(struct slice verb)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		if (slice_caseeq(verb, commands[i].verb))
+			return &commands[i];
+	return NULL;
+}
+
+/* Somebody makes a browser talk to us, to have us take its words for commands (THREATS 8). */
+static bool
+speaks_http(struct slice verb)
+{
+	static const struct slice verbs[] = { SLICE("GET"), SLICE("POST"), SLICE("PUT"), SLICE("HEAD"), SLICE("CONNECT"),
+		SLICE("OPTIONS"), SLICE("DELETE"), SLICE("PATCH"), SLICE("TRACE"), SLICE("PRI"), SLICE("HOST") };
+
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (slice_caseeq(verb, verbs[i]))
+			return true;
+	return false;
+}
+
+bool
+command_has_argument(struct session *s, struct slice arg)
+{
+	if (arg.n > 0)
+		session_fault(s, 501, "5.5.4", "This command takes no argument");
+	return arg.n > 0;
+}
+
+static void
+cut_off(struct session *s, unsigned code, const char *enhanced, const char *what)
+{
+	log_say(LOG_PROTOCOL_ERROR, NULL, F_IP("client", s->ip), F_TEXT("what", what),
+	    F_TEXT("command", s->verb == NULL ? "" : s->verb));
+	session_last(s, code, enhanced, what, what);
+}
+
+/* Is this client still to be heard? Counts the command. */
+static bool
+within_limits(struct session *s)
+{
+	if (s->n_commands == s->conf->smtpd.max_commands) {
+		cut_off(s, 421, "4.7.0", "Too many commands");
+		return false;
+	}
+	s->n_commands++;
+	if (s->n_errors >= s->conf->smtpd.max_errors) {
+		cut_off(s, 421, "4.7.0", "Too many errors");
+		return false;
+	}
+	return true;
+}
+
+static void
+run(struct session *s, const struct command *c, const struct smtp_command *said, bool more_behind)
+{
+	if ((c->phases & PHASE_BIT(s->phase)) == 0)
+		session_fault(s, 503, "5.5.1", s->phase == PH_HELLO ? "Say EHLO or HELO first" :
+		    c->fn == cmd_mail ? "A transaction is under way already" : "Say MAIL first");
+	else
+		c->fn(s, said->arg);
+	/* Content behind a DATA that was refused, or a BDAT that we do not offer, must not be taken for commands. */
+	if ((c->flags & ENDS_GROUP) != 0 && more_behind && s->phase < PH_DATA)
+		cut_off(s, 421, "4.7.0", "Improper pipelining");
+}
+
+static void
+run_unknown(struct session *s, const struct smtp_command *said)
+{
+	if (said != NULL && speaks_http(said->verb))
+		cut_off(s, 554, "5.5.1", "This is not a web server");
+	else
+		session_fault(s, 500, "5.5.2", said == NULL ? "Not a command" : "Command not recognized");
+}
+
+static enum rc
+run_line(struct session *s, struct slice line, bool more_behind)
+{
+	bool waiting = s->tx != NULL && s->tx->n_waiting > 0;
+	const struct command *c = NULL;
+	struct smtp_command said;
+	bool is_command = smtp_command_parse(line, &said) == RC_OK;
+
+	if (is_command)
+		c = find(said.verb);
+	if (waiting && (c == NULL || (c->flags & OVERLAPS) == 0 || s->tx->n_waiting >= RCPT_OVERLAP_MAX ||
+	    s->tx->n_rcpts + s->tx->n_waiting >= s->conf->smtpd.max_recipients))
+		return RC_AGAIN;
+	if (c != NULL && (c->flags & NEEDS_NAME) != 0 && s->name_handle != 0)
+		return RC_AGAIN;
+	s->verb = c == NULL ? "" : c->name;
+	deadline_progress(s);
+	if (!within_limits(s))
+		return RC_OK;
+	if (c != NULL)
+		run(s, c, &said, more_behind);
+	else
+		run_unknown(s, is_command ? &said : NULL);
+	return RC_OK;
+}
+
+/* A line that is none, or a whole one: RC_OK when it was answered. */
+static enum rc
+run_bad_line(struct session *s, enum smtp_line_result what)
+{
+	if (s->tx != NULL && s->tx->n_waiting > 0)
+		return RC_AGAIN;
+	s->verb = "";
+	deadline_progress(s);
+	if (!within_limits(s))
+		return RC_OK;
+	switch (what) {
+	case SMTP_LINE_NUL:
+		session_fault(s, 500, "5.5.2", "Command holds NUL characters");
+		break;
+	case SMTP_LINE_LONG:
+		session_fault(s, 500, "5.5.2", "Line too long");
+		break;
+	case SMTP_LINE_BARE_LF:
+		cut_off(s, 521, "5.5.2", "Bare LF received");
+		break;
+	case SMTP_LINE_BARE_CR:
+		cut_off(s, 521, "5.5.2", "Bare CR received");
+		break;
+	case SMTP_LINE_ENDLESS:
+		cut_off(s, 421, "4.7.0", "Line without end");
+		break;
+	case SMTP_LINE_OK:
+	case SMTP_LINE_MORE:
+		break;
+	}
+	return RC_OK;
+}
+
+/* A TLS handshake, or some binary protocol, that would be silent while it waits for us. */
+static bool
+speaks_binary(const struct session *s, struct slice in)
+{
+	return s->phase == PH_HELLO && s->n_commands == 0 && in.n > 0 &&
+	    ((in.p[0] < ' ' && in.p[0] != '\r' && in.p[0] != '\n') || in.p[0] > 126);
+}
+
+enum rc
+command_input(struct session *s, struct slice in, size_t *ret_used)
+{
+	struct smtp_line_scan before = s->scan;
+	enum smtp_line_result what;
+	struct slice line;
+	size_t used;
+	enum rc rc;
+
+	*ret_used = 0;
+	if (speaks_binary(s, in)) {
+		cut_off(s, 554, "5.5.1", "This is not SMTP");
+		return RC_OK;
+	}
+	what = smtp_line_next(&s->scan, in, s->conf->smtpd.max_line, &line, &used);
+	if (what == SMTP_LINE_MORE) {
+		*ret_used = used;
+		return RC_MORE;
+	}
+	rc = what == SMTP_LINE_OK ? run_line(s, line, used < in.n) : run_bad_line(s, what);
+	if (rc == RC_AGAIN)
+		s->scan = before;	/* the same line will be looked at again */
+	else
+		*ret_used = used;
+	return rc;
+}

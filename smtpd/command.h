@@ -1,0 +1,27 @@
+/* smtpd/command.h -- from a line to the function of its verb, and when that verb is legal. */
+#ifndef POSTERN_SMTPD_COMMAND_H
+#define POSTERN_SMTPD_COMMAND_H
+
+#include "smtpd/session.h"
+
+/* The next command of `in`. RC_OK: one was handled. RC_MORE: no whole line. RC_AGAIN: it cannot be handled before an
+ * answer of another room has come; nothing was consumed. *ret_used is set for every result. */
+enum rc command_input(struct session *s, struct slice in, size_t *ret_used);
+
+/* One for each verb, in cmd_VERB.c. They reply. */
+void cmd_helo(struct session *s, struct slice arg);
+void cmd_ehlo(struct session *s, struct slice arg);
+void cmd_mail(struct session *s, struct slice arg);
+void cmd_rcpt(struct session *s, struct slice arg);
+void cmd_data(struct session *s, struct slice arg);
+void cmd_rset(struct session *s, struct slice arg);
+void cmd_noop(struct session *s, struct slice arg);
+void cmd_quit(struct session *s, struct slice arg);
+void cmd_vrfy(struct session *s, struct slice arg);
+void cmd_expn(struct session *s, struct slice arg);
+void cmd_help(struct session *s, struct slice arg);
+
+/* True when there is an argument, which this verb does not take: the reply has been given. */
+bool command_has_argument(struct session *s, struct slice arg);
+
+#endif

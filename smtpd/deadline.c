@@ -1,0 +1,166 @@
+/* smtpd/deadline.c -- see deadline.h. */
+#include "smtpd/deadline.h"
+
+#include "smtpd/lookups.h"
+#include "smtpd/receive.h"
+#include "smtpd/session.h"
+
+struct deadline {
+	uint64_t at;
+	void (*fn)(struct session *s, const char *reason);	/* what happens then */
+	const char *reason;
+};
+
+static void
+sooner(struct deadline *d, uint64_t at, void (*fn)(struct session *s, const char *reason), const char *reason)
+{
+	if (at < d->at)
+		*d = (struct deadline){ at, fn, reason };
+}
+
+static void
+throw_out(struct session *s, const char *reason)
+{
+	session_last(s, 421, "4.4.2", reason, reason);
+}
+
+static void
+hang_up(struct session *s, const char *reason)
+{
+	session_end(s, reason);
+}
+
+static void
+no_name(struct session *s, const char *reason)
+{
+	(void)reason;
+	lookup_name_over(s, S(""));
+}
+
+static void
+no_verdict(struct session *s, const char *reason)
+{
+	(void)reason;
+	lookup_checks_fail(s);
+}
+
+/* The queue is silent: nothing was promised, so the client keeps the message. */
+static void
+no_queue(struct session *s, const char *reason)
+{
+	struct refusal r;
+
+	refusal_set(&r, 451, "4.3.0", "The queue does not answer, try again later");
+	if (s->phase == PH_DATA) {
+		receive_refuse(s->tx, &r);
+		session_wake(s);
+		return;
+	}
+	session_refuse(s, &r, S(""), S(""));
+	transaction_free(&s->tx, reason);
+	session_transaction_over(s);
+}
+
+/* When the average will have sunk below the limit if nothing more comes. */
+static uint64_t
+rate_deadline(const struct session *s, const struct receive *r)
+{
+	uint64_t rate = s->conf->smtpd.min_data_rate, ms;
+
+	if (rate == 0)
+		return UINT64_MAX;
+	if (__builtin_mul_overflow(r->wire, 1000, &ms))
+		return UINT64_MAX;
+	ms /= rate;
+	return r->began + r->stalled + (ms < RATE_GRACE_MS ? RATE_GRACE_MS : ms);
+}
+
+static void
+data_deadlines(const struct session *s, struct deadline *d)
+{
+	const struct receive *r = s->tx->receive;
+
+	if (s->held) {
+		sooner(d, s->since + QUEUE_PATIENCE_MS, no_queue, "the queue does not answer");
+		return;
+	}
+	sooner(d, s->since + s->conf->smtpd.timeout_data, throw_out, "Timeout: no data");
+	sooner(d, r->began + r->stalled + s->conf->smtpd.timeout_message, throw_out, "Timeout: message takes too long");
+	sooner(d, rate_deadline(s, r), throw_out, "Timeout: data comes too slowly");
+}
+
+static void
+command_deadlines(const struct session *s, struct deadline *d)
+{
+	if (!s->held)
+		sooner(d, s->since + s->conf->smtpd.timeout_command, throw_out, "Timeout: no command");
+	else if (s->name_handle != 0)
+		sooner(d, s->began + NAME_PATIENCE_MS, no_name, "");
+	else
+		sooner(d, s->since + VERDICT_PATIENCE_MS, no_verdict, "");
+}
+
+static struct deadline
+earliest(const struct session *s)
+{
+	struct deadline d = { UINT64_MAX, hang_up, "" };
+
+	if (!s->held && s->phase <= PH_DATA)
+		sooner(&d, s->began + s->conf->smtpd.timeout_session, throw_out, "Timeout: session takes too long");
+	switch (s->phase) {
+	case PH_HELLO:
+	case PH_READY:
+	case PH_MAIL:
+		command_deadlines(s, &d);
+		break;
+	case PH_DATA:
+		data_deadlines(s, &d);
+		break;
+	case PH_COMMIT:
+		sooner(&d, s->since + QUEUE_PATIENCE_MS, no_queue, "the queue does not answer");
+		break;
+	case PH_LAST:
+		sooner(&d, s->since + LAST_PATIENCE_MS, hang_up, "last reply not taken");
+		break;
+	case PH_LINGER:
+		sooner(&d, s->since + LINGER_MS, hang_up, "");
+		break;
+	case PH_DEAD:
+	case PHASE_COUNT:
+		break;
+	}
+	return d;
+}
+
+void
+deadline_arm(struct session *s)
+{
+	uint64_t at = earliest(s).at, now = loop_now(s->smtpd->loop);
+
+	if (at == UINT64_MAX || (s->timer_at != 0 && s->timer_at <= at))
+		return;
+	s->timer_at = at;
+	timer_start(&s->timer, at > now ? at - now : 0);
+}
+
+void
+deadline_progress(struct session *s)
+{
+	s->since = loop_now(s->smtpd->loop);
+}
+
+void
+deadline_fire(struct timer *t, void *ctx)
+{
+	struct session *s = ctx;
+	struct deadline d = earliest(s);
+
+	(void)t;
+	s->timer_at = 0;
+	if (d.at <= loop_now(s->smtpd->loop))
+		d.fn(s, d.reason);
+	if (s->phase == PH_DEAD)
+		return;
+	/* Also flushes, and arms the timer again. */
+	session_wake(s);
+}

@@ -1,0 +1,31 @@
+/* smtpd/deadline.h -- how long a session may take for what (RFC 5321 4.5.3.2.7, THREATS 7).
+ *
+ * One timer a session, set to the earliest deadline when it fires or an earlier one appears; progress only moves
+ * session.since. A command has to arrive whole within its time: dribbling does not extend it. */
+#ifndef POSTERN_SMTPD_DEADLINE_H
+#define POSTERN_SMTPD_DEADLINE_H
+
+#include <stdint.h>
+
+struct session;
+
+enum {
+	NAME_PATIENCE_MS = 10 * 1000,		/* for the client's name, counted from the greeting */
+	VERDICT_PATIENCE_MS = 60 * 1000,	/* for the router; half of what a client waits, RFC 5321 4.5.3.2.3 */
+	QUEUE_PATIENCE_MS = 5 * 60 * 1000,	/* for the queue; half of what a client waits, RFC 5321 4.5.3.2.6 */
+	LAST_PATIENCE_MS = 10 * 1000,		/* for the client to take its last reply */
+	LINGER_MS = 3 * 1000,			/* and to close its side */
+	RATE_GRACE_MS = 60 * 1000,		/* before min-data-rate counts */
+};
+
+/* Starts the timer, or moves it to an earlier deadline. */
+void deadline_arm(struct session *s);
+
+/* Progress was made: timeouts count from now. */
+void deadline_progress(struct session *s);
+
+/* The timer_fn of the session's timer. */
+struct timer;
+void deadline_fire(struct timer *t, void *ctx);
+
+#endif

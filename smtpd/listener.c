@@ -1,0 +1,187 @@
+/* smtpd/listener.c -- see listener.h. */
+#include "smtpd/listener.h"
+
+#include "smtpd/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct listener {
+	struct listener *next;
+	struct smtpd *smtpd;
+	struct watch watch;
+	uint32_t generation;
+	size_t n;
+	uint8_t name[];
+};
+
+static struct slice
+name_of(const struct listener *l)
+{
+	return slice_of(l->name, l->n);
+}
+
+/* One line, if it fits the empty socket buffer, which it does; the client reads it after our end has gone. */
+static void
+turn_away(const struct smtpd *smtpd, struct slice listener, int fd, struct ip ip, const char *reply, const char *why)
+{
+	struct buf line = BUF_INIT(REPLY_LINE_MAX);
+
+	(void)smtpd;
+	log_say(LOG_SESSION_REFUSED, NULL, F_IP("client", ip), F_STR("listener", listener), F_TEXT("why", why));
+	if (reply_line(&line, 421, slice_str(reply), slice_str(why), false))
+		(void)send(fd, buf_slice(&line).p, buf_len(&line), MSG_NOSIGNAL);
+	buf_free(&line);
+	(void)close(fd);
+}
+
+void
+listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip)
+{
+	const struct conf_smtpd *conf = &smtpd->conf->smtpd;
+	struct client *client;
+	bool full;
+	int one = 1;
+
+	if (smtpd->n_sessions >= conf->max_sessions) {
+		turn_away(smtpd, listener, fd, ip, "4.3.2", "Too many sessions, try again later");
+		return;
+	}
+	client = client_enter(&smtpd->clients, ip, conf->max_sessions_per_client, &full);
+	if (client == NULL) {
+		if (full)
+			turn_away(smtpd, listener, fd, ip, "4.7.0", "Too many sessions from your network, try again later");
+		else
+			turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
+		return;
+	}
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	if (session_new(smtpd, fd, listener, ip, client) == NULL) {
+		client_leave(&smtpd->clients, client);
+		turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
+	}
+}
+
+/* No descriptor is left: with the spare one the client is let in and shown out, else the loop would spin on it. */
+static void
+shed(struct listener *l)
+{
+	struct smtpd *smtpd = l->smtpd;
+	struct ip none = { 0, { 0 } };
+	int fd;
+
+	if (smtpd->spare_fd == -1)
+		return;
+	(void)close(smtpd->spare_fd);
+	fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd != -1)
+		turn_away(smtpd, name_of(l), fd, none, "4.3.2", "Too many connections, try again later");
+	smtpd->spare_fd = fcntl(l->watch.fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* False: nobody else waits, or this turn is over. */
+static bool
+accept_one(struct listener *l)
+{
+	struct sockaddr_storage from;
+	socklen_t len = sizeof from;
+	struct ip ip = { 0, { 0 } };
+	int fd = accept4(l->watch.fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd != -1) {
+		(void)ip_from_sockaddr(&from, len, &ip, NULL);
+		listener_admit(l->smtpd, name_of(l), fd, ip);
+		return true;
+	}
+	if (errno == EMFILE || errno == ENFILE) {
+		shed(l);
+		return false;
+	}
+	/* The rest is about one connection that died while it waited (accept(2), "Error handling"). */
+	return errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOMEM && errno != ENOBUFS;
+}
+
+static void
+on_connections(struct watch *w, bool readable, bool writable, void *ctx)
+{
+	struct listener *l = ctx;
+
+	(void)w, (void)readable, (void)writable;
+	for (int i = 0; i < ACCEPTS_A_TURN; i++)
+		if (!accept_one(l))
+			break;
+}
+
+void
+listener_add(struct smtpd *smtpd, uint32_t generation, struct slice name, int fd)
+{
+	struct listener *l = NULL;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (smtpd->n_listeners < LISTENERS_MAX && !smtpd->stopping && flags != -1 &&
+	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) != -1)
+		l = calloc(1, sizeof *l + name.n);
+	if (l == NULL) {
+		(void)close(fd);
+		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "a listener cannot be used"), F_STR("error", name));
+		return;
+	}
+	l->smtpd = smtpd;
+	l->generation = generation;
+	l->n = name.n;
+	if (name.n > 0)
+		memcpy(l->name, name.p, name.n);
+	watch_init(&l->watch, smtpd->loop, fd, on_connections, l);
+	l->next = smtpd->listeners;
+	smtpd->listeners = l;
+	smtpd->n_listeners++;
+	if (smtpd->spare_fd == -1)
+		smtpd->spare_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void
+listener_free(struct listener *l)
+{
+	watch_stop(&l->watch);
+	(void)close(l->watch.fd);
+	l->smtpd->n_listeners--;
+	free(l);
+}
+
+void
+listeners_adopt(struct smtpd *smtpd, uint32_t generation)
+{
+	struct listener **at = &smtpd->listeners;
+
+	while (*at != NULL) {
+		struct listener *l = *at;
+
+		if (l->generation == generation) {
+			watch_set(&l->watch, true, false);
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		listener_free(l);
+	}
+}
+
+void
+listeners_close(struct smtpd *smtpd)
+{
+	while (smtpd->listeners != NULL) {
+		struct listener *l = smtpd->listeners;
+
+		smtpd->listeners = l->next;
+		listener_free(l);
+	}
+	if (smtpd->spare_fd != -1)
+		(void)close(smtpd->spare_fd);
+	smtpd->spare_fd = -1;
+}

@@ -1,0 +1,24 @@
+/* smtpd/listener.h -- the door: listening sockets that all smtpd processes share, and who may come in. */
+#ifndef POSTERN_SMTPD_LISTENER_H
+#define POSTERN_SMTPD_LISTENER_H
+
+#include "smtpd/smtpd.h"
+
+enum {
+	LISTENERS_MAX = 1024,
+	ACCEPTS_A_TURN = 64,	/* then the sessions get their turn */
+};
+
+/* Takes over a listening socket of that generation. It is listened to from listeners_adopt() on. */
+void listener_add(struct smtpd *smtpd, uint32_t generation, struct slice name, int fd);
+
+/* Listens on the sockets of this generation, and closes those of every other. */
+void listeners_adopt(struct smtpd *smtpd, uint32_t generation);
+
+/* Closes them all. */
+void listeners_close(struct smtpd *smtpd);
+
+/* A client that came in (fd is taken over): a session, or a refusal at the door. */
+void listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip);
+
+#endif

@@ -1,0 +1,201 @@
+/* smtpd/lookups.c -- see lookups.h. */
+#include "smtpd/lookups.h"
+
+#include "common/envelope.h"
+#include "common/wire/address.h"
+#include "smtpd/session.h"
+
+#include <stdlib.h>
+
+/* --- names --- */
+
+void
+lookup_name(struct session *s)
+{
+	struct smtpd *smtpd = s->smtpd;
+	struct v_ptr m = { s->ip };
+
+	if (!s->conf->smtpd.client_names || smtpd->resolver == NULL || s->ip.family == 0)
+		return;
+	s->name_handle = handle_new(&smtpd->names, s);
+	if (s->name_handle != 0 && v_ptr_send(smtpd->resolver, s->name_handle, &m) != RC_OK) {
+		handle_release(&smtpd->names, s->name_handle);
+		s->name_handle = 0;
+	}
+}
+
+void
+lookup_name_over(struct session *s, struct slice name)
+{
+	handle_release(&s->smtpd->names, s->name_handle);
+	s->name_handle = 0;
+	if (name.n > 0)
+		s->name = text_copy(name);	/* without memory: unknown */
+	session_wake(s);
+}
+
+static const char *
+on_name(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct smtpd *smtpd = ctx;
+	struct session *s = handle_find(&smtpd->names, handle);
+	struct v_name m;
+
+	(void)p, (void)fd;
+	if (!v_name_get(body, &m))
+		return "malformed V_NAME";
+	if (s == NULL)
+		return NULL;
+	/* It goes into a header field and the log: a name of letters, digits, hyphens and dots, or none. */
+	if (m.status != DNS_OK || domain_check(m.name) != RC_OK)
+		m.name = S("");
+	lookup_name_over(s, m.name);
+	return NULL;
+}
+
+static void
+resolver_closed(void *ctx, struct peer *p, const char *why)
+{
+	struct smtpd *smtpd = ctx;
+
+	room_log_drop(p, why);
+	if (smtpd->resolver == p) {
+		smtpd->resolver = NULL;
+		for (size_t i = 0; i < smtpd->names.n; i++)
+			if (handle_at(&smtpd->names, i) != NULL)
+				lookup_name_over(handle_at(&smtpd->names, i), S(""));
+	}
+	peer_free(p);
+}
+
+static const struct peer_ops resolver_ops = {
+	.on = { [V_NAME] = on_name },
+	.closed = resolver_closed,
+};
+
+void
+lookup_resolver_line(struct smtpd *smtpd, unsigned index, int fd)
+{
+	if (smtpd->resolver != NULL)
+		resolver_closed(smtpd, smtpd->resolver, NULL);
+	smtpd->resolver = peer_new(smtpd->loop, fd, ROLE_SMTPD, ROLE_RESOLVER, index, &resolver_ops, smtpd);
+}
+
+/* --- recipients --- */
+
+/* Its reply may be given, after which r is no more. */
+static void
+check_over(struct rcpt *r)
+{
+	handle_release(&r->tx->session->smtpd->checks, r->handle);
+	r->handle = 0;
+	session_wake(r->tx->session);
+}
+
+static void
+no_answer(struct rcpt *r)
+{
+	handle_release(&r->tx->session->smtpd->checks, r->handle);
+	r->handle = 0;
+	refusal_set(&r->refusal, 451, "4.3.0", "Recipients cannot be checked now, try again later");
+}
+
+void
+lookup_check(struct rcpt *r)
+{
+	struct session *s = r->tx->session;
+	struct smtpd *smtpd = s->smtpd;
+	struct r_check m = { s->listener, s->ip, session_client_name(s), session_helo(s), slice_str(r->tx->sender),
+	    slice_of(r->text, r->n) };
+
+	if (smtpd->router == NULL || (r->handle = handle_new(&smtpd->checks, r)) == 0) {
+		no_answer(r);
+		return;
+	}
+	if (r_check_send(smtpd->router, r->handle, &m) != RC_OK)
+		no_answer(r);
+}
+
+void
+lookup_checks_fail(struct session *s)
+{
+	if (s->tx == NULL)
+		return;
+	for (struct rcpt *r = s->tx->waiting; r != NULL; r = r->next)
+		if (r->handle != 0)
+			no_answer(r);
+	session_wake(s);
+}
+
+static bool
+verdict_makes_sense(const struct r_verdict *m)
+{
+	struct address a;
+
+	switch ((enum verdict_action)m->action) {
+	case VERDICT_REJECT:
+	case VERDICT_DEFER:
+		return true;
+	case VERDICT_ACCEPT:
+		return m->transport.n > 0 && m->transport.n <= ENVELOPE_TEXT_MAX && m->nexthop.n <= ENVELOPE_TEXT_MAX &&
+		    (m->rcpt.n == 0 || slice_caseeq(m->rcpt, S("postmaster")) || address_parse(m->rcpt, &a) == RC_OK);
+	}
+	return false;
+}
+
+static const char *
+on_verdict(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct smtpd *smtpd = ctx;
+	struct rcpt *r = handle_find(&smtpd->checks, handle);
+	struct r_verdict m;
+	size_t n;
+
+	(void)p, (void)fd;
+	if (!r_verdict_get(body, &m) || !verdict_makes_sense(&m))
+		return "malformed R_VERDICT";
+	if (r == NULL)
+		return NULL;
+	if (m.action == VERDICT_ACCEPT) {
+		rcpt_accept(r, m.rcpt, m.transport, m.nexthop, m.generation);
+	} else {
+		refusal_from_room(&r->refusal, m.code, m.enhanced, m.text);
+		n = m.rule.n < sizeof r->rule ? m.rule.n : sizeof r->rule - 1;
+		if (n > 0)
+			memcpy(r->rule, m.rule.p, n);
+		r->rule[n] = '\0';
+	}
+	check_over(r);
+	return NULL;
+}
+
+static void
+router_closed(void *ctx, struct peer *p, const char *why)
+{
+	struct smtpd *smtpd = ctx;
+
+	room_log_drop(p, why);
+	if (smtpd->router == p) {
+		smtpd->router = NULL;
+		for (size_t i = 0; i < smtpd->checks.n; i++) {
+			struct rcpt *r = handle_at(&smtpd->checks, i);
+
+			if (r != NULL)
+				lookup_checks_fail(r->tx->session);
+		}
+	}
+	peer_free(p);
+}
+
+static const struct peer_ops router_ops = {
+	.on = { [R_VERDICT] = on_verdict },
+	.closed = router_closed,
+};
+
+void
+lookup_router_line(struct smtpd *smtpd, unsigned index, int fd)
+{
+	if (smtpd->router != NULL)
+		router_closed(smtpd, smtpd->router, NULL);
+	smtpd->router = peer_new(smtpd->loop, fd, ROLE_SMTPD, ROLE_ROUTER, index, &router_ops, smtpd);
+}

@@ -1,0 +1,28 @@
+/* smtpd/lookups.h -- the lines to the resolver and the router: who is this client, and may it send there?
+ *
+ * A client's name is asked for while it is greeted and needed at MAIL. The router is asked about each RCPT; several
+ * may be under way, and replies keep the order of the commands. No line, no answer, no sense: the name is unknown, the
+ * recipient is told 451. */
+#ifndef POSTERN_SMTPD_LOOKUPS_H
+#define POSTERN_SMTPD_LOOKUPS_H
+
+#include "common/slice.h"
+#include "smtpd/smtpd.h"
+
+struct rcpt;
+struct session;
+
+void lookup_resolver_line(struct smtpd *smtpd, unsigned index, int fd);
+void lookup_router_line(struct smtpd *smtpd, unsigned index, int fd);
+
+/* Asks for the client's name, when the configuration wants that. */
+void lookup_name(struct session *s);
+/* The look-up is over; name empty: unknown. */
+void lookup_name_over(struct session *s, struct slice name);
+
+/* Asks about a recipient; sets its refusal at once when nobody can be asked. */
+void lookup_check(struct rcpt *r);
+/* Nobody answers: all waiting recipients of the session are told 451. */
+void lookup_checks_fail(struct session *s);
+
+#endif

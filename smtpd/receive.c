@@ -1,0 +1,205 @@
+/* smtpd/receive.c -- see receive.h. */
+#include "smtpd/receive.h"
+
+#include "smtpd/deadline.h"
+#include "smtpd/session.h"
+#include "smtpd/submit.h"
+#include "smtpd/trace.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum rc
+receive_begin(struct transaction *tx)
+{
+	struct receive *r = calloc(1, sizeof *r);
+
+	if (r == NULL)
+		return RC_NOMEM;
+	smtp_data_decoder_init(&r->decoder, tx->session->conf->smtpd.max_text_line);
+	header_watch_init(&r->watch);
+	buf_init(&r->content, RECEIVE_GATHER_MAX + TRACE_MAX);
+	r->began = loop_now(tx->session->smtpd->loop);
+	if (!trace_put(&r->content, tx, (int64_t)time(NULL))) {
+		receive_free(r);
+		return RC_NOMEM;
+	}
+	tx->receive = r;
+	return RC_OK;
+}
+
+void
+receive_free(struct receive *r)
+{
+	if (r == NULL)
+		return;
+	buf_free(&r->content);
+	free(r);
+}
+
+void
+receive_refuse(struct transaction *tx, const struct refusal *why)
+{
+	struct receive *r = tx->receive;
+
+	if (r->refusal.code == 0)
+		r->refusal = *why;
+	r->gone = true;
+	buf_free(&r->content);
+	submit_forget(tx);
+}
+
+static void
+refuse(struct transaction *tx, unsigned code, const char *enhanced, const char *text)
+{
+	struct refusal r;
+
+	refusal_set(&r, code, enhanced, text);
+	receive_refuse(tx, &r);
+}
+
+/* What can be held against the content so far. */
+static void
+judge(struct transaction *tx)
+{
+	const struct receive *r = tx->receive;
+	const struct conf_smtpd *conf = &tx->session->conf->smtpd;
+
+	if (r->decoder.size > conf->max_message_size)
+		refuse(tx, 552, "5.3.4", "Message exceeds the size limit");		/* RFC 1870 6.3 */
+	else if (r->decoder.nul > 0)
+		refuse(tx, 554, "5.6.0", "Message holds NUL characters");		/* RFC 5322 2.3 has none */
+	else if (r->decoder.long_lines > 0)
+		refuse(tx, 554, "5.6.0", "Message holds a line that is too long");	/* RFC 5321 4.5.3.1.6 */
+	else if (r->watch.too_long)
+		refuse(tx, 554, "5.6.0", "Message header is too long");
+	else if (r->watch.received >= conf->max_hops)
+		refuse(tx, 554, "5.4.6", "Too many hops, this message is in a loop");	/* RFC 5321 6.3 */
+}
+
+/* A line end that others might take for one and we do not, or the other way round: nothing of what this client sends
+ * can be trusted to mean one thing (THREATS 1). */
+static bool
+has_bare_newline(struct session *s)
+{
+	const struct smtp_data_decoder *d = &s->tx->receive->decoder;
+	const char *what = d->bare_lf > 0 ? "Bare LF in message" : "Bare CR in message";
+
+	if (d->bare_cr == 0 && d->bare_lf == 0)
+		return false;
+	s->verb = "DATA";
+	session_fault(s, 550, "5.6.0", what);
+	session_last(s, 421, "4.7.0", "Lines must end in CRLF", "bare newline");
+	return true;
+}
+
+/* The queue takes what is gathered. RC_OK: all of it. */
+static enum rc
+flow_on(struct transaction *tx)
+{
+	enum rc rc = tx->begun ? RC_OK : submit_begin(tx);
+
+	if (rc == RC_OK)
+		rc = submit_content(tx);
+	if (rc != RC_OK && rc != RC_AGAIN)
+		refuse(tx, 451, "4.3.0", "The queue cannot be reached, try again later");
+	return rc;
+}
+
+static enum rc
+hand_over(struct transaction *tx)
+{
+	struct receive *r = tx->receive;
+	enum rc rc = RC_RANGE;
+
+	if (!submit_alive(tx)) {
+		refuse(tx, 451, "4.3.0", "The queue was restarted, try again");
+		return RC_CLOSED;
+	}
+	if (!tx->begun)
+		rc = submit_whole(tx);
+	if (rc != RC_RANGE)
+		return rc;
+	rc = flow_on(tx);
+	if (rc == RC_OK && buf_len(&r->content) == 0)
+		rc = submit_commit(tx);
+	return rc;
+}
+
+/* The final dot has come. */
+static enum rc
+finish(struct session *s)
+{
+	struct transaction *tx = s->tx;
+	struct receive *r = tx->receive;
+	enum rc rc;
+
+	s->verb = "DATA";
+	header_watch_end(&r->watch);
+	judge(tx);
+	if (r->refusal.code == 0) {
+		rc = hand_over(tx);
+		if (rc == RC_AGAIN)
+			return rc;
+		if (rc == RC_OK) {
+			session_enter(s, PH_COMMIT);
+			return RC_OK;
+		}
+		refuse(tx, 451, "4.3.0", "The message cannot be queued now, try again later");
+	}
+	session_refuse(s, &r->refusal, tx->n_rcpts == 1 ? slice_str(tx->only_rcpt) : S(""), S(""));
+	transaction_free(&s->tx, NULL);
+	session_transaction_over(s);
+	return RC_OK;
+}
+
+/* The results of smtp_data_decode. */
+static enum rc
+decode(struct transaction *tx, struct slice in, size_t *ret_used)
+{
+	struct receive *r = tx->receive;
+	size_t before = buf_len(&r->content);
+	enum rc rc = smtp_data_decode(&r->decoder, in, r->gone ? NULL : &r->content, ret_used);
+
+	r->wire += *ret_used;
+	if (!r->gone)
+		header_watch_feed(&r->watch, slice_from(buf_slice(&r->content), before));
+	return rc;
+}
+
+static enum rc
+take(struct session *s, struct slice in, size_t *ret_used)
+{
+	struct transaction *tx = s->tx;
+	enum rc rc = decode(tx, in, ret_used);
+
+	if (has_bare_newline(s))
+		return RC_MORE;
+	if (rc == RC_OK)
+		return finish(s);
+	if (rc == RC_NOMEM)
+		refuse(tx, 452, "4.3.1", "Out of memory, try again later");
+	else if (tx->receive->refusal.code == 0)
+		judge(tx);
+	if (rc == RC_MORE)
+		return RC_MORE;
+	/* What is gathered must leave before there is room for more; or nothing is kept any more. */
+	return tx->receive->gone || flow_on(tx) != RC_AGAIN ? RC_OK : RC_AGAIN;
+}
+
+enum rc
+receive_input(struct session *s, struct slice in, size_t *ret_used)
+{
+	struct receive *r = s->tx->receive;
+	uint64_t now = loop_now(s->smtpd->loop);
+	enum rc rc;
+
+	if (r->stalled_since != 0)
+		r->stalled += now - r->stalled_since;
+	r->stalled_since = 0;
+	deadline_progress(s);
+	rc = take(s, in, ret_used);
+	if (rc == RC_AGAIN)
+		r->stalled_since = now;
+	return rc;
+}

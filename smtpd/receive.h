@@ -1,0 +1,47 @@
+/* smtpd/receive.h -- the content of a message, from DATA to the final dot (RFC 5321 4.1.1.4, 4.5.2).
+ *
+ * A small message is gathered here and goes to the queue with its envelope in one frame. A larger one flows on as it
+ * arrives, no faster than the queue takes it. What refuses a message is found while it arrives; the rest is then thrown
+ * away, and the reply given at its end, where the client listens. Only bare newlines end the session at once. */
+#ifndef POSTERN_SMTPD_RECEIVE_H
+#define POSTERN_SMTPD_RECEIVE_H
+
+#include "common/rc.h"
+#include "common/slice.h"
+#include "common/wire/header.h"
+#include "common/wire/smtp_data.h"
+#include "smtpd/reply.h"
+
+struct session;
+struct transaction;
+
+enum {
+	RECEIVE_GATHER_MAX = 64 * 1024,	/* content held here; above, it flows on */
+};
+
+struct receive {
+	struct smtp_data_decoder decoder;
+	struct header_watch watch;
+	struct buf content;		/* trace field and content that the queue has not been given */
+	uint64_t given;			/* bytes of both that it has */
+	uint64_t credit;		/* bytes it takes without being asked */
+	uint64_t wire;			/* bytes received */
+	uint64_t began;
+	uint64_t stalled;		/* milliseconds that we did not read: no fault of the client */
+	uint64_t stalled_since;		/* 0: reading */
+	struct refusal refusal;		/* code 0: nothing against it so far */
+	bool gone;			/* the content is thrown away */
+};
+
+/* DATA was accepted: makes tx->receive, with our trace field on top. RC_NOMEM. */
+enum rc receive_begin(struct transaction *tx);
+void receive_free(struct receive *r);	/* NULL is fine */
+
+/* Content. RC_OK: the message is complete, the phase has changed. RC_MORE: all is consumed. RC_AGAIN: call again when
+ * the queue has taken something. *ret_used is set for every result. */
+enum rc receive_input(struct session *s, struct slice in, size_t *ret_used);
+
+/* The queue refuses, or is gone: the rest is thrown away, the refusal said at the end. */
+void receive_refuse(struct transaction *tx, const struct refusal *r);
+
+#endif

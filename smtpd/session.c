@@ -1,0 +1,412 @@
+/* smtpd/session.c -- see session.h. */
+#include "smtpd/session.h"
+
+#include "smtpd/command.h"
+#include "smtpd/deadline.h"
+#include "smtpd/lookups.h"
+#include "smtpd/receive.h"
+
+#include <config.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { LINGER_BYTES = 4 * 1024 * 1024 };	/* thrown away before a client that does not stop is reset */
+
+static void on_ready(struct watch *w, bool readable, bool writable, void *ctx);
+static void on_chore(struct chore *c, void *ctx);
+static void settle(struct session *s);
+
+char *
+text_copy(struct slice s)
+{
+	char *copy = malloc(s.n + 1);
+
+	if (copy == NULL)
+		return NULL;
+	if (s.n > 0)
+		memcpy(copy, s.p, s.n);
+	copy[s.n] = '\0';
+	return copy;
+}
+
+/* --- the phase --- */
+
+static const unsigned may_follow[PHASE_COUNT] = {
+	[PH_HELLO] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_READY] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_MAIL] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_DATA) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_DATA] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_COMMIT) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_COMMIT] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_LAST] = PHASE_BIT(PH_LINGER) | PHASE_BIT(PH_DEAD),
+	[PH_LINGER] = PHASE_BIT(PH_DEAD),
+};
+
+void
+session_enter(struct session *s, enum phase phase)
+{
+	BUG_ON((may_follow[s->phase] & PHASE_BIT(phase)) == 0);
+	s->phase = phase;
+	deadline_progress(s);
+}
+
+static bool
+takes_input(const struct session *s)
+{
+	return s->phase <= PH_DATA;
+}
+
+/* --- replies --- */
+
+static void
+put_reply(struct session *s, unsigned code, struct slice enhanced, struct slice text)
+{
+	if (s->phase >= PH_LINGER)
+		return;
+	if (code >= 500)
+		s->n_errors++;
+	if (!reply_line(&s->out, code, enhanced, text, false))
+		session_end(s, "no memory for a reply");
+}
+
+void
+session_reply(struct session *s, unsigned code, const char *enhanced, const char *format, ...)
+{
+	char text[REPLY_TEXT_MAX + 1];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	put_reply(s, code, slice_str(enhanced), slice_str(text));
+}
+
+void
+session_fault(struct session *s, unsigned code, const char *enhanced, const char *text)
+{
+	log_say(LOG_PROTOCOL_ERROR, NULL, F_IP("client", s->ip), F_TEXT("what", text),
+	    F_TEXT("command", s->verb == NULL ? "" : s->verb));
+	put_reply(s, code, slice_str(enhanced), slice_str(text));
+}
+
+void
+session_refuse(struct session *s, const struct refusal *r, struct slice to, struct slice rule)
+{
+	s->n_rejected++;
+	log_say(LOG_REJECT, s->tx == NULL ? NULL : &s->tx->id, F_IP("client", s->ip), F_STR("helo", session_helo(s)),
+	    F_TEXT("from", s->tx == NULL ? "" : s->tx->sender), F_STR("to", to), F_TEXT("command", s->verb == NULL ? "" : s->verb),
+	    F_U64("code", r->code), F_TEXT("enhanced", r->enhanced), F_TEXT("text", r->text), F_STR("rule", rule),
+	    F_STR("proto", session_proto(s)));
+	put_reply(s, r->code, slice_str(r->enhanced), slice_str(r->text));
+}
+
+void
+session_last(struct session *s, unsigned code, const char *enhanced, const char *text, const char *reason)
+{
+	if (s->phase >= PH_LAST)
+		return;
+	put_reply(s, code, slice_str(enhanced), slice_str(text));
+	if (s->phase == PH_DEAD)
+		return;
+	s->reason = reason;
+	transaction_free(&s->tx, reason);
+	session_enter(s, PH_LAST);
+	chore_queue(&s->chore);
+}
+
+void
+session_end(struct session *s, const char *reason)
+{
+	if (s->phase == PH_DEAD)
+		return;
+	if (s->reason == NULL)
+		s->reason = reason;
+	session_enter(s, PH_DEAD);
+	chore_queue(&s->chore);
+}
+
+void
+session_transaction_over(struct session *s)
+{
+	session_enter(s, PH_READY);
+	s->held = false;
+	if (s->smtpd->stopping)
+		session_stop(s);
+	session_wake(s);
+}
+
+void
+session_stop(struct session *s)
+{
+	if (s->phase <= PH_READY)
+		session_last(s, 421, "4.3.2", "Server stops, try again in a moment", "server stops");
+}
+
+/* --- out --- */
+
+/* What the socket takes now, in one write. */
+static void
+flush(struct session *s)
+{
+	while (s->phase < PH_LINGER && buf_len(&s->out) > 0) {
+		struct slice b = buf_slice(&s->out);
+		ssize_t n = send(s->watch.fd, b.p, b.n, MSG_NOSIGNAL);
+
+		if (n >= 0)
+			buf_consume(&s->out, (size_t)n);
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return;
+		else if (errno != EINTR)
+			session_end(s, "connection lost");
+	}
+	if (buf_len(&s->out) == 0)
+		buf_free(&s->out);
+}
+
+/* The last reply is out. A client that still sends must not be answered with a reset, which could overtake the reply:
+ * close our side, and throw away what comes. After QUIT there is nothing to come. */
+static void
+leave(struct session *s)
+{
+	if (s->eof || shutdown(s->watch.fd, SHUT_WR) == -1) {
+		session_end(s, NULL);
+		return;
+	}
+	session_enter(s, PH_LINGER);
+	buf_free(&s->in);
+}
+
+static void
+linger(struct session *s)
+{
+	ssize_t n = recv(s->watch.fd, loop_scratch(s->smtpd->loop), LOOP_SCRATCH, 0);
+
+	if (n > 0)
+		s->lingered += (uint64_t)n;
+	if (n == 0 || s->lingered > LINGER_BYTES || (n < 0 && errno != EAGAIN && errno != EINTR))
+		session_end(s, NULL);
+}
+
+/* --- in --- */
+
+/* Handles as much of `in` as can be handled now; returns how much that was. */
+static size_t
+work(struct session *s, struct slice in)
+{
+	size_t used = 0;
+
+	s->yielded = false;
+	for (unsigned n = 0; takes_input(s) && !s->held; n++) {
+		size_t step = 0;
+		enum rc rc;
+
+		if (n == SESSION_COMMANDS_A_TURN || buf_len(&s->out) >= REPLY_HIGH) {
+			s->yielded = true;
+			break;
+		}
+		if (s->phase == PH_DATA)
+			rc = receive_input(s, slice_from(in, used), &step);
+		else
+			rc = command_input(s, slice_from(in, used), &step);
+		used += step;
+		if (rc == RC_MORE)
+			break;
+		if (rc == RC_AGAIN)
+			s->held = true;
+	}
+	return used;
+}
+
+static void
+keep(struct session *s, struct slice rest)
+{
+	if (takes_input(s) || s->phase == PH_COMMIT)
+		if (!buf_put_slice(&s->in, rest))
+			session_last(s, 421, "4.3.0", "Out of memory, try again later", "no memory");
+}
+
+/* What was kept, again. */
+static void
+work_kept(struct session *s)
+{
+	size_t used = work(s, buf_slice(&s->in));
+
+	if (s->phase >= PH_LAST)
+		return;
+	buf_consume(&s->in, used);
+	if (buf_len(&s->in) == 0)
+		buf_free(&s->in);
+}
+
+static void
+read_input(struct session *s)
+{
+	uint8_t *landing = loop_scratch(s->smtpd->loop);
+	ssize_t n = recv(s->watch.fd, landing, SESSION_READ_MAX, 0);
+	struct slice came;
+	size_t used;
+
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			session_end(s, "connection lost");
+		return;
+	}
+	if (n == 0) {
+		s->eof = true;
+		return;
+	}
+	came = slice_of(landing, (size_t)n);
+	if (buf_len(&s->in) > 0) {
+		keep(s, came);
+		work_kept(s);
+		return;
+	}
+	used = work(s, came);
+	keep(s, slice_from(came, used));
+}
+
+/* --- together --- */
+
+/* After anything happened: replies out, what to wait for, until when. */
+static void
+settle(struct session *s)
+{
+	bool stuck;
+
+	flush(s);
+	/* The client has closed its side, and all that it had sent is done. */
+	if (s->eof && takes_input(s) && !s->held && !s->yielded)
+		session_end(s, "connection closed by client");
+	if (s->phase == PH_LAST && buf_len(&s->out) == 0)
+		leave(s);
+	if (s->phase == PH_DEAD)
+		return;
+	stuck = buf_len(&s->out) >= REPLY_HIGH;
+	if (s->yielded && !stuck)
+		chore_queue(&s->chore);
+	watch_set(&s->watch, s->phase == PH_LINGER || (takes_input(s) && !s->eof && !s->held && !s->yielded && !stuck),
+	    s->phase != PH_LINGER && buf_len(&s->out) > 0);
+	deadline_arm(s);
+}
+
+static void
+on_ready(struct watch *w, bool readable, bool writable, void *ctx)
+{
+	struct session *s = ctx;
+
+	(void)w, (void)writable;
+	if (s->phase == PH_LINGER)
+		linger(s);
+	else if (readable && takes_input(s))
+		read_input(s);
+	settle(s);
+}
+
+/* Everything that is put off: what was woken, and the end. */
+static void
+on_chore(struct chore *c, void *ctx)
+{
+	struct session *s = ctx;
+	struct smtpd *smtpd = s->smtpd;
+
+	(void)c;
+	if (takes_input(s) && !s->held)
+		work_kept(s);
+	settle(s);
+	if (s->phase != PH_DEAD)
+		return;
+	session_free(s);
+	smtpd_check_done(smtpd);
+}
+
+void
+session_wake(struct session *s)
+{
+	if (s->tx != NULL && s->phase == PH_MAIL)
+		rcpts_reply(s->tx);
+	if (s->held) {
+		s->held = false;
+		deadline_progress(s);
+	}
+	chore_queue(&s->chore);
+}
+
+/* --- birth and death --- */
+
+/* RFC 5321 3.1, 4.2: the name first. */
+static void
+greet(struct session *s)
+{
+	struct slice name = smtpd_name(s->smtpd, s->conf);
+
+	session_reply(s, 220, "", "%.*s ESMTP Postern%s%s", (int)name.n, (const char *)name.p,
+	    s->conf->smtpd.banner_version ? " " : "", s->conf->smtpd.banner_version ? PACKAGE_VERSION : "");
+}
+
+struct session *
+session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, struct client *client)
+{
+	struct session *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return NULL;
+	s->smtpd = smtpd;
+	s->conf = conf_ref(smtpd->conf);
+	for (size_t i = 0; i < s->conf->n_listeners; i++)
+		if (slice_eq(slice_str(s->conf->listeners[i].title), listener))
+			s->listener = slice_str(s->conf->listeners[i].title);
+	s->ip = ip;
+	s->client = client;
+	s->began = s->since = loop_now(smtpd->loop);
+	buf_init(&s->in, s->conf->smtpd.max_line + SESSION_READ_MAX);
+	buf_init(&s->out, REPLY_BUFFER_MAX);
+	watch_init(&s->watch, smtpd->loop, fd, on_ready, s);
+	timer_setup(&s->timer, smtpd->loop, deadline_fire, s);
+	chore_setup(&s->chore, smtpd->loop, on_chore, s);
+	s->next = smtpd->sessions;
+	if (s->next != NULL)
+		s->next->link = &s->next;
+	s->link = &smtpd->sessions;
+	smtpd->sessions = s;
+	smtpd->n_sessions++;
+	log_say(LOG_CONNECT, NULL, F_IP("client", ip), F_STR("listener", s->listener));
+	lookup_name(s);
+	greet(s);
+	settle(s);
+	return s;
+}
+
+static void
+log_disconnect(const struct session *s)
+{
+	log_say(LOG_DISCONNECT, NULL, F_IP("client", s->ip), F_U64("messages", s->n_accepted),
+	    F_U64("rejected", s->n_rejected), F_U64("commands", s->n_commands), F_U64("errors", s->n_errors),
+	    F_TEXT("reason", s->reason == NULL ? "" : s->reason), F_U64("ms", loop_now(s->smtpd->loop) - s->began));
+}
+
+void
+session_free(struct session *s)
+{
+	transaction_free(&s->tx, s->reason == NULL ? "connection lost" : s->reason);
+	log_disconnect(s);
+	watch_stop(&s->watch);
+	timer_cancel(&s->timer);
+	chore_cancel(&s->chore);
+	(void)close(s->watch.fd);
+	handle_release(&s->smtpd->names, s->name_handle);
+	if (s->client != NULL)
+		client_leave(&s->smtpd->clients, s->client);
+	*s->link = s->next;
+	if (s->next != NULL)
+		s->next->link = s->link;
+	s->smtpd->n_sessions--;
+	buf_free(&s->in);
+	buf_free(&s->out);
+	free(s->name);
+	free(s->helo);
+	conf_unref(s->conf);
+	free(s);
+}

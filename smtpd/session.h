@@ -1,0 +1,119 @@
+/* smtpd/session.h -- one client's connection: its socket, its buffers, and the phase that it is in.
+ *
+ * Input is handled where it landed (loop_scratch); only what cannot be handled yet is kept. Buffers are made when they
+ * are needed and given back when they are empty, so an idle session is this struct and little more. While a session
+ * waits for another room, or its replies are not read, its socket is not read either: back-pressure.
+ *
+ * A session is freed in one place, the chore session.c runs for it, whatever ended it. Everybody else calls
+ * session_last (a last reply, then the end) or session_end, and finds it still there until the end of the turn. */
+#ifndef POSTERN_SMTPD_SESSION_H
+#define POSTERN_SMTPD_SESSION_H
+
+#include "common/wire/smtp_line.h"
+#include "smtpd/smtpd.h"
+#include "smtpd/transaction.h"
+
+enum phase {
+	PH_HELLO,	/* greeted; neither EHLO nor HELO yet */
+	PH_READY,	/* between transactions */
+	PH_MAIL,	/* MAIL was accepted */
+	PH_DATA,	/* content arrives */
+	PH_COMMIT,	/* content is complete, the queue has it; nothing is read until it answers */
+	PH_LAST,	/* the last replies are being written */
+	PH_LINGER,	/* our side is closed; the client may read its last reply in peace */
+	PH_DEAD,	/* freed at the end of this turn */
+	PHASE_COUNT
+};
+#define PHASE_BIT(phase) (1u << (phase))
+
+enum {
+	SESSION_READ_MAX = 64 * 1024,	/* one read; what cannot be handled at once is kept */
+	SESSION_COMMANDS_A_TURN = 200,	/* then other sessions get their turn */
+};
+
+struct session {
+	struct session *next, **link;
+	struct smtpd *smtpd;
+	struct conf *conf;		/* the one it began with; counted */
+	struct slice listener;		/* title of the listener; borrowed from conf */
+	struct client *client;
+	struct ip ip;
+	struct watch watch;
+	struct timer timer;
+	struct chore chore;
+
+	struct buf in;			/* came, not handled yet */
+	struct buf out;			/* replies, not sent yet */
+	struct smtp_line_scan scan;
+	enum phase phase;
+	bool held;			/* waits for another room */
+	bool yielded;			/* has more to do, after its replies left or others had their turn */
+	bool eof;			/* the client has closed its side */
+	bool esmtp;			/* EHLO, not HELO */
+
+	char *name;			/* the client's confirmed name; NULL: unknown */
+	uint32_t name_handle;		/* 0: no look-up under way */
+	char *helo;
+	const char *verb;		/* of the command being handled, for the log */
+	const char *reason;		/* why the session ended */
+	struct transaction *tx;		/* in PH_MAIL, PH_DATA, PH_COMMIT */
+
+	uint64_t began;
+	uint64_t since;			/* the last progress: what timeouts count from */
+	uint64_t timer_at;		/* 0: not running */
+	uint64_t lingered;		/* bytes thrown away in PH_LINGER */
+	uint32_t n_commands, n_errors, n_messages, n_accepted, n_rejected;
+};
+
+/* Takes fd over (non-blocking) and client (counted by the caller). NULL: no memory; then both stay the caller's. */
+struct session *session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, struct client *client);
+
+/* The one writer of the phase. */
+void session_enter(struct session *s, enum phase phase);
+
+/* One line. enhanced "" for none (RFC 2034 3). A 5xx counts as an error. */
+void session_reply(struct session *s, unsigned code, const char *enhanced, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The client broke the protocol: reply, and an event. */
+void session_fault(struct session *s, unsigned code, const char *enhanced, const char *text);
+/* A refusal that is policy's or the world's: reply, and an event. to and rule may be empty. */
+void session_refuse(struct session *s, const struct refusal *r, struct slice to, struct slice rule);
+/* The last reply: the session ends when it has been sent. reason is a constant string for the log. */
+void session_last(struct session *s, unsigned code, const char *enhanced, const char *text, const char *reason);
+/* No more replies: the connection is lost. */
+void session_end(struct session *s, const char *reason);
+
+/* What it waited for has come: handle what is buffered, at the end of this turn. */
+void session_wake(struct session *s);
+
+/* The transaction is over, its reply given. */
+void session_transaction_over(struct session *s);
+
+/* The room stops: 421 unless a transaction is under way, which may end. */
+void session_stop(struct session *s);
+
+/* For smtpd_free: at once, without a word. */
+void session_free(struct session *s);
+
+static inline struct slice
+session_helo(const struct session *s)
+{
+	return s->helo == NULL ? S("") : slice_str(s->helo);
+}
+
+static inline struct slice
+session_client_name(const struct session *s)
+{
+	return s->name == NULL ? S("") : slice_str(s->name);
+}
+
+static inline struct slice
+session_proto(const struct session *s)
+{
+	return s->esmtp ? S("ESMTP") : S("SMTP");	/* RFC 3848 */
+}
+
+/* A copy as a C string; NULL: no memory. s holds no NUL. */
+char *text_copy(struct slice s);
+
+#endif

@@ -1,0 +1,141 @@
+/* smtpd/smtpd.c -- the room: its lines, its generations, its end. See smtpd.h. */
+#include "smtpd/smtpd.h"
+
+#include "smtpd/listener.h"
+#include "smtpd/lookups.h"
+#include "smtpd/session.h"
+#include "smtpd/submit.h"
+
+#include <sodium.h>
+#include <unistd.h>
+
+void
+smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
+{
+	smtpd->loop = loop;
+	smtpd->conf = conf_ref(conf);
+	smtpd->spare_fd = -1;
+	clients_init(&smtpd->clients);
+}
+
+void
+smtpd_free(struct smtpd *smtpd)
+{
+	listeners_close(smtpd);
+	while (smtpd->sessions != NULL)
+		session_free(smtpd->sessions);
+	peer_free(smtpd->router);
+	peer_free(smtpd->resolver);
+	peer_free(smtpd->queue);
+	smtpd->router = smtpd->resolver = smtpd->queue = NULL;
+	handles_free(&smtpd->checks);
+	handles_free(&smtpd->names);
+	handles_free(&smtpd->messages);
+	clients_free(&smtpd->clients);
+	conf_unref(smtpd->conf);
+	smtpd->conf = NULL;
+}
+
+struct slice
+smtpd_name(const struct smtpd *smtpd, const struct conf *conf)
+{
+	return slice_str(conf->global.hostname[0] != '\0' ? conf->global.hostname : smtpd->hostname);
+}
+
+void
+smtpd_take_line(struct smtpd *smtpd, enum role them, unsigned index, int fd)
+{
+	if (them == ROLE_ROUTER)
+		lookup_router_line(smtpd, index, fd);
+	else if (them == ROLE_RESOLVER)
+		lookup_resolver_line(smtpd, index, fd);
+	else if (them == ROLE_QUEUE)
+		submit_line(smtpd, index, fd);
+	else
+		(void)close(fd);
+}
+
+void
+smtpd_adopt(struct smtpd *smtpd, struct conf *conf)
+{
+	struct conf *old = smtpd->conf;
+
+	smtpd->conf = conf_ref(conf);
+	conf_unref(old);
+	listeners_adopt(smtpd, conf->generation);
+}
+
+void
+smtpd_check_done(struct smtpd *smtpd)
+{
+	if (smtpd->stopping && smtpd->n_sessions == 0 && smtpd->room != NULL)
+		room_exit(smtpd->room);
+}
+
+void
+smtpd_stop(struct smtpd *smtpd)
+{
+	smtpd->stopping = true;
+	listeners_close(smtpd);
+	for (struct session *s = smtpd->sessions; s != NULL; s = s->next)
+		session_stop(s);
+	smtpd_check_done(smtpd);
+}
+
+/* --- as a room --- */
+
+static enum rc
+prepare(struct room *room, struct buf *why)
+{
+	struct smtpd *smtpd = room->ctx;
+
+	/* Opens what it needs of the system, while there is one. */
+	if (sodium_init() == -1) {
+		(void)buf_put_str(why, "no random numbers");
+		return RC_IO;
+	}
+	smtpd_init(smtpd, room->loop, room->conf);
+	smtpd->room = room;
+	if (gethostname(smtpd->hostname, HOSTNAME_MAX) == -1 || smtpd->hostname[0] == '\0')
+		(void)memcpy(smtpd->hostname, "localhost", sizeof "localhost");
+	return RC_OK;
+}
+
+static void
+take_line(struct room *room, enum role them, unsigned index, int fd)
+{
+	smtpd_take_line(room->ctx, them, index, fd);
+}
+
+static void
+take_file(struct room *room, const struct m_file *m, int fd)
+{
+	if (m->purpose == FILE_LISTENER)
+		listener_add(room->ctx, m->generation, m->name, fd);
+	else
+		(void)close(fd);
+}
+
+static const char *
+adopt(struct room *room, const struct conf *old)
+{
+	(void)old;
+	smtpd_adopt(room->ctx, room->conf);
+	return NULL;
+}
+
+static void
+stop(struct room *room, uint32_t grace_ms)
+{
+	(void)grace_ms;
+	smtpd_stop(room->ctx);
+}
+
+const struct room_ops smtpd_ops = {
+	.role = ROLE_SMTPD,
+	.prepare = prepare,
+	.line = take_line,
+	.file = take_file,
+	.adopt = adopt,
+	.stop = stop,
+};

@@ -1,0 +1,74 @@
+/* smtpd/smtpd.h -- the room that speaks SMTP with the outside: its one context, and its lines to the other rooms.
+ *
+ * What arrives here is hostile. The room holds no file, no key and no mail: a message leaves it towards the queue as
+ * it arrives, and is acknowledged only when the queue has said that it is durable. */
+#ifndef POSTERN_SMTPD_SMTPD_H
+#define POSTERN_SMTPD_SMTPD_H
+
+#include "common/room.h"
+#include "smtpd/clients.h"
+#include "smtpd/handles.h"
+#include "smtpd/reply.h"
+
+struct session;
+struct listener;
+
+enum {
+	ID_BLOCKS_MAX = 8,	/* blocks of message ids held */
+	IDS_LOW = 128,		/* ids left at which more are asked for */
+	IDS_BLOCK_MAX = 1 << 20,	/* ids of one block, at most */
+	HOSTNAME_MAX = 255,
+};
+
+/* Message ids that the queue has given us, taken at MAIL. */
+struct id_block {
+	struct msgid next;
+	uint32_t left;
+};
+
+struct smtpd {
+	struct room *room;		/* NULL in tests */
+	struct loop *loop;
+	struct conf *conf;		/* for new sessions; counted */
+	char hostname[HOSTNAME_MAX + 1]; /* of the system: when the configuration names none */
+
+	struct peer *router, *resolver, *queue;	/* NULL: down */
+	struct handles checks;		/* R_CHECK: struct rcpt */
+	struct handles names;		/* V_PTR: struct session */
+	struct handles messages;	/* Q_SUBMIT, Q_BEGIN: struct transaction */
+
+	/* What the queue has said since its line came up. */
+	uint32_t queue_epoch;		/* counts its lines: a transaction ends with the line that it began on */
+	bool queue_known;		/* a Q_STATE has come */
+	bool queue_accepting;
+	struct refusal queue_refusal;
+	uint64_t queue_room;
+	struct id_block ids[ID_BLOCKS_MAX];
+	unsigned n_ids;
+	bool ids_asked;
+
+	struct listener *listeners;
+	unsigned n_listeners;
+	int spare_fd;			/* given up to turn a client away when descriptors have run out; -1 */
+	struct session *sessions;
+	unsigned n_sessions;
+	struct clients clients;
+	bool stopping;
+};
+
+extern const struct room_ops smtpd_ops;
+
+/* For the room and for tests that play the other rooms: a working context. conf is counted; loop is borrowed. */
+void smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf);
+void smtpd_free(struct smtpd *smtpd);	/* ends all sessions at once */
+void smtpd_take_line(struct smtpd *smtpd, enum role them, unsigned index, int fd);
+void smtpd_adopt(struct smtpd *smtpd, struct conf *conf);
+/* No new clients; sessions without a transaction end with 421. */
+void smtpd_stop(struct smtpd *smtpd);
+/* The last session may have gone: ends the room when it is stopping. */
+void smtpd_check_done(struct smtpd *smtpd);
+
+/* Our name as of this configuration. Borrowed. */
+struct slice smtpd_name(const struct smtpd *smtpd, const struct conf *conf);
+
+#endif

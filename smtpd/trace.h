@@ -1,0 +1,16 @@
+/* smtpd/trace.h -- the Received field that we put on top of a message (RFC 5321 4.4). */
+#ifndef POSTERN_SMTPD_TRACE_H
+#define POSTERN_SMTPD_TRACE_H
+
+#include "common/buf.h"
+
+#include <stdint.h>
+
+struct transaction;
+
+enum { TRACE_MAX = 2048 };	/* more than its longest parts together */
+
+/* Appends the field. now: wall clock, seconds. False: `to` is full. */
+bool trace_put(struct buf *to, const struct transaction *tx, int64_t now);
+
+#endif

@@ -1,0 +1,128 @@
+/* smtpd/transaction.c -- see transaction.h. */
+#include "smtpd/transaction.h"
+
+#include "common/envelope.h"
+#include "common/log.h"
+#include "common/wire/address.h"
+#include "smtpd/receive.h"
+#include "smtpd/session.h"
+#include "smtpd/submit.h"
+
+#include <stdlib.h>
+
+struct transaction *
+transaction_new(struct session *s, struct msgid id, struct slice sender)
+{
+	struct transaction *tx = calloc(1, sizeof *tx);
+
+	if (tx == NULL)
+		return NULL;
+	tx->sender = text_copy(sender);
+	if (tx->sender == NULL) {
+		free(tx);
+		return NULL;
+	}
+	tx->session = s;
+	tx->id = id;
+	tx->queue_epoch = s->smtpd->queue_epoch;
+	tx->began = loop_now(s->smtpd->loop);
+	tx->last = &tx->waiting;
+	buf_init(&tx->rcpts, TRANSACTION_RCPTS_MAX);
+	return tx;
+}
+
+static void
+first_rcpt_free(struct transaction *tx)
+{
+	struct rcpt *r = tx->waiting;
+
+	tx->waiting = r->next;
+	if (tx->waiting == NULL)
+		tx->last = &tx->waiting;
+	tx->n_waiting--;
+	handle_release(&tx->session->smtpd->checks, r->handle);
+	free(r);
+}
+
+void
+transaction_free(struct transaction **at, const char *why)
+{
+	struct transaction *tx = *at;
+
+	if (tx == NULL)
+		return;
+	*at = NULL;
+	/* Without a recipient there is nothing to miss: probes of addresses end that way all day. */
+	if (why != NULL && tx->n_rcpts > 0)
+		log_say(LOG_ABORTED, &tx->id, F_IP("client", tx->session->ip), F_TEXT("from", tx->sender),
+		    F_TEXT("why", why));
+	submit_forget(tx);
+	while (tx->waiting != NULL)
+		first_rcpt_free(tx);
+	receive_free(tx->receive);
+	buf_free(&tx->rcpts);
+	free(tx->only_rcpt);
+	free(tx->sender);
+	free(tx);
+}
+
+struct rcpt *
+rcpt_new(struct transaction *tx, struct slice canonical)
+{
+	struct rcpt *r = calloc(1, sizeof *r + canonical.n);
+
+	if (r == NULL)
+		return NULL;
+	r->tx = tx;
+	r->n = canonical.n;
+	if (canonical.n > 0)
+		memcpy(r->text, canonical.p, canonical.n);
+	*tx->last = r;
+	tx->last = &r->next;
+	tx->n_waiting++;
+	return r;
+}
+
+void
+rcpt_accept(struct rcpt *r, struct slice final, struct slice transport, struct slice nexthop, uint32_t generation)
+{
+	struct transaction *tx = r->tx;
+	struct slice given = slice_of(r->text, r->n);
+	bool rewritten = final.n > 0 && !slice_eq(final, given);
+	struct envelope_rcpt e = { .address = rewritten ? final : given, .original = rewritten ? given : S(""),
+	    .transport = transport, .nexthop = nexthop, .generation = generation };
+	size_t before = buf_len(&tx->rcpts);
+	char *only = NULL;
+
+	if (tx->n_rcpts == 0)
+		only = text_copy(given);
+	if ((tx->n_rcpts == 0 && only == NULL) || !envelope_put_rcpt(&tx->rcpts, &e)) {
+		/* A half-written recipient must not stay: cut back to where it began. */
+		tx->rcpts.end = tx->rcpts.start + before;
+		tx->rcpts.failed = false;
+		free(only);
+		refusal_set(&r->refusal, 452, "4.5.3", "Too many recipients");
+		return;
+	}
+	if (only != NULL)
+		tx->only_rcpt = only;
+	tx->n_rcpts++;
+	r->refusal.code = 0;
+}
+
+void
+rcpts_reply(struct transaction *tx)
+{
+	struct session *s = tx->session;
+
+	while (tx->waiting != NULL && tx->waiting->handle == 0) {
+		struct rcpt *r = tx->waiting;
+
+		s->verb = "RCPT";
+		if (r->refusal.code == 0)
+			session_reply(s, 250, "2.1.5", "Ok");
+		else
+			session_refuse(s, &r->refusal, slice_of(r->text, r->n), slice_str(r->rule));
+		first_rcpt_free(tx);
+	}
+}

@@ -1,0 +1,70 @@
+/* smtpd/transaction.h -- one mail transaction: from MAIL until the message is acknowledged or given up.
+ *
+ * Made by MAIL, destroyed by transaction_free on every way out (RSET, EHLO, a reply to the message, a lost client, a
+ * lost queue), which also tells the queue to forget what it has of the message. */
+#ifndef POSTERN_SMTPD_TRANSACTION_H
+#define POSTERN_SMTPD_TRANSACTION_H
+
+#include "common/queue_id.h"
+#include "common/rc.h"
+#include "smtpd/reply.h"
+
+struct session;
+struct receive;
+
+enum {
+	RCPT_OVERLAP_MAX = 100,		/* RCPTs of one session that wait for the router at a time */
+	/* What all recipients may take in the envelope: with the rest of it, one frame to the queue. RFC 5321 4.5.3.1.8
+	 * asks for 100 recipients; this holds 100 of the longest and a thousand of common length. */
+	TRANSACTION_RCPTS_MAX = 112 * 1024,
+	ENVELOPE_REST_MAX = 4 * 1024,
+};
+
+/* A RCPT whose reply has not been given: replies come in the order of the commands, verdicts in any. */
+struct rcpt {
+	struct rcpt *next;
+	struct transaction *tx;
+	uint32_t handle;		/* at the router; 0: answered */
+	struct refusal refusal;		/* code 0: accepted */
+	char rule[64];
+	size_t n;
+	uint8_t text[];			/* canonical address; n bytes */
+};
+
+struct transaction {
+	struct session *session;
+	struct msgid id;
+	uint32_t queue_epoch;		/* of the line that gave the id */
+	char *sender;			/* canonical, "" for <> */
+	uint64_t size;			/* SIZE=, 0: not given */
+	bool eight_bit;			/* BODY=8BITMIME */
+	bool rcpt_seen;
+	uint64_t began;
+
+	struct rcpt *waiting, **last;	/* RCPTs without a reply */
+	unsigned n_waiting;
+	struct buf rcpts;		/* accepted ones: a run of the envelope */
+	uint32_t n_rcpts;
+	char *only_rcpt;		/* of the first one, as given: for the trace field when it stays the only one */
+
+	struct receive *receive;	/* from DATA on */
+	uint32_t handle;		/* at the queue; 0: it has nothing of us */
+	bool begun;			/* Q_BEGIN was sent: Q_ABORT undoes it */
+};
+
+/* NULL: no memory. Nothing of the session changes; the caller puts it there. */
+struct transaction *transaction_new(struct session *s, struct msgid id, struct slice sender);
+
+/* The one end of a transaction. why: for the event LOG_ABORTED, a constant; NULL: it ended as it should. */
+void transaction_free(struct transaction **tx, const char *why);
+
+/* A RCPT that waits for its turn to be answered. NULL: no memory. */
+struct rcpt *rcpt_new(struct transaction *tx, struct slice canonical);
+
+/* The router has accepted it: into the envelope. final empty: unchanged. Sets the refusal when there is no room. */
+void rcpt_accept(struct rcpt *r, struct slice final, struct slice transport, struct slice nexthop, uint32_t generation);
+
+/* Gives the replies whose turn has come. */
+void rcpts_reply(struct transaction *tx);
+
+#endif
