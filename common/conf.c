@@ -107,13 +107,6 @@ const struct conf_section conf_sections[] = {
 };
 const size_t n_conf_sections = COUNT(conf_sections);
 
-/* What every section struct begins with (CONF_STRUCT). */
-struct section_head {
-	char *title;
-	char *conf_file;
-	uint32_t conf_line;
-};
-
 static void *
 at(void *base, size_t offset)
 {
@@ -387,7 +380,7 @@ section_init(void *section, const struct conf_section *s)
 static void
 section_free(void *section, const struct conf_section *s)
 {
-	struct section_head *head = section;
+	struct conf_section_head *head = section;
 
 	free(head->title);
 	free(head->conf_file);
@@ -447,14 +440,14 @@ conf_add(struct conf *c, const struct conf_section *s, const char *title, void *
 {
 	size_t *n = at(c, s->offset_count);
 	char **array = at(c, s->offset), *grown;
-	struct section_head *head;
+	struct conf_section_head *head;
 
 	grown = reallocarray(*array, *n + 1, s->size);
 	if (grown == NULL)
 		return RC_NOMEM;
 	*array = grown;
 	memset(grown + *n * s->size, 0, s->size);
-	head = (struct section_head *)(void *)(grown + *n * s->size);
+	head = (struct conf_section_head *)(void *)(grown + *n * s->size);
 	head->title = strdup(title);
 	if (head->title == NULL)
 		return RC_NOMEM;
@@ -489,7 +482,7 @@ put_text(struct buf *to, const char *s)
 static void
 section_encode(const void *section, const struct conf_section *s, struct buf *to)
 {
-	const struct section_head *head = section;
+	const struct conf_section_head *head = section;
 
 	put_text(to, head->title);
 	put_text(to, head->conf_file);
@@ -607,7 +600,7 @@ titled_decode(struct rd *r, struct conf *c, const struct conf_section *s)
 {
 	char *title = get_text(r), *file = get_text(r);
 	uint32_t line = rd_u32(r);
-	struct section_head *head = NULL;
+	struct conf_section_head *head = NULL;
 	void *section = NULL;
 
 	if (r->bad || (s->multi && conf_add(c, s, title, &section) != RC_OK)) {

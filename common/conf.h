@@ -16,6 +16,13 @@ struct conf_list {
 	size_t n;
 };
 
+/* How the struct of every section begins. */
+struct conf_section_head {
+	char *title;		/* NULL for a section that stands once */
+	char *conf_file;	/* where the section stands: for messages */
+	uint32_t conf_line;
+};
+
 #define CONF_F_BOOL(c, ...)	bool c;
 #define CONF_F_U32(c, ...)	uint32_t c;
 #define CONF_F_SIZE(c, ...)	uint64_t c;

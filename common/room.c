@@ -38,6 +38,7 @@ struct room_private {
 	char *folder;			/* room_become */
 	int folder_fd;
 	bool became;
+	bool probing;			/* started for the self-test alone */
 	uint32_t uid, gid;
 	struct peer_ops master_ops;
 	struct peer_ops log_ops;
@@ -247,6 +248,10 @@ startup_frame(struct room *room, struct frame *f, bool *ret_go)
 		pr->user = copy_text(mailbox.user);
 		return NULL;
 	}
+	if (f->type == M_PROBE) {
+		pr->probing = true;
+		return NULL;
+	}
 	if (f->type == M_GO && m_go_get(&r, &pr->go)) {
 		free(pr->root);
 		pr->root = copy_text(pr->go.root);
@@ -297,7 +302,7 @@ enter_sandbox(struct room *room, struct buf *report)
 		.folder = pr->folder,
 		.beneath = beneath,
 		.enforce = strcmp(room->conf->global.sandbox, "best-effort") != 0,
-		.make_threads = room->ops->threads == NULL ? NULL : make_threads,
+		.make_threads = room->ops->threads == NULL || pr->probing ? NULL : make_threads,
 		.ctx = room,
 	};
 
@@ -527,7 +532,7 @@ room_begin(struct room *room, struct buf *report)
 		refuse(room, "no event loop", NULL);
 		return false;
 	}
-	if (room->ops->prepare != NULL && room->ops->prepare(room, &why) != RC_OK) {
+	if (!room->private->probing && room->ops->prepare != NULL && room->ops->prepare(room, &why) != RC_OK) {
 		refuse(room, "preparation failed", &why);
 		buf_free(&why);
 		return false;
@@ -550,14 +555,17 @@ room_run(struct room *room, struct buf *report)
 	room->master = peer_new(room->loop, MASTER_FD, room->ops->role, ROLE_MASTER, 0, &pr->master_ops, room);
 	if (room->master == NULL)
 		BUG("no memory for the line to master");
-	if (room->ops->start != NULL)
-		room->ops->start(room);
-	hand_out_arrivals(room);
-	if (room->ops->adopt != NULL)
-		(void)room->ops->adopt(room, NULL);
+	if (!pr->probing) {
+		if (room->ops->start != NULL)
+			room->ops->start(room);
+		hand_out_arrivals(room);
+		if (room->ops->adopt != NULL)
+			(void)room->ops->adopt(room, NULL);
+	}
 	send_ready(room, room->conf->generation, RC_OK, S(""), buf_slice(report));
 	buf_free(report);
-	log_say(LOG_STARTED, NULL, F_U64("generation", room->conf->generation));
+	if (!pr->probing)
+		log_say(LOG_STARTED, NULL, F_U64("generation", room->conf->generation));
 	loop_run(room->loop);
 	if (pr->log != NULL)
 		peer_flush(pr->log);

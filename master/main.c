@@ -1,2 +1,210 @@
-/* master/main.c -- the start of the master process. */
-int main(void) { return 0; }
+/* master/main.c -- postern(8): from the command line to the running house. */
+#include "common/log.h"
+#include "master/child.h"
+#include "master/generation.h"
+#include "master/notify.h"
+#include "master/privileges.h"
+#include "master/reload.h"
+#include "master/stop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { ERRORS_MAX = 256 * 1024 };
+
+/* --- signals, read from a descriptor like everything else --- */
+
+static void
+reap(struct master *m)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		children_reaped(m, pid, status);
+}
+
+static void
+on_signal(struct watch *w, bool readable, bool writable, void *ctx)
+{
+	struct master *m = ctx;
+	struct signalfd_siginfo info;
+
+	(void)readable, (void)writable;
+	while (read(w->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			reap(m);
+			break;
+		case SIGHUP:
+			reload_begin(m, NULL, 0);
+			break;
+		default:
+			stop_begin(m, info.ssi_signo == SIGINT ? "interrupted" : "asked to end");
+			break;
+		}
+	}
+}
+
+static bool
+watch_signals(struct master *m, struct watch *w)
+{
+	sigset_t set;
+	int fd;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGCHLD);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return false;
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd == -1)
+		return false;
+	watch_init(w, m->loop, fd, on_signal, m);
+	watch_set(w, true, false);
+	return true;
+}
+
+/* --- background --- */
+
+/* The parent waits until the house is ready, so that its exit status tells whether it is. Returns the descriptor to
+ * say so on, in the child; -1: cannot. */
+static int
+go_to_background(void)
+{
+	int fds[2];
+	char byte;
+
+	if (pipe2(fds, O_CLOEXEC) == -1)
+		return -1;
+	switch (fork()) {
+	case -1:
+		return -1;
+	case 0:
+		(void)close(fds[0]);
+		(void)setsid();
+		return fds[1];
+	default:
+		(void)close(fds[1]);
+		_exit(read(fds[0], &byte, 1) == 1 ? 0 : EX_CONFIG);
+	}
+}
+
+/* --- start --- */
+
+static int
+say(const struct buf *text, int status)
+{
+	struct slice s = buf_slice(text);
+
+	(void)fwrite("postern: ", 1, 9, stderr);
+	(void)fwrite(s.p, 1, s.n, stderr);
+	if (s.n == 0 || s.p[s.n - 1] != '\n')
+		(void)fputc('\n', stderr);
+	return status;
+}
+
+static int
+check_only(const struct options *o)
+{
+	struct buf errors = BUF_INIT(ERRORS_MAX);
+	struct conf_source source;
+	enum rc rc = generation_read(o, &source, &errors);
+	struct slice s = buf_slice(&errors);
+
+	(void)fwrite(s.p, 1, s.n, stderr);
+	if (rc == RC_OK) {
+		(void)printf("%s: the configuration is good\n", o->file == NULL ? "(embedded)" : o->file);
+		conf_source_free(&source);
+	}
+	buf_free(&errors);
+	return rc == RC_OK ? 0 : EX_CONFIG;
+}
+
+/* Everything that can fail for the administrator's reasons, before the first process starts. */
+static enum rc
+prepare(struct master *m, struct buf *why)
+{
+	struct conf_source source;
+	struct generation g;
+	enum rc rc;
+
+	if (geteuid() != 0) {
+		(void)buf_put_str(why, "must be started as root: the rooms drop to accounts of their own");
+		return RC_DENIED;
+	}
+	rc = generation_read(&m->options, &source, why);
+	if (rc != RC_OK)
+		return rc;
+	rc = accounts_find(source.conf->global.uid_base, m->accounts, why);
+	if (rc == RC_OK)
+		rc = paths_choose(&source.conf->global, m->options.base, &m->paths);
+	if (rc == RC_OK)
+		rc = paths_make(&m->paths, m->accounts[ROLE_QUEUE].uid, m->accounts[ROLE_QUEUE].gid, why);
+	conf_source_free(&source);
+	if (rc == RC_OK)
+		rc = paths_lock(&m->paths, why);
+	if (rc == RC_OK)
+		rc = privileges_reduce(why);
+	if (rc == RC_OK)
+		rc = generation_prepare(m, 1, NULL, &g, why);
+	if (rc == RC_OK)
+		generation_adopt(m, &g);
+	return rc;
+}
+
+static void
+clean_up(struct master *m)
+{
+	if (m->log != NULL)
+		peer_flush(m->log);
+	log_attach(NULL);
+	peer_free(m->log);
+	if (m->paths.control != NULL)
+		(void)unlink(m->paths.control);
+	wares_close(&m->wares);
+	buf_free(&m->encoded);
+	conf_source_free(&m->source);
+	conf_source_free(&m->previous);
+	paths_free(&m->paths);
+	options_free(&m->options);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct master m = { .ready_fd = -1 };
+	struct buf why = BUF_INIT(ERRORS_MAX);
+	struct watch signals;
+	int status = options_parse(argc, argv, &m.options);
+
+	if (status != -1)
+		return status;
+	if (m.options.check)
+		return check_only(&m.options);
+	(void)umask(022);
+	log_open(ROLE_MASTER, 0);
+	if (prepare(&m, &why) != RC_OK)
+		return say(&why, EX_CONFIG);
+	if (m.options.daemon && (m.ready_fd = go_to_background()) == -1)
+		return say(&why, EX_OSERR);
+	m.loop = loop_new();
+	if (m.loop == NULL || !watch_signals(&m, &signals))
+		return say(&why, EX_OSERR);
+	log_set_debug(m.source.conf->log.debug);
+	generation_processes(&m);
+	loop_run(m.loop);
+	clean_up(&m);
+	return m.exit_status;
+}

@@ -47,7 +47,8 @@ enum {
 #define M_READY_FIELDS(F)	F(u32, generation) F(u8, status) F(str, why) F(str, report)
 /* Finish gracefully: take no new work, end what runs, exit 0 when done or at the latest after grace_ms. */
 #define M_STOP_FIELDS(F)	F(u32, grace_ms)
-/* Self-test: try the forbidden thing number probe (common/sandbox/probe.h) and answer, or die of it. */
+/* Self-test: try the forbidden thing number probe (common/sandbox/probe.h) and answer, or die of it. One that comes
+ * before the first M_GO only says that the process is there for nothing else: it prepares nothing and serves nobody. */
 #define M_PROBE_FIELDS(F)	F(u32, probe)
 #define M_PROBED_FIELDS(F)	F(u32, probe) F(u8, verdict) F(str, text)
 /* local to master: a mailbox process for this user, please; handle names the request. */

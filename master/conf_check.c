@@ -1,0 +1,271 @@
+/* master/conf_check.c -- checks of the configuration beyond types and ranges, see conf_check.h. */
+#include "master/conf_check.h"
+
+#include "common/ip.h"
+#include "common/wire/domain.h"
+#include "master/listen.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct checking {
+	const struct conf_source *source;
+	const struct conf *c;
+	struct buf *errors;
+	bool failed;
+};
+
+/* --- complaints --- */
+
+static const struct conf_option *
+option_at(const struct conf_section *s, size_t offset)
+{
+	for (size_t i = 0; i < s->n_options; i++)
+		if (s->options[i].offset == offset)
+			return &s->options[i];
+	return NULL;
+}
+
+/* section: of which field (an address inside the section's struct) is the wrong one. */
+static void __attribute__((format(printf, 3, 4)))
+complain(struct checking *k, const void *field, const char *format, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	k->failed = true;
+	for (size_t i = 0; i < n_conf_sections; i++) {
+		const struct conf_section *s = &conf_sections[i];
+
+		for (size_t n = 0; n < conf_section_count(k->c, s); n++) {
+			const char *at = conf_section_at(k->c, s, n), *f = field;
+			const struct conf_option *o;
+			const struct conf_origin *origin;
+
+			if (f < at || f >= at + s->size)
+				continue;
+			o = option_at(s, (size_t)(f - at));
+			origin = conf_origin_find(k->source, s, n, o);
+			if (origin != NULL && origin->file != NULL)
+				(void)buf_printf(k->errors, "%s:%u: ", origin->file, origin->line);
+			if (*s->name != '\0')
+				(void)buf_printf(k->errors, "%s%s%s%s: ", s->name, s->multi ? " \"" : "",
+				    s->multi ? conf_section_title(k->c, s, n) : "", s->multi ? "\"" : "");
+			if (o != NULL)
+				(void)buf_printf(k->errors, "%s: ", o->name);
+		}
+	}
+	va_start(ap, format);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	(void)buf_printf(k->errors, "%s\n", text);
+}
+
+static void
+check_word(struct checking *k, char *const *field, const char *const *words, size_t n)
+{
+	char list[256];
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(*field, words[i]) == 0)
+			return;
+	for (size_t i = 0; i < n; i++)
+		at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", words[i]);
+	complain(k, field, "'%s' makes no sense; write %s", *field, list);
+}
+
+#define CHECK_WORD(k, field, ...) \
+	check_word((k), &(field), (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+/* --- the sections --- */
+
+static void
+check_global(struct checking *k)
+{
+	const struct conf_global *g = &k->c->global;
+
+	CHECK_WORD(k, g->sandbox, "enforce", "best-effort");
+	if (domain_check(slice_str(g->hostname)) != RC_OK)
+		complain(k, &g->hostname, "'%s' is no domain name; write a name such as mail.example.org", g->hostname);
+	else if (strchr(g->hostname, '.') == NULL)
+		complain(k, &g->hostname, "'%s' has no dot, and other servers refuse such names (RFC 5321 2.3.5); write a full domain name",
+		    g->hostname);
+	if (*g->postmaster == '\0')
+		complain(k, &g->postmaster, "must not be empty: mail for postmaster has to go somewhere (RFC 5321 4.5.1)");
+}
+
+static void
+check_log(struct checking *k)
+{
+	const struct conf_log *l = &k->c->log;
+
+	CHECK_WORD(k, l->format, "text", "json");
+	if (strcmp(l->to, "stderr") != 0 && strcmp(l->to, "syslog") != 0 && *l->to != '/')
+		complain(k, &l->to, "'%s' makes no sense; write stderr, syslog, or the whole path of a file", l->to);
+}
+
+static void
+check_queue(struct checking *k)
+{
+	const struct conf_queue *q = &k->c->queue;
+
+	if (q->retry_first > q->retry_max)
+		complain(k, &q->retry_first, "is longer than retry-max; lower it or raise retry-max");
+	if (q->concurrency_first > q->concurrency_max)
+		complain(k, &q->concurrency_first, "is more than concurrency-max; lower it or raise concurrency-max");
+	if (q->big_message > q->segment_size / 4)
+		complain(k, &q->big_message, "is more than a quarter of segment-size; lower it or raise segment-size");
+}
+
+static void
+check_smtpd(struct checking *k)
+{
+	CHECK_WORD(k, k->c->smtpd.bare_newline, "reject");
+}
+
+static void
+check_deliver(struct checking *k)
+{
+	const struct conf_deliver *d = &k->c->deliver;
+	unsigned n4 = 0, n6 = 0;
+
+	for (size_t i = 0; i < d->source.n; i++) {
+		struct ip ip;
+
+		if (ip_parse(slice_str(d->source.v[i]), &ip) != RC_OK)
+			complain(k, &d->source, "'%s' is no IP address", d->source.v[i]);
+		else if (ip.family == 4)
+			n4++;
+		else
+			n6++;
+	}
+	if (n4 > 1 || n6 > 1)
+		complain(k, &d->source, "one IPv4 and one IPv6 address at most");
+	if (!d->ipv4 && !d->ipv6)
+		complain(k, &d->ipv4, "and ipv6 are both off: nothing could be delivered; switch one on");
+	if (*d->helo != '\0' && domain_check(slice_str(d->helo)) != RC_OK)
+		complain(k, &d->helo, "'%s' is no domain name", d->helo);
+}
+
+static void
+check_resolver(struct checking *k)
+{
+	const struct conf_resolver *r = &k->c->resolver;
+
+	CHECK_WORD(k, r->mode, "auto", "recursive", "forward");
+	if (strcmp(r->mode, "forward") == 0 && r->forwarders.n == 0)
+		complain(k, &r->mode, "forward needs forwarders = {\"192.0.2.53\"}");
+	for (size_t i = 0; i < r->forwarders.n; i++) {
+		struct slice s = slice_str(r->forwarders.v[i]);
+		size_t at = slice_find(s, '@');
+		char *end = NULL;
+		unsigned long port = at == s.n ? 53 : strtoul(r->forwarders.v[i] + at + 1, &end, 10);
+		struct ip ip;
+
+		if (ip_parse(slice_first(s, at), &ip) != RC_OK || (end != NULL && *end != '\0') || port == 0 || port > 65535)
+			complain(k, &r->forwarders, "'%s' is no name server; write an address, or address@port", r->forwarders.v[i]);
+	}
+}
+
+/* name:uid:gid:home */
+static void
+check_users(struct checking *k)
+{
+	const struct conf_local *l = &k->c->local;
+
+	for (size_t i = 0; i < l->users.n; i++) {
+		const char *text = l->users.v[i], *colon = strchr(text, ':');
+		char *end = NULL;
+		unsigned long uid = colon == NULL ? 0 : strtoul(colon + 1, &end, 10);
+		bool ok = colon != NULL && colon != text && end != colon + 1 && *end == ':';
+
+		if (ok) {
+			const char *gid = end + 1;
+
+			(void)strtoul(gid, &end, 10);
+			ok = end != gid && end[0] == ':' && end[1] == '/';
+		}
+		if (!ok)
+			complain(k, &l->users, "'%s' is no user; write name:uid:gid:/home/name", text);
+		else if (uid < l->min_uid)
+			complain(k, &l->users, "'%s' has a uid below min-uid (%u) and would get no mail", text, l->min_uid);
+	}
+	if (strncmp(l->maildir, "~/", 2) != 0 && *l->maildir != '/')
+		complain(k, &l->maildir, "'%s' must begin with ~/ or /", l->maildir);
+}
+
+static void
+check_listener(struct checking *k, const struct conf_listener *l)
+{
+	CHECK_WORD(k, l->kind, "relay");
+	if (l->address.n == 0)
+		complain(k, &l->address, "is empty; name an address, or leave the section out");
+	for (size_t i = 0; i < l->address.n; i++) {
+		struct ip ip;
+
+		if (listen_address_parse(l->address.v[i], &ip) != RC_OK)
+			complain(k, &l->address, "'%s' is no IP address; write 192.0.2.1, ::1, * or ::", l->address.v[i]);
+	}
+}
+
+static void
+check_table(struct checking *k, const struct conf_table *t)
+{
+	CHECK_WORD(k, t->format, "text", "passwd");
+	if (*t->file != '\0' && t->values.n > 0)
+		complain(k, &t->file, "and values exclude each other; leave one out");
+	if (*t->file != '\0' && *t->file != '/')
+		complain(k, &t->file, "'%s' must be a whole path", t->file);
+}
+
+static bool
+is_transport(const struct conf *c, const char *name)
+{
+	/* These two are always there. */
+	if (strcmp(name, "smtp") == 0 || strcmp(name, "local") == 0)
+		return true;
+	for (size_t i = 0; i < c->n_transports; i++)
+		if (strcmp(c->transports[i].title, name) == 0)
+			return true;
+	return false;
+}
+
+static void
+check_multi(struct checking *k)
+{
+	const struct conf *c = k->c;
+
+	for (size_t i = 0; i < c->n_listeners; i++)
+		check_listener(k, &c->listeners[i]);
+	for (size_t i = 0; i < c->n_tables; i++)
+		check_table(k, &c->tables[i]);
+	for (size_t i = 0; i < c->n_transports; i++)
+		CHECK_WORD(k, c->transports[i].kind, "smtp", "local");
+	for (size_t i = 0; i < c->n_rules; i++) {
+		CHECK_WORD(k, c->rules[i].action, "accept", "reject", "defer");
+		if (*c->rules[i].transport != '\0' && !is_transport(c, c->rules[i].transport))
+			complain(k, &c->rules[i].transport, "there is no transport \"%s\"; declare one, or use smtp or local", c->rules[i].transport);
+	}
+	for (size_t i = 0; i < c->n_routes; i++)
+		if (!is_transport(c, c->routes[i].transport))
+			complain(k, &c->routes[i].transport, "there is no transport \"%s\"; declare one, or use smtp or local", c->routes[i].transport);
+}
+
+enum rc
+conf_check(const struct conf_source *s, struct buf *errors)
+{
+	struct checking k = { s, s->conf, errors, false };
+
+	check_global(&k);
+	check_log(&k);
+	check_smtpd(&k);
+	check_queue(&k);
+	check_deliver(&k);
+	check_resolver(&k);
+	check_users(&k);
+	check_multi(&k);
+	return k.failed ? RC_SYNTAX : RC_OK;
+}

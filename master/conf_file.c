@@ -1,0 +1,450 @@
+/* master/conf_file.c -- reads postern.conf with libconfuse, see conf_file.h. */
+#include "master/conf_file.h"
+
+#include "master/nearest.h"
+
+#include <confuse.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	OPTIONS_MAX = 64,	/* of one section; checked at start */
+	ERRORS_MAX = 64 * 1024,
+};
+
+/* libconfuse hands no context to its callbacks. Master is single-threaded and reads one file at a time. */
+static struct reading {
+	struct conf_source *source;
+	struct buf *errors;
+	bool failed;
+	const cfg_t *root;
+} reading;
+
+/* --- walking over the sections of a struct conf --- */
+
+size_t
+conf_section_count(const struct conf *c, const struct conf_section *s)
+{
+	return s->multi ? *(const size_t *)(const void *)((const char *)c + s->offset_count) : 1;
+}
+
+void *
+conf_section_at(const struct conf *c, const struct conf_section *s, size_t nth)
+{
+	/* The struct is ours to write: const here only says that the walk itself changes nothing. */
+	char *at = (char *)(uintptr_t)c + s->offset;
+
+	if (!s->multi)
+		return at;
+	return *(char **)(void *)at + nth * s->size;
+}
+
+const char *
+conf_section_title(const struct conf *c, const struct conf_section *s, size_t nth)
+{
+	return s->multi ? *(char *const *)conf_section_at(c, s, nth) : NULL;
+}
+
+static const struct conf_section *
+section_named(const char *name)
+{
+	for (size_t i = 0; i < n_conf_sections; i++)
+		if (strcmp(conf_sections[i].name, name) == 0)
+			return &conf_sections[i];
+	return NULL;
+}
+
+static const struct conf_option *
+option_named(const struct conf_section *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_options; i++)
+		if (strcmp(s->options[i].name, name) == 0)
+			return &s->options[i];
+	return NULL;
+}
+
+/* --- complaints --- */
+
+static const char *
+meant_option(const struct conf_section *s, const char *typed)
+{
+	const char *words[OPTIONS_MAX + 32];
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_options; i++)
+		words[n++] = s->options[i].name;
+	/* At the top level a misspelt word may be a section. */
+	if (*s->name == '\0')
+		for (size_t i = 1; i < n_conf_sections && n < sizeof words / sizeof words[0]; i++)
+			words[n++] = conf_sections[i].name;
+	return nearest_word(typed, words, n);
+}
+
+static const struct conf_section *
+section_having(const char *option)
+{
+	for (size_t i = 0; i < n_conf_sections; i++)
+		if (option_named(&conf_sections[i], option) != NULL)
+			return &conf_sections[i];
+	return NULL;
+}
+
+static void
+say_unknown(const struct conf_section *s, const char *typed)
+{
+	const char *meant = meant_option(s, typed);
+	const struct conf_section *home = section_having(typed);
+
+	(void)buf_printf(reading.errors, "there is no option '%s'%s%s", typed, *s->name == '\0' ? "" : " in section ", s->name);
+	if (home != NULL)
+		(void)buf_printf(reading.errors, "; it belongs %s%s%s\n", *home->name == '\0' ? "at the top, outside any section" :
+		    "into ", home->name, *home->name == '\0' ? "" : " { }");
+	else if (meant != NULL)
+		(void)buf_printf(reading.errors, "; did you mean '%s'?\n", meant);
+	else
+		(void)buf_put_str(reading.errors, "; postern.conf(5) lists them all\n");
+}
+
+/* Sections that stand once are made by libconfuse before it knows of a file. */
+static const char *
+file_of(const cfg_t *cfg)
+{
+	if (cfg != NULL && cfg->filename != NULL)
+		return cfg->filename;
+	return reading.root == NULL ? NULL : reading.root->filename;
+}
+
+static void
+say_place(const cfg_t *cfg)
+{
+	reading.failed = true;
+	if (cfg != NULL && file_of(cfg) != NULL)
+		(void)buf_printf(reading.errors, "%s:%d: ", file_of(cfg), cfg->line);
+}
+
+static void __attribute__((format(printf, 2, 0)))
+on_error(cfg_t *cfg, const char *format, va_list ap)
+{
+	static const char unknown[] = "no such option '";
+	char text[1024];
+	const struct conf_section *s = cfg == NULL || cfg->name == NULL ? NULL : section_named(cfg->name);
+
+	say_place(cfg);
+	(void)vsnprintf(text, sizeof text, format, ap);
+	if (strncmp(text, unknown, sizeof unknown - 1) == 0) {
+		char *typed = text + sizeof unknown - 1;
+
+		typed[strcspn(typed, "'")] = '\0';
+		say_unknown(s == NULL ? &conf_sections[0] : s, typed);
+	} else
+		(void)buf_printf(reading.errors, "%s\n", text);
+}
+
+/* --- values, one at a time as libconfuse meets them --- */
+
+static void
+say_expected(const struct conf_option *o, const char *text, enum rc rc)
+{
+	static const char *const kinds[] = {
+		[CONF_BOOL] = "yes or no", [CONF_U32] = "a number", [CONF_SIZE] = "a size, such as 64K or 50M",
+		[CONF_TIME] = "a time with its unit, such as 30s, 5m or 1h30m", [CONF_STR] = "a string", [CONF_LIST] = "a list",
+	};
+
+	if (rc == RC_RANGE)
+		(void)buf_printf(reading.errors, "%s = %s is out of range; write a value from %s to %s\n", o->name, text,
+		    o->min == NULL ? "0" : o->min, o->max == NULL ? "as much as you like" : o->max);
+	else
+		(void)buf_printf(reading.errors, "%s = \"%s\" makes no sense; write %s\n", o->name, text, kinds[o->kind]);
+}
+
+static enum rc
+origin_add(const struct conf_section *s, size_t nth, const struct conf_option *o, const char *file, uint32_t line)
+{
+	struct conf_source *source = reading.source;
+	struct conf_origin *more = reallocarray(source->origins, source->n_origins + 1, sizeof *more);
+
+	if (more == NULL)
+		return RC_NOMEM;
+	source->origins = more;
+	more[source->n_origins] = (struct conf_origin){ s, nth, o, file == NULL ? NULL : strdup(file), line };
+	source->n_origins++;
+	return RC_OK;
+}
+
+const struct conf_origin *
+conf_origin_find(const struct conf_source *s, const struct conf_section *section, size_t nth,
+    const struct conf_option *option)
+{
+	/* The last one counts: the command line comes after the file. */
+	for (size_t i = s->n_origins; i > 0; i--) {
+		const struct conf_origin *o = &s->origins[i - 1];
+
+		if (o->section == section && o->nth == nth && o->option == option)
+			return o;
+	}
+	return NULL;
+}
+
+/* The section that cfg is about, made on its first option; its place is that of the first option. */
+static void *
+target_of(cfg_t *cfg, const struct conf_section **ret_s, size_t *ret_nth)
+{
+	struct conf *c = reading.source->conf;
+	const struct conf_section *s = section_named(cfg->name);
+	void *at = NULL;
+
+	if (s == NULL)
+		s = &conf_sections[0];	/* libconfuse calls the top level "root" */
+	*ret_s = s;
+	*ret_nth = 0;
+	if (!s->multi)
+		return conf_section_at(c, s, 0);
+	for (size_t i = 0; i < conf_section_count(c, s); i++)
+		if (strcmp(conf_section_title(c, s, i), cfg->title) == 0) {
+			*ret_nth = i;
+			return conf_section_at(c, s, i);
+		}
+	*ret_nth = conf_section_count(c, s);
+	return conf_add(c, s, cfg->title, &at) == RC_OK ? at : NULL;
+}
+
+static void
+note_place(void *section, const cfg_t *cfg)
+{
+	struct conf_section_head *p = section;
+
+	if (p->conf_file == NULL && file_of(cfg) != NULL) {
+		p->conf_file = strdup(file_of(cfg));
+		p->conf_line = (uint32_t)cfg->line;
+	}
+}
+
+/* A validating callback: libconfuse has just read a value of this option; its line is the current one. */
+static int
+on_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const struct conf_section *s;
+	const struct conf_option *o;
+	size_t nth;
+	void *section = target_of(cfg, &s, &nth);
+	enum rc rc = RC_OK;
+
+	o = option_named(s, opt->name);
+	if (section == NULL || o == NULL)
+		return -1;
+	note_place(section, cfg);
+	if (conf_origin_find(reading.source, s, nth, o) == NULL)
+		(void)origin_add(s, nth, o, file_of(cfg), (uint32_t)cfg->line);
+	if (o->kind == CONF_LIST) {
+		struct conf_list *list = (struct conf_list *)(void *)((char *)section + o->offset);
+
+		/* Called after every element: the whole list as read so far replaces the one before. */
+		conf_list_clear(list);
+		for (unsigned i = 0; i < cfg_opt_size(opt) && rc == RC_OK; i++)
+			rc = conf_list_add(list, slice_str(cfg_opt_getnstr(opt, i)));
+		return rc == RC_OK ? 0 : -1;
+	}
+	rc = conf_set(section, o, cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1));
+	if (rc == RC_OK)
+		return 0;
+	say_place(cfg);
+	say_expected(o, cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1), rc);
+	return 0;	/* read on: the administrator wants to see all mistakes at once */
+}
+
+/* A section without any option would otherwise never be met by on_value. */
+static int
+on_section(cfg_t *cfg, cfg_opt_t *opt)
+{
+	cfg_t *inner = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+	const struct conf_section *s;
+	size_t nth;
+
+	(void)cfg;
+	if (inner == NULL || inner->title == NULL)
+		return 0;
+	note_place(target_of(inner, &s, &nth), inner);
+	return 0;
+}
+
+/* --- the table for libconfuse --- */
+
+static void
+describe_options(const struct conf_section *s, cfg_opt_t *to)
+{
+	for (size_t i = 0; i < s->n_options; i++) {
+		to[i] = (cfg_opt_t)CFG_STR(s->options[i].name, NULL, CFGF_NODEFAULT);
+		if (s->options[i].kind == CONF_LIST)
+			to[i] = (cfg_opt_t)CFG_STR_LIST(s->options[i].name, NULL, CFGF_NODEFAULT);
+		to[i].validcb = on_value;
+	}
+}
+
+static cfg_opt_t *
+describe_all(cfg_opt_t **ret_rows)
+{
+	size_t n_top = conf_sections[0].n_options + n_conf_sections + 1, n_rows = 0;
+	cfg_opt_t *top, *rows;
+	size_t at = 0, n = 0;
+
+	for (size_t i = 1; i < n_conf_sections; i++)
+		n_rows += conf_sections[i].n_options + 1;
+	top = calloc(n_top, sizeof *top);
+	rows = calloc(n_rows, sizeof *rows);
+	if (top == NULL || rows == NULL)
+		BUG("no memory for the option table");
+	describe_options(&conf_sections[0], top);
+	n = conf_sections[0].n_options;
+	for (size_t i = 1; i < n_conf_sections; i++, n++) {
+		const struct conf_section *s = &conf_sections[i];
+
+		describe_options(s, rows + at);
+		rows[at + s->n_options] = (cfg_opt_t)CFG_END();
+		top[n] = (cfg_opt_t)CFG_SEC(s->name, rows + at, CFGF_NONE);
+		if (s->multi)
+			top[n] = (cfg_opt_t)CFG_SEC(s->name, rows + at, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+		top[n].validcb = on_section;
+		at += s->n_options + 1;
+	}
+	top[n++] = (cfg_opt_t)CFG_FUNC("include", cfg_include);
+	top[n] = (cfg_opt_t)CFG_END();
+	*ret_rows = rows;
+	return top;
+}
+
+/* "relay-clients = {}" has no value to call on_value for, and means it: nobody. */
+static void
+take_empty_lists_of(cfg_t *cfg, size_t nth, const struct conf_section *s)
+{
+	for (size_t i = 0; i < s->n_options; i++) {
+		cfg_opt_t *opt = s->options[i].kind == CONF_LIST ? cfg_getopt(cfg, s->options[i].name) : NULL;
+
+		if (opt == NULL || (opt->flags & CFGF_MODIFIED) == 0 || cfg_opt_size(opt) > 0)
+			continue;
+		conf_list_clear((struct conf_list *)(void *)((char *)conf_section_at(reading.source->conf, s, nth) + s->options[i].offset));
+		(void)origin_add(s, nth, &s->options[i], file_of(cfg), (uint32_t)cfg->line);
+	}
+}
+
+static void
+take_empty_lists(cfg_t *root)
+{
+	take_empty_lists_of(root, 0, &conf_sections[0]);
+	for (size_t i = 1; i < n_conf_sections; i++)
+		for (unsigned k = 0; k < cfg_size(root, conf_sections[i].name); k++)
+			take_empty_lists_of(cfg_getnsec(root, conf_sections[i].name, k), k, &conf_sections[i]);
+}
+
+static enum rc
+parse_file(const char *file)
+{
+	cfg_opt_t *rows, *top;
+	cfg_t *cfg;
+	int r;
+
+	if (access(file, R_OK) == -1) {
+		(void)buf_printf(reading.errors, "%s: %m; name another file with -c\n", file);
+		return RC_NOTFOUND;
+	}
+	top = describe_all(&rows);
+	cfg = cfg_init(top, CFGF_NONE);
+	if (cfg == NULL)
+		BUG("no memory for the configuration");
+	reading.root = cfg;
+	(void)cfg_set_error_function(cfg, on_error);
+	r = cfg_parse(cfg, file);
+	if (r == CFG_SUCCESS)
+		take_empty_lists(cfg);
+	reading.root = NULL;
+	(void)cfg_free(cfg);
+	free(top);
+	free(rows);
+	if (r == CFG_SUCCESS && !reading.failed)
+		return RC_OK;
+	if (buf_len(reading.errors) == 0)
+		(void)buf_printf(reading.errors, "%s: cannot be read\n", file);
+	return RC_SYNTAX;
+}
+
+/* --- overrides of the command line --- */
+
+static enum rc
+override_one(struct conf *c, const char *text)
+{
+	char name[128];
+	const char *equals = strchr(text, '='), *dot;
+	const struct conf_section *s = &conf_sections[0];
+	const struct conf_option *o;
+	const char *option = name;
+	enum rc rc;
+
+	if (equals == NULL || (size_t)(equals - text) >= sizeof name) {
+		(void)buf_printf(reading.errors, "-o %s: write it as section.option=value\n", text);
+		return RC_SYNTAX;
+	}
+	memcpy(name, text, (size_t)(equals - text));
+	name[equals - text] = '\0';
+	dot = strchr(name, '.');
+	if (dot != NULL) {
+		name[dot - name] = '\0';
+		s = section_named(name);
+		option = dot + 1;
+	}
+	if (s == NULL || s->multi) {
+		(void)buf_printf(reading.errors, "-o %s: there is no section '%s' that stands once\n", text, name);
+		return RC_SYNTAX;
+	}
+	o = option_named(s, option);
+	if (o == NULL) {
+		(void)buf_printf(reading.errors, "-o %s: ", text);
+		say_unknown(s, option);
+		return RC_SYNTAX;
+	}
+	rc = conf_set(conf_section_at(c, s, 0), o, equals + 1);
+	if (rc == RC_OK)
+		return origin_add(s, 0, o, NULL, 0);
+	(void)buf_put_str(reading.errors, "-o: ");
+	say_expected(o, equals + 1, rc);
+	return RC_SYNTAX;
+}
+
+enum rc
+conf_file_read(const char *file, char *const *overrides, size_t n_overrides, struct conf_source *ret_source,
+    struct buf *errors)
+{
+	struct conf_source source = { conf_new(), NULL, 0 };
+	enum rc rc = RC_OK;
+
+	if (source.conf == NULL)
+		return RC_NOMEM;
+	for (size_t i = 0; i < n_conf_sections; i++)
+		BUG_ON(conf_sections[i].n_options > OPTIONS_MAX);
+	reading = (struct reading){ &source, errors, false, NULL };
+	if (file != NULL)
+		rc = parse_file(file);
+	for (size_t i = 0; i < n_overrides; i++) {
+		enum rc one = override_one(source.conf, overrides[i]);
+
+		if (rc == RC_OK)
+			rc = one;
+	}
+	reading = (struct reading){ NULL, NULL, false, NULL };
+	if (rc == RC_OK)
+		*ret_source = source;
+	else
+		conf_source_free(&source);
+	return rc;
+}
+
+void
+conf_source_free(struct conf_source *s)
+{
+	for (size_t i = 0; i < s->n_origins; i++)
+		free(s->origins[i].file);
+	free(s->origins);
+	conf_unref(s->conf);
+	*s = (struct conf_source){ NULL, NULL, 0 };
+}

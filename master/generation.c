@@ -1,0 +1,144 @@
+/* master/generation.c -- a configuration from the file to something that rooms can be given, see generation.h. */
+#include "master/generation.h"
+
+#include "master/child.h"
+#include "master/conf_check.h"
+#include "master/conf_complete.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { ENCODED_MAX = 16 * 1024 * 1024 };
+
+enum rc
+generation_read(const struct options *o, struct conf_source *ret_source, struct buf *errors)
+{
+	struct conf_source source;
+	enum rc rc = conf_file_read(o->file, o->overrides, o->n_overrides, &source, errors);
+
+	if (rc != RC_OK)
+		return rc;
+	rc = conf_complete(source.conf, o->file == NULL, errors);
+	if (rc == RC_OK)
+		rc = conf_check(&source, errors);
+	if (rc != RC_OK)
+		conf_source_free(&source);
+	else
+		*ret_source = source;
+	return rc;
+}
+
+/* What cannot change while the house runs. */
+static enum rc
+check_fixed(const struct conf *old, const struct conf *new, struct buf *errors)
+{
+	const struct conf_global *a = &old->global, *b = &new->global;
+	const char *what = NULL;
+
+	if (strcmp(a->state_dir, b->state_dir) != 0)
+		what = "state-dir";
+	else if (strcmp(a->run_dir, b->run_dir) != 0)
+		what = "run-dir";
+	else if (a->uid_base != b->uid_base)
+		what = "uid-base";
+	else if (strcmp(a->sandbox, b->sandbox) != 0)
+		what = "sandbox";
+	if (what == NULL)
+		return RC_OK;
+	(void)buf_printf(errors, "%s cannot change while Postern runs; stop and start it for that\n", what);
+	return RC_UNSUPPORTED;
+}
+
+enum rc
+generation_prepare(struct master *m, uint32_t number, const struct wares *old, struct generation *ret_g,
+    struct buf *errors)
+{
+	struct generation g = { .encoded = BUF_INIT(ENCODED_MAX) };
+	enum rc rc = generation_read(&m->options, &g.source, errors);
+
+	if (rc != RC_OK)
+		return rc;
+	g.source.conf->generation = number;
+	if (old != NULL)
+		rc = check_fixed(m->source.conf, g.source.conf, errors);
+	if (rc == RC_OK)
+		rc = wares_open(g.source.conf, &m->paths, old, &g.wares, errors);
+	if (rc == RC_OK && !conf_encode(g.source.conf, &g.encoded))
+		rc = RC_NOMEM;
+	if (rc != RC_OK)
+		generation_free(&g);
+	else
+		*ret_g = g;
+	return rc;
+}
+
+void
+generation_free(struct generation *g)
+{
+	wares_close(&g->wares);
+	buf_free(&g->encoded);
+	conf_source_free(&g->source);
+}
+
+void
+generation_adopt(struct master *m, struct generation *g)
+{
+	wares_close(&m->wares);
+	buf_free(&m->encoded);
+	conf_source_free(&m->previous);
+	m->previous = m->source;
+	m->source = g->source;
+	m->wares = g->wares;
+	m->encoded = g->encoded;
+	m->generation = g->source.conf->generation;
+}
+
+/* --- how many of each --- */
+
+static unsigned
+processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > 256 ? 256 : (unsigned)n;
+}
+
+static unsigned
+wanted(const struct conf *c, enum role role)
+{
+	if (role == ROLE_SMTPD)
+		return c->smtpd.processes == 0 ? processors() : c->smtpd.processes;
+	if (role == ROLE_DELIVER)
+		return c->deliver.processes == 0 ? processors() : c->deliver.processes;
+	return 1;
+}
+
+static void
+stop_surplus(struct master *m, enum role role, unsigned n)
+{
+	struct child *next;
+
+	for (struct child *c = m->children; c != NULL; c = next) {
+		next = c->next;
+		if (c->kind == CHILD_ROOM && c->role == role && c->index >= n && !c->surplus)
+			child_retire(c, (uint32_t)m->source.conf->global.stop_grace);
+	}
+}
+
+void
+generation_processes(struct master *m)
+{
+	/* The log first, so that the others have somebody to talk to; the front door last. */
+	static const enum role order[] = {
+		ROLE_LOG, ROLE_QUEUE, ROLE_ROUTER, ROLE_RESOLVER, ROLE_DELIVER, ROLE_LOCAL, ROLE_CONTROL, ROLE_SMTPD,
+	};
+
+	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+		unsigned n = wanted(m->source.conf, order[i]);
+
+		for (unsigned k = 0; k < n; k++)
+			if (child_find(m, order[i], k) == NULL && child_add(m, order[i], k) == NULL)
+				BUG("no memory for a process");
+		stop_surplus(m, order[i], n);
+	}
+}

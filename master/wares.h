@@ -1,0 +1,32 @@
+/* master/wares.h -- what the master opens for the rooms: listening sockets, tables, the spool, the log's destination.
+ *
+ * Opened once a generation; a room gets its own duplicate of each whenever it starts and with every new generation. */
+#ifndef POSTERN_MASTER_WARES_H
+#define POSTERN_MASTER_WARES_H
+
+#include "common/conf.h"
+#include "common/ipc/schema.h"
+#include "master/paths.h"
+
+struct ware {
+	struct ware *next;
+	enum role role;			/* whom it is for */
+	enum file_purpose purpose;
+	char *name, *path;		/* M_FILE */
+	int fd;
+};
+
+struct wares {
+	struct ware *first;
+};
+
+/* Opens everything that c needs. Listening sockets of old that are still wanted are shared, so that no connection is
+ * lost. RC_OK; otherwise why says what and the remedy, and nothing stays open. */
+enum rc wares_open(const struct conf *c, const struct paths *paths, const struct wares *old, struct wares *ret_wares,
+    struct buf *why);
+void wares_close(struct wares *w);
+
+/* NULL at the end; start with NULL. */
+const struct ware *wares_next(const struct wares *w, enum role role, const struct ware *after);
+
+#endif

@@ -1,0 +1,210 @@
+/* tests/master/test_conf_file.c -- postern.conf: what is read, and what is said about mistakes. */
+#include "master/conf_check.h"
+#include "master/conf_complete.h"
+#include "master/conf_file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char path[64];
+static struct buf errors;
+
+static void
+write_file(const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static int
+set_up(void **state)
+{
+	int fd;
+
+	(void)state;
+	(void)snprintf(path, sizeof path, "/tmp/postern-conf-XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd != -1);
+	(void)close(fd);
+	buf_init(&errors, 1 << 20);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	(void)unlink(path);
+	buf_free(&errors);
+	return 0;
+}
+
+static struct conf_source
+read_good(const char *text)
+{
+	struct conf_source s;
+
+	write_file(text);
+	if (conf_file_read(path, NULL, 0, &s, &errors) != RC_OK)
+		fail_msg("%s", buf_cstr(&errors));
+	return s;
+}
+
+/* The complaint must hold both words, after the file's name and this line. */
+static void
+expect_refusal(const char *text, unsigned line, const char *word, const char *other)
+{
+	struct conf_source s;
+	char place[96];
+	const char *said;
+
+	write_file(text);
+	assert_int_equal(conf_file_read(path, NULL, 0, &s, &errors), RC_SYNTAX);
+	said = buf_cstr(&errors);
+	(void)snprintf(place, sizeof place, "%s:%u: ", path, line);
+	if (strstr(said, place) == NULL || strstr(said, word) == NULL || strstr(said, other) == NULL)
+		fail_msg("expected '%s ... %s ... %s' in: %s", place, word, other, said);
+}
+
+static void
+test_values(void **state)
+{
+	struct conf_source s = read_good("hostname = \"mx.example.org\"\n"
+	    "smtpd { max-errors = 7\n max-message-size = 3M\n timeout-data = 1m30s\n client-names = no }\n"
+	    "listener \"a\" { address = {\"127.0.0.1\", \"::1\"}\n port = 26 }\n"
+	    "listener \"b\" { }\n"
+	    "rule \"first\" { from = {\"a@b\"} }\nrule \"second\" { action = reject }\n");
+
+	(void)state;
+	assert_string_equal(s.conf->global.hostname, "mx.example.org");
+	assert_int_equal(s.conf->smtpd.max_errors, 7);
+	assert_int_equal(s.conf->smtpd.max_message_size, 3 << 20);
+	assert_int_equal(s.conf->smtpd.timeout_data, 90000);
+	assert_false(s.conf->smtpd.client_names);
+	assert_int_equal(s.conf->n_listeners, 2);
+	assert_int_equal(s.conf->listeners[0].address.n, 2);
+	assert_int_equal(s.conf->listeners[0].port, 26);
+	assert_int_equal(s.conf->listeners[1].port, 25);
+	assert_int_equal(s.conf->n_rules, 2);
+	assert_string_equal(s.conf->rules[1].title, "second");
+	assert_string_equal(s.conf->rules[1].action, "reject");
+	assert_int_equal(s.conf->rules[1].conf_line, 10);
+	conf_source_free(&s);
+}
+
+static void
+test_empty_list_means_none(void **state)
+{
+	struct conf_source s = read_good("router { relay-clients = {} }\n");
+
+	(void)state;
+	assert_int_equal(s.conf->router.relay_clients.n, 0);
+	conf_source_free(&s);
+	s = read_good("router { }\n");
+	assert_true(s.conf->router.relay_clients.n > 0);
+	conf_source_free(&s);
+}
+
+static void
+test_mistakes(void **state)
+{
+	(void)state;
+	expect_refusal("smtpd {\n max-error = 5 }\n", 2, "'max-error'", "did you mean 'max-errors'");
+	expect_refusal("\nsmptd { max-errors = 5 }\n", 2, "'smptd'", "did you mean 'smtpd'");
+	expect_refusal("max-errors = 5\n", 1, "belongs into smtpd", "max-errors");
+	expect_refusal("smtpd {\n\n max-errors = 0 }\n", 3, "out of range", "from 1 to");
+	expect_refusal("smtpd { timeout-data = 5 }\n", 1, "makes no sense", "30s");
+	expect_refusal("smtpd { client-names = perhaps }\n", 1, "makes no sense", "yes or no");
+	expect_refusal("listener \"a\" { }\nlistener \"a\" { }\n", 2, "duplicate", "a");
+	expect_refusal("listener { }\n", 1, "missing title", "listener");
+}
+
+static void
+test_all_mistakes_at_once(void **state)
+{
+	(void)state;
+	expect_refusal("smtpd { max-errors = 0\n max-hops = 1 }\n", 1, "max-errors", "max-hops");
+}
+
+static void
+test_overrides(void **state)
+{
+	char *good[] = { (char[]){ "smtpd.max-errors=9" }, (char[]){ "hostname=a.example" } };
+	char *bad[] = { (char[]){ "smtpd.max-error=9" } };
+	struct conf_source s;
+
+	(void)state;
+	write_file("smtpd { max-errors = 5 }\n");
+	assert_int_equal(conf_file_read(path, good, 2, &s, &errors), RC_OK);
+	assert_int_equal(s.conf->smtpd.max_errors, 9);
+	assert_string_equal(s.conf->global.hostname, "a.example");
+	conf_source_free(&s);
+	assert_int_equal(conf_file_read(path, bad, 1, &s, &errors), RC_SYNTAX);
+	assert_non_null(strstr(buf_cstr(&errors), "did you mean 'max-errors'"));
+}
+
+static void
+refused_by_check(const char *text, const char *word)
+{
+	struct conf_source s = read_good(text);
+
+	assert_int_equal(conf_complete(s.conf, false, &errors), RC_OK);
+	assert_int_equal(conf_check(&s, &errors), RC_SYNTAX);
+	if (strstr(buf_cstr(&errors), word) == NULL)
+		fail_msg("expected '%s' in: %s", word, buf_cstr(&errors));
+	conf_source_free(&s);
+	buf_clear(&errors);
+}
+
+static void
+test_checks(void **state)
+{
+	(void)state;
+	refused_by_check("hostname = \"nodot\"\n", ":1: hostname: 'nodot' has no dot");
+	refused_by_check("hostname = \"a.b\"\nlog { to = nowhere }\n", ":2: log: to: 'nowhere'");
+	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { address = {\"300.1.1.1\"} }\n", ":2: listener \"x\": address: '300.1.1.1'");
+	refused_by_check("hostname = \"a.b\"\nresolver { mode = forward }\n", "forwarders");
+	refused_by_check("hostname = \"a.b\"\nlocal { users = {\"bob:10:10:/home/bob\"} }\n", "min-uid");
+	refused_by_check("hostname = \"a.b\"\nlocal { users = {\"bob:x\"} }\n", "name:uid:gid:/home/name");
+	refused_by_check("hostname = \"a.b\"\nroute \"r\" { transport = \"nosuch\" }\n", "no transport \"nosuch\"");
+	refused_by_check("hostname = \"a.b\"\nqueue { retry-first = 2h\n retry-max = 1h }\n", "retry-first");
+}
+
+static void
+test_no_file(void **state)
+{
+	struct conf_source s;
+
+	(void)state;
+	assert_int_equal(conf_file_read("/nonexistent/postern.conf", NULL, 0, &s, &errors), RC_NOTFOUND);
+	assert_int_equal(conf_file_read(NULL, NULL, 0, &s, &errors), RC_OK);
+	assert_int_equal(conf_complete(s.conf, true, &errors), RC_OK);
+	assert_int_equal(s.conf->n_listeners, 1);
+	assert_int_equal(s.conf->listeners[0].port, EMBEDDED_PORT);
+	conf_source_free(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_values, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_empty_list_means_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_mistakes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_all_mistakes_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_overrides, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_checks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_file, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests_name("conf_file", tests, NULL, NULL);
+}
