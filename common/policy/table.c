@@ -251,7 +251,7 @@ table_has_name(const struct table *t, struct slice name, struct table_hit *ret_h
 {
 	uint8_t below[TABLE_PATTERN_MAX];
 
-	if (name.n == 0 || name.n > sizeof below - 1)
+	if (name.n == 0 || name.n > sizeof below - 1 || name.p[0] == '.')
 		return false;
 	if (find(t, TABLE_BIT(TABLE_NAME), name, ret_hit))
 		return true;

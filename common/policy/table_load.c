@@ -129,6 +129,7 @@ is_ascii(struct slice s)
 	return true;
 }
 
+/* * and / are letters of local parts (RFC 5322 3.2.3), but who writes them here means something else. */
 static enum rc
 add_word(const struct reading *r, struct slice pattern)
 {
@@ -136,12 +137,14 @@ add_word(const struct reading *r, struct slice pattern)
 
 	if (rc == RC_OK)
 		return keep(r, TABLE_NAME, pattern);
-	if (rc == RC_SYNTAX && pattern.n <= ADDRESS_LOCAL_MAX && is_dot_atom(pattern) && slice_find(pattern, '/') == pattern.n)
-		return keep(r, TABLE_USER, pattern);
 	if (slice_eq(pattern, S("*")))
 		return refuse(r, RC_SYNTAX, pattern, "is no pattern; to match everything leave the option out");
-	if (rc == RC_SYNTAX && slice_find(pattern, '/') < pattern.n)
-		return refuse(r, rc, pattern, "is no network; write 192.0.2.0/24 or 2001:db8::/32");
+	if (slice_find(pattern, '*') < pattern.n)
+		return refuse(r, RC_SYNTAX, pattern, "is no domain pattern; write *.example.org");
+	if (slice_find(pattern, '/') < pattern.n)
+		return refuse(r, RC_SYNTAX, pattern, "is no network; write 192.0.2.0/24 or 2001:db8::/32");
+	if (rc == RC_SYNTAX && pattern.n <= ADDRESS_LOCAL_MAX && is_dot_atom(pattern))
+		return keep(r, TABLE_USER, pattern);
 	return refuse(r, rc, pattern, rc == RC_RANGE ? "is too long for a domain" : "is no domain, address, user or network");
 }
 

@@ -1,0 +1,169 @@
+/* router/admin.c -- EXPLAIN: the decision on a made-up client, with every rule that was looked at on the way. */
+#include "router/router.h"
+
+#include "common/admin.h"
+#include "common/json.h"
+
+enum { ROW_MAX = 8192 };	/* bytes of one row; JSON makes six of one byte at worst */
+
+/* One page of rows is sent, the others are counted. */
+struct page {
+	struct peer *to;
+	uint32_t handle;
+	uint64_t cursor, limit;
+	uint64_t rows;		/* so far, in all */
+	bool failed;
+};
+
+static void
+end_request(struct peer *p, uint32_t handle, enum rc status, const char *text, bool more, uint64_t cursor)
+{
+	const struct a_end m = { (uint8_t)status, slice_str(text), more, cursor };
+
+	(void)a_end_send(p, handle, &m);
+}
+
+static void
+put_row(struct page *page, struct json *j, struct buf *row)
+{
+	const struct a_row m = { ADMIN_ROW_JSON, buf_slice(row) };
+
+	if (!json_ok(j) || a_row_send(page->to, page->handle, &m) != RC_OK)
+		page->failed = true;
+}
+
+/* Is the next row one of this page? */
+static bool
+next_row(struct page *page)
+{
+	uint64_t number = page->rows++;
+
+	return number >= page->cursor && number - page->cursor < page->limit;
+}
+
+static void
+on_rule(void *ctx, const char *rule, bool matched, const char *why)
+{
+	struct page *page = ctx;
+	struct buf row = BUF_INIT(ROW_MAX);
+	struct json j;
+
+	if (!next_row(page))
+		return;
+	json_init(&j, &row);
+	json_object(&j);
+	json_key_text(&j, "rule", rule);
+	json_key_bool(&j, "matched", matched);
+	json_key_text(&j, "why", why);
+	json_end(&j);
+	put_row(page, &j, &row);
+	buf_free(&row);
+}
+
+static void
+key_unless_empty(struct json *j, const char *key, const char *text)
+{
+	if (*text != '\0')
+		json_key_text(j, key, text);
+}
+
+static void
+put_final(struct page *page, const struct policy_verdict *v, uint32_t generation)
+{
+	static const char *const actions[] = { [VERDICT_ACCEPT] = "accept", [VERDICT_REJECT] = "reject", [VERDICT_DEFER] = "defer" };
+	struct buf row = BUF_INIT(ROW_MAX), at = BUF_INIT(ROW_MAX);
+	struct json j;
+
+	if (!next_row(page))
+		return;
+	if (v->rule_file != NULL)
+		(void)buf_printf(&at, "%s:%u", v->rule_file, v->rule_line);
+	json_init(&j, &row);
+	json_object(&j);
+	json_key_text(&j, "action", actions[v->action]);
+	json_key_text(&j, "rule", v->rule);
+	if (buf_len(&at) > 0)
+		json_key_str(&j, "at", buf_slice(&at));
+	json_key_u64(&j, "code", v->code);
+	json_key_text(&j, "enhanced", v->enhanced);
+	json_key_text(&j, "text", v->text);
+	key_unless_empty(&j, "rcpt", v->rcpt);
+	key_unless_empty(&j, "transport", v->transport);
+	key_unless_empty(&j, "nexthop", v->nexthop);
+	json_key_u64(&j, "generation", generation);
+	json_end(&j);
+	put_row(page, &j, &row);
+	buf_free(&row);
+	buf_free(&at);
+}
+
+/* "key=value" lines into a query. NULL, or what is wrong. */
+static const char *
+read_arg(struct slice arg, struct policy_query *q)
+{
+	const struct {
+		struct slice key;
+		struct slice *to;
+	} keys[] = {
+		{ S("from"), &q->from }, { S("to"), &q->to }, { S("listener"), &q->listener }, { S("helo"), &q->helo },
+		{ S("client_name"), &q->client_name },
+	};
+
+	while (arg.n > 0) {
+		struct slice line = slice_first(arg, slice_find(arg, '\n'));
+		size_t equals = slice_find(line, '='), i;
+		struct slice key = slice_first(line, equals), value = slice_from(line, equals + 1);
+
+		arg = slice_from(arg, line.n + 1);
+		if (value.n > ROUTER_FIELD_MAX)
+			return "a value is too long";
+		if (slice_eq(key, S("client"))) {
+			if (ip_parse(value, &q->client) != RC_OK)
+				return "the client is no IP address";
+			continue;
+		}
+		for (i = 0; i < sizeof keys / sizeof keys[0] && !slice_eq(key, keys[i].key); i++)
+			;
+		if (i == sizeof keys / sizeof keys[0])
+			return "explain knows client, from, to, listener, helo and client_name";
+		*keys[i].to = value;
+	}
+	return q->client.family == 0 ? "the client is missing" : NULL;
+}
+
+static void
+explain(struct router *router, struct peer *p, uint32_t handle, const struct a_request *m)
+{
+	struct page page = { .to = p, .handle = handle, .cursor = m->cursor, .limit = m->limit };
+	struct policy_query q = { .from = S("") };
+	const char *wrong = read_arg(m->arg, &q);
+	struct policy_verdict v;
+	bool more;
+
+	if (wrong != NULL) {
+		end_request(p, handle, RC_SYNTAX, wrong, false, 0);
+		return;
+	}
+	if (page.limit == 0 || page.limit > ADMIN_PAGE_MAX)
+		page.limit = ADMIN_PAGE_MAX;
+	policy_check(router->policy, &q, on_rule, &page, &v);
+	put_final(&page, &v, router->room->conf->generation);
+	more = page.rows > page.cursor && page.rows - page.cursor > page.limit;
+	end_request(p, handle, page.failed ? RC_AGAIN : RC_OK, page.failed ? "not all rows could be sent" : "", more,
+	    more ? page.cursor + page.limit : 0);
+}
+
+const char *
+router_on_request(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct a_request m;
+
+	(void)fd;
+	if (!a_request_get(body, &m) || m.arg.n > ADMIN_ARG_MAX)
+		return "malformed A_REQUEST";
+	if (m.verb == ADMIN_EXPLAIN)
+		explain(ctx, p, handle, &m);
+	else
+		end_request(p, handle, RC_UNSUPPORTED, "the router does not answer this", false, 0);
+	return NULL;
+}

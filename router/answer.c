@@ -1,0 +1,57 @@
+/* router/answer.c -- questions of smtpd and queue, and the verdict on each. */
+#include "router/router.h"
+
+static bool
+fits(struct slice s)
+{
+	return s.n <= ROUTER_FIELD_MAX;
+}
+
+static const char *
+send_verdict(const struct router *router, struct peer *p, uint32_t handle, const struct policy_verdict *v)
+{
+	const struct r_verdict m = {
+		.action = (uint8_t)v->action,
+		.code = v->code,
+		.enhanced = slice_str(v->enhanced),
+		.text = slice_str(v->text),
+		.rule = slice_str(v->rule),
+		.rcpt = slice_str(v->rcpt),
+		.transport = slice_str(v->transport),
+		.nexthop = slice_str(v->nexthop),
+		.generation = router->room->conf->generation,
+	};
+	enum rc rc = r_verdict_send(p, handle, &m);
+
+	/* A line that is full is asked on and on and never read: the sessions behind it could only hang. */
+	return rc == RC_OK || rc == RC_CLOSED ? NULL : "does not read its verdicts";
+}
+
+const char *
+router_on_check(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct router *router = ctx;
+	struct policy_verdict v;
+	struct r_check m;
+
+	(void)fd;
+	if (!r_check_get(body, &m) || !fits(m.listener) || !fits(m.client_name) || !fits(m.helo) || !fits(m.from) || !fits(m.to))
+		return "malformed R_CHECK";
+	policy_check(router->policy, &(struct policy_query){ .listener = m.listener, .client = m.client,
+	    .client_name = m.client_name, .helo = m.helo, .from = m.from, .to = m.to }, NULL, NULL, &v);
+	return send_verdict(router, p, handle, &v);
+}
+
+const char *
+router_on_route(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct router *router = ctx;
+	struct policy_verdict v;
+	struct r_route m;
+
+	(void)fd;
+	if (!r_route_get(body, &m) || !fits(m.from) || !fits(m.to))
+		return "malformed R_ROUTE";
+	policy_route(router->policy, m.from, m.to, &v);
+	return send_verdict(router, p, handle, &v);
+}

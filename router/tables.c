@@ -1,0 +1,102 @@
+/* router/tables.c -- table files: from the descriptors that master sent to a compiled policy. */
+#include "router/router.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum rc
+refuse(struct buf *why, enum rc rc, const char *words)
+{
+	(void)buf_put_str(why, words);
+	return rc;
+}
+
+/* Reads to the end, or to max: a file that grows meanwhile is not followed. */
+static enum rc
+read_all(int fd, uint8_t *to, size_t max, size_t *ret_n)
+{
+	size_t n = 0;
+
+	while (n < max) {
+		ssize_t got = pread(fd, to + n, max - n, (off_t)n);
+
+		if (got == 0)
+			break;
+		if (got > 0)
+			n += (size_t)got;
+		else if (errno != EINTR)
+			return rc_from_errno(errno);
+	}
+	*ret_n = n;
+	return RC_OK;
+}
+
+enum rc
+router_read_file(int fd, uint64_t max, uint8_t **ret_bytes, size_t *ret_n, struct buf *why)
+{
+	struct stat st;
+	uint8_t *bytes;
+	size_t n, size;
+	enum rc rc;
+
+	if (fstat(fd, &st) == -1)
+		return refuse(why, rc_from_errno(errno), strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return refuse(why, RC_UNSUPPORTED, "is not a regular file; a table must be one");
+	if ((uint64_t)st.st_size > max)
+		return refuse(why, RC_RANGE, "is larger than router { max-table-size }; raise it, or make the table smaller");
+	size = (size_t)st.st_size;
+	bytes = malloc(size + 1);
+	if (bytes == NULL)
+		return refuse(why, RC_NOMEM, "does not fit: out of memory");
+	rc = read_all(fd, bytes, size, &n);
+	if (rc != RC_OK) {
+		free(bytes);
+		return refuse(why, rc, "cannot be read: the disk or the file system failed");
+	}
+	*ret_bytes = bytes;
+	*ret_n = n;
+	return RC_OK;
+}
+
+/* What policy_new() loads by: one file in memory at a time. */
+struct loading {
+	router_fd_fn *descriptor;
+	void *ctx;
+	uint64_t max;
+	uint8_t *bytes;
+};
+
+static enum rc
+load(void *ctx, struct slice name, const char *path, struct slice *ret_bytes, struct buf *why)
+{
+	struct loading *l = ctx;
+	int fd = l->descriptor(l->ctx, name);
+	uint8_t *bytes;
+	size_t n;
+	enum rc rc;
+
+	(void)path;
+	if (fd == -1)
+		return refuse(why, RC_NOTFOUND, "could not be opened");
+	free(l->bytes);
+	l->bytes = NULL;
+	rc = router_read_file(fd, l->max, &bytes, &n, why);
+	if (rc != RC_OK)
+		return rc;
+	l->bytes = bytes;
+	*ret_bytes = slice_of(bytes, n);
+	return RC_OK;
+}
+
+enum rc
+router_compile(struct conf *conf, router_fd_fn *descriptor, void *ctx, struct policy **ret_policy, struct buf *why)
+{
+	struct loading l = { descriptor, ctx, conf->router.max_table, NULL };
+	enum rc rc = policy_new(conf, load, &l, ret_policy, why);
+
+	free(l.bytes);
+	return rc;
+}
