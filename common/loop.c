@@ -103,6 +103,12 @@ loop_stop(struct loop *loop)
 	loop->stop = true;
 }
 
+struct event_base *
+loop_event_base(struct loop *loop)
+{
+	return loop->base;
+}
+
 uint64_t
 loop_now(struct loop *loop)
 {

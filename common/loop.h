@@ -18,6 +18,9 @@ void loop_stop(struct loop *loop);
 /* One turn: waits at most until the next event or timer (block), or not at all. For tests and simulators. */
 void loop_turn(struct loop *loop, bool block);
 
+/* For a library that brings events of its own into the loop (libunbound): its struct event_base. Borrowed. */
+struct event_base *loop_event_base(struct loop *loop);
+
 /* Monotonic milliseconds, read once a turn. Never wall time. */
 uint64_t loop_now(struct loop *loop);
 
