@@ -266,7 +266,7 @@ static const struct {
 	/* Zones that RFC 6303 blocks are asked for here: private networks have names, and laboratories use test. */
 	{ "unblock-lan-zones:", "yes" },
 	{ "insecure-lan-zones:", "yes" },
-	{ "local-zone:", "test. nodefault" },
+	{ "local-zone:", "test. transparent" },
 	{ "outgoing-num-tcp:", "32" },
 };
 
