@@ -64,7 +64,7 @@ status_row(struct child *control, uint32_t handle, const struct child *c, const 
 	json_key_u64(&j, "uid", c == NULL ? 0 : m->accounts[c->role].uid);
 	json_key_text(&j, "state", c == NULL ? "running" : child_state_name(c));
 	json_key_u64(&j, "restarts", c == NULL ? 0 : c->restarts);
-	json_key_u64(&j, "uptime", c == NULL ? 0 : (loop_now(m->loop) - c->since) / 1000);
+	json_key_u64(&j, "uptime", (loop_now(m->loop) - (c == NULL ? m->since : c->since)) / 1000);
 	json_key_u64(&j, "generation", c == NULL ? m->generation : c->generation);
 	json_end(&j);
 	if (json_ok(&j))

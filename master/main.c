@@ -202,6 +202,7 @@ main(int argc, char **argv)
 	m.loop = loop_new();
 	if (m.loop == NULL || !watch_signals(&m, &signals))
 		return say(&why, EX_OSERR);
+	m.since = loop_now(m.loop);
 	log_set_debug(m.source.conf->log.debug);
 	generation_processes(&m);
 	loop_run(m.loop);

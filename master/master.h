@@ -36,6 +36,7 @@ struct master {
 	struct child *children;		/* every process, by no particular order */
 	struct peer *log;		/* our own line to the log room */
 	enum phase phase;
+	uint64_t since;			/* loop time of the start */
 	int exit_status;
 	int ready_fd;			/* -d: who waits for us to be ready reads from the other end; -1: nobody */
 

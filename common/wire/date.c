@@ -21,7 +21,7 @@ civil_of(int64_t seconds)
 	struct civil c;
 	int64_t t = seconds - SECOND_MIN;			/* >= 0 from here on */
 	uint64_t days = (uint64_t)t / 86400, in_day = (uint64_t)t % 86400;
-	uint64_t shifted = days + 306;				/* since 1 March of the year -1 */
+	uint64_t shifted = days + 146097 - 60;			/* since 1 March of the year -400 */
 	uint64_t era = shifted / 146097, day = shifted % 146097;
 	uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
 	uint64_t in_year = day - (365 * year + year / 4 - year / 100);
@@ -29,7 +29,7 @@ civil_of(int64_t seconds)
 
 	c.day = (unsigned)(in_year - (153 * month + 2) / 5 + 1);
 	c.month = (unsigned)(month < 10 ? month + 3 : month - 9);
-	c.year = (unsigned)(era * 400 + year + (c.month <= 2) - 1);
+	c.year = (unsigned)(era * 400 + year + (c.month <= 2) - 400);
 	c.weekday = (unsigned)((days + 6) % 7);			/* 0000-01-01 was a Saturday */
 	c.hour = (unsigned)(in_day / 3600);
 	c.minute = (unsigned)(in_day / 60 % 60);
