@@ -1,5 +1,5 @@
 #!/bin/sh
-# lab_dns.sh FOLDER PORT: a signed root, test. and zones below it in FOLDER, served by Knot at 127.0.0.1 PORT until killed.
+# lab_dns.sh FOLDER PORT: a signed root, test. and zones below it in FOLDER, served by Knot at 127.0.0.1 and ::1 PORT until killed.
 # FOLDER/anchor is the trust anchor, FOLDER/hints the root hints, FOLDER/ready appears when the zones are served.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
@@ -10,7 +10,7 @@ plain="plain.test"
 
 file_of() { [ "$1" = . ] && echo "$folder/root.zone" || echo "$folder/$1.zone"; }
 {
-	printf 'server:\n  rundir: "%s"\n  listen: 127.0.0.1@%s\nlog:\n  - target: stderr\n    any: warning\n' "$folder" "$port"
+	printf 'server:\n  rundir: "%s"\n  listen: [ 127.0.0.1@%s, ::1@%s ]\nlog:\n  - target: stderr\n    any: warning\n' "$folder" "$port" "$port"
 	printf 'database:\n  storage: "%s"\npolicy:\n  - id: lab\n    algorithm: ecdsap256sha256\n    single-type-signing: on\nzone:\n' "$folder"
 	for zone in $signed; do
 		printf '  - domain: "%s"\n    file: "%s"\n' "$zone" "$(file_of "$zone")"
@@ -45,6 +45,9 @@ mixed MX 10 mx.plain.test.
 broken MX 10 nowhere.good.test.
 badmx MX 10 mx.bogus.test.
 ZONE
+	# Too much for one datagram, and for one route.
+	for i in $(seq 60); do echo "big MX $i a-mail-exchanger-with-a-name-of-some-length-$i"
+		echo "a-mail-exchanger-with-a-name-of-some-length-$i A 192.0.2.$i"; done
 } >good.test.zone
 { begin plain.test; printf '@ MX 10 mx\nmx A 192.0.2.9\n'; } >plain.test.zone
 { begin bogus.test; printf '@ MX 10 mx\nmx A 192.0.2.8\n'; } >bogus.test.zone
@@ -57,6 +60,7 @@ ZONE
 { begin .; printf 'test. NS ns.test.\nns.test. A 127.0.0.1\n2.0.192.in-addr.arpa. NS ns.test.\n'; cat ds.test ds.2.0.192.in-addr.arpa; } >root.zone
 cp ds.. anchor
 printf '. 3600 NS ns.test.\nns.test. 3600 A 127.0.0.1\n' >hints
+printf '# ours\nsearch test\nnameserver fe80::1%%eth0\nnameserver 127.0.0.1 # here\noptions edns0\n' >resolv.conf
 
 knotd -c knot.conf &
 knot=$!
