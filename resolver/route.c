@@ -357,14 +357,24 @@ struct exchanger {
 	size_t n_name;
 };
 
-static int
-exchanger_compare(const void *a, const void *b)
+static bool
+exchanger_before(const struct exchanger *x, const struct exchanger *y)
 {
-	const struct exchanger *x = a, *y = b;
+	return x->preference != y->preference ? x->preference < y->preference : x->lot < y->lot;
+}
 
-	if (x->preference != y->preference)
-		return x->preference < y->preference ? -1 : 1;
-	return x->lot < y->lot ? -1 : x->lot > y->lot;
+/* By insertion: they are few, and qsort() of the C library asks the kernel for its memory first. */
+static void
+exchangers_sort(struct exchanger *list, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		struct exchanger moving = list[i];
+		size_t j = i;
+
+		for (; j > 0 && exchanger_before(&moving, &list[j - 1]); j--)
+			list[j] = list[j - 1];
+		list[j] = moving;
+	}
 }
 
 /* A name that can be a host: the underscore passes, since some use it and the name is only asked for. */
@@ -391,7 +401,7 @@ exchangers_of(const struct dns_answer *answer, struct exchanger to[DNS_RECORDS_M
 			to[n].preference = answer->records[i].preference;
 			to[n++].lot = randombytes_random();
 		}
-	qsort(to, n, sizeof *to, exchanger_compare);
+	exchangers_sort(to, n);
 	for (size_t i = 0; i < n; i++) {
 		size_t j = 0;
 
