@@ -1,7 +1,7 @@
 /* master/conf_file.c -- reads postern.conf with libconfuse, see conf_file.h. */
 #include "master/conf_file.h"
 
-#include "master/nearest.h"
+#include "common/policy/suggest.h"
 
 #include <confuse.h>
 #include <stdarg.h>
@@ -68,19 +68,23 @@ option_named(const struct conf_section *s, const char *name)
 
 /* --- complaints --- */
 
-static const char *
-meant_option(const struct conf_section *s, const char *typed)
+static void
+say_meant(const struct conf_section *s, const char *typed)
 {
-	const char *words[OPTIONS_MAX + 32];
-	size_t n = 0;
+	struct suggest near;
+	size_t before = buf_len(reading.errors);
 
+	suggest_init(&near, slice_str(typed));
 	for (size_t i = 0; i < s->n_options; i++)
-		words[n++] = s->options[i].name;
+		suggest_offer(&near, slice_str(s->options[i].name));
 	/* At the top level a misspelt word may be a section. */
 	if (*s->name == '\0')
-		for (size_t i = 1; i < n_conf_sections && n < sizeof words / sizeof words[0]; i++)
-			words[n++] = conf_sections[i].name;
-	return nearest_word(typed, words, n);
+		for (size_t i = 1; i < n_conf_sections; i++)
+			suggest_offer(&near, slice_str(conf_sections[i].name));
+	suggest_put(&near, reading.errors);
+	if (buf_len(reading.errors) == before)
+		(void)buf_put_str(reading.errors, "; postern.conf(5) lists them all");
+	(void)buf_put_byte(reading.errors, '\n');
 }
 
 static const struct conf_section *
@@ -95,17 +99,14 @@ section_having(const char *option)
 static void
 say_unknown(const struct conf_section *s, const char *typed)
 {
-	const char *meant = meant_option(s, typed);
 	const struct conf_section *home = section_having(typed);
 
 	(void)buf_printf(reading.errors, "there is no option '%s'%s%s", typed, *s->name == '\0' ? "" : " in section ", s->name);
 	if (home != NULL)
 		(void)buf_printf(reading.errors, "; it belongs %s%s%s\n", *home->name == '\0' ? "at the top, outside any section" :
 		    "into ", home->name, *home->name == '\0' ? "" : " { }");
-	else if (meant != NULL)
-		(void)buf_printf(reading.errors, "; did you mean '%s'?\n", meant);
 	else
-		(void)buf_put_str(reading.errors, "; postern.conf(5) lists them all\n");
+		say_meant(s, typed);
 }
 
 /* Sections that stand once are made by libconfuse before it knows of a file. */

@@ -4,6 +4,7 @@
 #include "master/child.h"
 #include "master/conf_check.h"
 #include "master/conf_complete.h"
+#include "master/conf_tables.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@ generation_read(const struct options *o, struct conf_source *ret_source, struct 
 	rc = conf_complete(source.conf, o->file == NULL, errors);
 	if (rc == RC_OK)
 		rc = conf_check(&source, errors);
+	if (rc == RC_OK)
+		rc = conf_tables_check(source.conf, errors);
 	if (rc != RC_OK)
 		conf_source_free(&source);
 	else

@@ -1,6 +1,7 @@
 /* master/wares.c -- opens what the rooms are given, see wares.h. */
 #include "master/wares.h"
 
+#include "common/policy/rules.h"
 #include "master/listen.h"
 
 #include <errno.h>
@@ -122,15 +123,6 @@ open_file(struct opening *o, enum role role, enum file_purpose purpose, const ch
 	return ware_add(o, role, purpose, name, path, fd);
 }
 
-static bool
-names_passwd(const struct conf_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->v[i], "@passwd") == 0)
-			return true;
-	return false;
-}
-
 static enum rc
 open_tables(struct opening *o)
 {
@@ -139,7 +131,7 @@ open_tables(struct opening *o)
 	for (size_t i = 0; i < o->conf->n_tables && rc == RC_OK; i++)
 		if (*o->conf->tables[i].file != '\0')
 			rc = open_file(o, ROLE_ROUTER, FILE_TABLE, o->conf->tables[i].title, o->conf->tables[i].file);
-	if (rc == RC_OK && names_passwd(&o->conf->router.local_users))
+	if (rc == RC_OK && policy_uses_passwd(o->conf))
 		rc = open_file(o, ROLE_ROUTER, FILE_TABLE, "@passwd", "/etc/passwd");
 	return rc;
 }

@@ -1,0 +1,12 @@
+/* master/conf_tables.h -- rules and tables, checked as the router will read them.
+ *
+ * Tables are the administrator's own files: the master may read them. What it reads is compiled and thrown away. */
+#ifndef POSTERN_MASTER_CONF_TABLES_H
+#define POSTERN_MASTER_CONF_TABLES_H
+
+#include "common/conf.h"
+
+/* "file:line: what, and what to do" in errors, for the first mistake. */
+enum rc conf_tables_check(struct conf *c, struct buf *errors);
+
+#endif
