@@ -47,10 +47,10 @@ struct room_private {
 };
 
 static void
-refuse(const struct room *room, const char *what, struct buf *why)
+refuse(const struct room *room, enum rc rc, const char *what, struct buf *why)
 {
 	const char *text = why == NULL ? NULL : buf_cstr(why);
-	struct m_ready m = { 0, RC_IO, slice_str(text == NULL || *text == '\0' ? what : text), S("") };
+	struct m_ready m = { 0, (uint8_t)rc, slice_str(text == NULL || *text == '\0' ? what : text), S("") };
 	uint8_t space[2048];
 	struct wr w = { space, 0, sizeof space, false };
 
@@ -514,14 +514,15 @@ room_begin(struct room *room, struct buf *report)
 {
 	struct buf why = BUF_INIT(4096);
 	const char *problem;
+	enum rc rc;
 
 	if (sandbox_begin(room->ops->role) != RC_OK) {
-		refuse(room, "cannot set limits", NULL);
+		refuse(room, RC_IO, "cannot set limits", NULL);
 		return false;
 	}
 	problem = wait_for_go(room);
 	if (problem != NULL) {
-		refuse(room, problem, NULL);
+		refuse(room, RC_IO, problem, NULL);
 		return false;
 	}
 	room->conf = room->private->next_conf;
@@ -529,17 +530,18 @@ room_begin(struct room *room, struct buf *report)
 	log_set_debug(room->conf->log.debug);
 	room->loop = loop_new();
 	if (room->loop == NULL) {
-		refuse(room, "no event loop", NULL);
+		refuse(room, RC_NOMEM, "no event loop", NULL);
 		return false;
 	}
-	if (!room->private->probing && room->ops->prepare != NULL && room->ops->prepare(room, &why) != RC_OK) {
-		refuse(room, "preparation failed", &why);
+	if (!room->private->probing && room->ops->prepare != NULL &&
+	    (rc = room->ops->prepare(room, &why)) != RC_OK) {
+		refuse(room, rc, "preparation failed", &why);
 		buf_free(&why);
 		return false;
 	}
 	buf_free(&why);
 	if (enter_sandbox(room, report) != RC_OK) {
-		refuse(room, "the sandbox cannot be entered", report);
+		refuse(room, RC_IO, "the sandbox cannot be entered", report);
 		return false;
 	}
 	return true;

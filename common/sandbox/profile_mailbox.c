@@ -12,6 +12,8 @@ static const struct sc_rule rules[] = {
 	{ SCMP_SYS(renameat2), SC_ALLOW, { { 0 } }, "the same" },
 	{ SCMP_SYS(unlinkat), SC_ALLOW, { { 0 } }, "what was not finished" },
 	{ SCMP_SYS(pwrite64), SC_ALLOW, { { 0 } }, "content" },
+	{ SCMP_SYS(pread64), SC_ALLOW, { { 0 } }, "content again, for the next recipient's copy" },
+	{ SCMP_SYS(flock), SC_ALLOW, { { 0 } }, "two attempts at one message must not mix" },
 	{ SCMP_SYS(fsync), SC_ALLOW, { { 0 } }, "delivered means on disk" },
 	{ SCMP_SYS(fdatasync), SC_ALLOW, { { 0 } }, "the same" },
 	{ SCMP_SYS(ftruncate), SC_ALLOW, { { 0 } }, "what was not finished" },
