@@ -1,0 +1,91 @@
+/* tests/smtpd/fakes.h -- the rooms around smtpd, played by the test in the same loop, and a client on a socket pair.
+ *
+ * The router knows example.org: alice, bob, carol, "full name", user0..user9999 and postmaster are there; alias becomes
+ * alice; defer is told 450, evil gets a reply that tries to forge another; everybody else is unknown there (550 5.1.1),
+ * and other domains are relaying denied (550 5.7.1). The resolver calls every client client.example.net. The queue
+ * accepts what it gets whole. All can be told otherwise. */
+#ifndef POSTERN_TESTS_SMTPD_FAKES_H
+#define POSTERN_TESTS_SMTPD_FAKES_H
+
+#include "common/envelope.h"
+#include "smtpd/smtpd.h"
+
+enum { FAKE_HELD_MAX = 4096 };
+
+struct fake_message {
+	uint32_t handle;
+	struct msgid id;
+	struct buf envelope;
+	struct buf content;
+	bool begun;		/* came by Q_BEGIN */
+	bool committed, aborted, answered;
+	unsigned chunks;
+};
+
+struct fakes {
+	struct loop *loop;
+	struct conf *conf;
+	struct smtpd smtpd;
+	struct peer *router, *resolver, *queue;
+
+	/* the router */
+	bool router_holds;
+	struct { uint32_t handle; char to[320]; } held[FAKE_HELD_MAX];
+	size_t n_held;
+	unsigned n_checks;
+	char last_name[256];	/* client_name and helo of the last question */
+	char last_helo[256];
+
+	/* the resolver */
+	bool resolver_silent;
+	bool resolver_knows_nothing;
+
+	/* the queue */
+	bool queue_holds;
+	bool queue_no_credit;
+	unsigned refuse_code;	/* the next message; 0: accept */
+	char refuse_enhanced[16], refuse_text[128];
+	uint64_t next_seq;
+	uint32_t ids_a_block;	/* 0: gives none */
+	unsigned n_wants;
+	struct fake_message messages[64];
+	unsigned n_messages;
+
+	struct timer tick;	/* so that a turn of the loop ends */
+	int client;		/* our end of the client's connection */
+	struct buf replies;	/* what it has been told and not looked at */
+	bool closed;		/* by the server */
+};
+
+/* All three lines up, no client yet. conf is taken over; NULL: defaults, with mx.example.org as our name. */
+void fakes_start(struct fakes *f, struct conf *conf);
+void fakes_stop(struct fakes *f);
+struct conf *fakes_conf(void);
+
+void fakes_router(struct fakes *f, bool up);
+void fakes_resolver(struct fakes *f, bool up);
+void fakes_queue(struct fakes *f, bool up);
+void fakes_queue_state(struct fakes *f, bool accepting, unsigned code, const char *enhanced, const char *text, uint64_t room);
+void fakes_queue_give_ids(struct fakes *f, uint32_t count);
+void fakes_queue_answer(struct fakes *f);	/* accepts what it held back */
+void fakes_queue_credit(struct fakes *f, uint32_t bytes);	/* to the last message */
+void fakes_router_answer(struct fakes *f, bool reverse);
+
+/* A client comes in. Returns our end of its connection, non-blocking; the first becomes f->client. */
+int fakes_connect(struct fakes *f, const char *ip);
+/* Through listener_admit(), with its limits. */
+int fakes_knock(struct fakes *f, const char *ip);
+
+void fakes_turn(struct fakes *f);		/* one turn of the loop, 5 ms at most */
+void fakes_settle(struct fakes *f);		/* turns until nothing has happened for a few of them */
+void fakes_send(struct fakes *f, struct slice bytes, size_t piece);	/* all of it, piece bytes a write */
+/* The next reply line into line (without CRLF, NUL-terminated). False: none within ms, or closed. */
+bool fakes_line(struct fakes *f, char *line, size_t size, unsigned ms);
+bool fakes_closed(struct fakes *f, unsigned ms);	/* has the server closed? */
+
+struct fake_message *fakes_last(struct fakes *f);	/* NULL: none */
+
+/* Does text match pattern, where * stands for anything? */
+bool fakes_match(const char *pattern, const char *text);
+
+#endif

@@ -1,0 +1,525 @@
+/* tests/smtpd/test_replay.c -- plays the conversations of tests/replay against the real session code: each as a whole,
+ * byte by byte, and in random pieces.
+ *
+ * A conversation is a text file:
+ *	# about what
+ *	C: a line that the client sends (with CRLF); lines that follow each other leave in one write
+ *	C- the same without CRLF; \r \n \t \0 \\ and \xNN are escapes in both
+ *	C* N text	the line N times
+ *	S: a reply line; * stands for anything
+ *	S.		the server says nothing more, and the session is open
+ *	S!		the server has closed
+ *	Q: a line of the content that the queue has got, after the last one looked at; * as above
+ *	Q...		skips lines up to the next one that matches the following Q:
+ *	Q.		the end of the content
+ *	E: SENDER RCPT RCPT ...	the envelope of the last message
+ *	M: N		so many messages have reached the queue whole
+ *	! directive	see directives[] below */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "tests/smtpd/fakes.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum { LINE_MAX_ = 4096, FILES_MAX = 200, PATIENCE_MS = 5000 };
+
+struct play {
+	struct fakes f;
+	const char *file;
+	const char *mode;
+	unsigned line;
+	size_t piece;		/* bytes a write; 0: random */
+	unsigned seed;
+	char ip[64];
+	bool connected;
+	struct buf to_send;
+	size_t content_at;
+	bool skipping;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+complain(const struct play *p, const char *format, ...)
+{
+	char text[LINE_MAX_ * 3];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	fail_msg("%s:%u (%s): %s", p->file, p->line, p->mode, text);
+}
+
+static size_t
+next_piece(struct play *p)
+{
+	if (p->piece != 0)
+		return p->piece;
+	p->seed = p->seed * 1103515245 + 12345;
+	return 1 + p->seed / 65536 % 40;
+}
+
+static void
+connect_now(struct play *p)
+{
+	if (p->connected)
+		return;
+	p->connected = true;
+	(void)fakes_knock(&p->f, p->ip);
+	fakes_settle(&p->f);
+}
+
+static void
+send_gathered(struct play *p)
+{
+	connect_now(p);
+	while (buf_len(&p->to_send) > 0) {
+		struct slice part = slice_first(buf_slice(&p->to_send), next_piece(p));
+
+		fakes_send(&p->f, part, part.n);
+		buf_consume(&p->to_send, part.n);
+		if (p->piece != SIZE_MAX)
+			loop_turn(p->f.loop, false);
+	}
+}
+
+/* --- directives --- */
+
+static void
+set_option(struct play *p, char *words)
+{
+	char section[64], option[64], value[128];
+
+	/* "smtpd max-errors 3" */
+	char *save = NULL, *a = strtok_r(words, " ", &save), *b = strtok_r(NULL, " ", &save), *c = strtok_r(NULL, "", &save);
+
+	if (a == NULL || b == NULL || c == NULL)
+		complain(p, "conf SECTION OPTION VALUE");
+	(void)snprintf(section, sizeof section, "%s", a);
+	(void)snprintf(option, sizeof option, "%s", b);
+	(void)snprintf(value, sizeof value, "%s", c);
+	for (size_t i = 0; i < n_conf_sections; i++)
+		for (size_t k = 0; k < conf_sections[i].n_options; k++)
+			if (strcmp(conf_sections[i].name, section) == 0 && strcmp(conf_sections[i].options[k].name, option) == 0) {
+				assert_int_equal(conf_set((char *)p->f.conf + conf_sections[i].offset, &conf_sections[i].options[k], value), RC_OK);
+				return;
+			}
+	complain(p, "there is no option %s %s", section, option);
+}
+
+static void
+do_conf(struct play *p, char *arg)
+{
+	set_option(p, arg);
+}
+
+static void
+do_client(struct play *p, char *arg)
+{
+	(void)snprintf(p->ip, sizeof p->ip, "%s", arg);
+}
+
+static void
+do_half_close(struct play *p, char *arg)
+{
+	(void)arg;
+	send_gathered(p);
+	(void)shutdown(p->f.client, SHUT_WR);
+}
+
+static void
+do_stop(struct play *p, char *arg)
+{
+	(void)arg;
+	send_gathered(p);
+	fakes_settle(&p->f);
+	smtpd_stop(&p->f.smtpd);
+}
+
+static void
+do_router(struct play *p, char *arg)
+{
+	send_gathered(p);
+	fakes_settle(&p->f);
+	if (strcmp(arg, "hold") == 0)
+		p->f.router_holds = true;
+	else if (strcmp(arg, "answer") == 0)
+		fakes_router_answer(&p->f, false);
+	else if (strcmp(arg, "answer reverse") == 0)
+		fakes_router_answer(&p->f, true);
+	else if (strcmp(arg, "lost") == 0)
+		fakes_router(&p->f, false);
+	else if (strcmp(arg, "back") == 0)
+		fakes_router(&p->f, true);
+	else
+		complain(p, "router %s?", arg);
+	fakes_settle(&p->f);
+}
+
+static void
+do_resolver(struct play *p, char *arg)
+{
+	if (strcmp(arg, "unknown") == 0)
+		p->f.resolver_knows_nothing = true;
+	else if (strcmp(arg, "silent") == 0)
+		p->f.resolver_silent = true;
+	else if (strcmp(arg, "lost") == 0)
+		fakes_resolver(&p->f, false);
+	else
+		complain(p, "resolver %s?", arg);
+	fakes_settle(&p->f);
+}
+
+static void
+do_queue(struct play *p, char *arg)
+{
+	struct fakes *f = &p->f;
+
+	send_gathered(p);
+	fakes_settle(f);
+	if (strcmp(arg, "hold") == 0) {
+		f->queue_holds = true;
+	} else if (strcmp(arg, "answer") == 0) {
+		fakes_queue_answer(f);
+	} else if (strcmp(arg, "lost") == 0) {
+		fakes_queue(f, false);
+	} else if (strcmp(arg, "back") == 0) {
+		fakes_queue(f, true);
+	} else if (strcmp(arg, "full") == 0) {
+		fakes_queue_state(f, false, 452, "4.3.1", "No space left", 0);
+	} else if (strcmp(arg, "accepting") == 0) {
+		fakes_queue_state(f, true, 0, "", "", 0);
+	} else if (strcmp(arg, "room 10000") == 0) {
+		fakes_queue_state(f, true, 0, "", "", 10000);
+	} else if (strcmp(arg, "no ids") == 0) {
+		f->ids_a_block = 0;
+		fakes_queue(f, false);
+		fakes_settle(f);
+		fakes_queue(f, true);
+	} else if (strcmp(arg, "refuse") == 0) {
+		f->refuse_code = 452;
+		(void)snprintf(f->refuse_enhanced, sizeof f->refuse_enhanced, "4.3.1");
+		(void)snprintf(f->refuse_text, sizeof f->refuse_text, "Disk full");
+	} else {
+		complain(p, "queue %s?", arg);
+	}
+	fakes_settle(f);
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(struct play *p, char *arg);
+} directives[] = {
+	{ "conf", do_conf },		/* SECTION OPTION VALUE, before the first C: or S: */
+	{ "client", do_client },	/* ADDRESS */
+	{ "router", do_router },	/* hold, answer, answer reverse, lost, back */
+	{ "resolver", do_resolver },	/* unknown, silent, lost */
+	{ "queue", do_queue },		/* hold, answer, lost, back, full, accepting, room 10000, no ids, refuse (the next) */
+	{ "half-close", do_half_close }, /* the client closes its side */
+	{ "stop", do_stop },		/* the room is asked to stop */
+};
+
+static void
+direct(struct play *p, char *words)
+{
+	char *space = strchr(words, ' ');
+	char none[1] = "";
+
+	for (size_t i = 0; i < sizeof directives / sizeof directives[0]; i++) {
+		size_t n = strlen(directives[i].name);
+
+		if (strncmp(words, directives[i].name, n) == 0 && (words[n] == ' ' || words[n] == '\0')) {
+			directives[i].fn(p, space == NULL ? none : space + 1);
+			return;
+		}
+	}
+	complain(p, "no such directive: %s", words);
+}
+
+/* --- what stands in a file --- */
+
+static void
+add_escaped(struct play *p, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		char hex[3] = "";
+
+		if (*s != '\\') {
+			assert_true(buf_put_byte(&p->to_send, (uint8_t)*s));
+			continue;
+		}
+		switch (*++s) {
+		case 'r': assert_true(buf_put_byte(&p->to_send, '\r')); break;
+		case 'n': assert_true(buf_put_byte(&p->to_send, '\n')); break;
+		case 't': assert_true(buf_put_byte(&p->to_send, '\t')); break;
+		case '0': assert_true(buf_put_byte(&p->to_send, 0)); break;
+		case '\\': assert_true(buf_put_byte(&p->to_send, '\\')); break;
+		case 'x':
+			assert_true(s[1] != '\0' && s[2] != '\0');
+			hex[0] = s[1];
+			hex[1] = s[2];
+			assert_true(buf_put_byte(&p->to_send, (uint8_t)strtoul(hex, NULL, 16)));
+			s += 2;
+			break;
+		default:
+			complain(p, "unknown escape");
+		}
+	}
+}
+
+static void
+client_times(struct play *p, const char *arg)
+{
+	char *rest;
+	unsigned long n = strtoul(arg, &rest, 10);
+
+	while (n-- > 0) {
+		add_escaped(p, *rest == ' ' ? rest + 1 : rest);
+		assert_true(buf_put(&p->to_send, "\r\n", 2));
+	}
+}
+
+static void
+expect_reply(struct play *p, const char *pattern)
+{
+	char line[LINE_MAX_];
+
+	send_gathered(p);
+	if (!fakes_line(&p->f, line, sizeof line, PATIENCE_MS))
+		complain(p, "expected \"%s\", the server %s", pattern, p->f.closed ? "closed" : "says nothing");
+	if (!fakes_match(pattern, line))
+		complain(p, "expected \"%s\", the server says \"%s\"", pattern, line);
+}
+
+static void
+expect_nothing(struct play *p)
+{
+	char line[LINE_MAX_];
+
+	send_gathered(p);
+	fakes_settle(&p->f);
+	if (fakes_line(&p->f, line, sizeof line, 20))
+		complain(p, "expected nothing, the server says \"%s\"", line);
+	if (p->f.closed)
+		complain(p, "the server closed");
+}
+
+static void
+expect_close(struct play *p)
+{
+	char line[LINE_MAX_];
+
+	send_gathered(p);
+	if (fakes_line(&p->f, line, sizeof line, PATIENCE_MS))
+		complain(p, "expected the end, the server says \"%s\"", line);
+	if (!p->f.closed)
+		complain(p, "the server does not close");
+}
+
+/* The next line of the last message's content; false at its end. */
+static bool
+content_line(struct play *p, char *line, size_t size)
+{
+	struct slice rest, text;
+
+	assert_non_null(fakes_last(&p->f));
+	rest = slice_from(buf_slice(&fakes_last(&p->f)->content), p->content_at);
+	if (rest.n == 0)
+		return false;
+	text = slice_first(rest, slice_find(rest, '\n'));
+	assert_true(text.n > 0 && text.p[text.n - 1] == '\r' && text.n < size);
+	memcpy(line, text.p, text.n - 1);
+	line[text.n - 1] = '\0';
+	p->content_at += text.n + 1;
+	return true;
+}
+
+static void
+expect_content(struct play *p, const char *pattern)
+{
+	char line[LINE_MAX_];
+
+	while (content_line(p, line, sizeof line)) {
+		if (fakes_match(pattern, line)) {
+			p->skipping = false;
+			return;
+		}
+		if (!p->skipping)
+			complain(p, "expected content \"%s\", there is \"%s\"", pattern, line);
+	}
+	complain(p, "expected content \"%s\", it has ended", pattern);
+}
+
+static void
+expect_content_end(struct play *p)
+{
+	char line[LINE_MAX_];
+
+	if (content_line(p, line, sizeof line))
+		complain(p, "expected the end of the content, there is \"%s\"", line);
+}
+
+static void
+expect_envelope(struct play *p, const char *words)
+{
+	struct buf text = BUF_INIT(65536);
+	struct envelope_rcpt r;
+	struct envelope e;
+	struct slice rest;
+
+	assert_non_null(fakes_last(&p->f));
+	assert_int_equal(envelope_parse(buf_slice(&fakes_last(&p->f)->envelope), &e), RC_OK);
+	(void)buf_put_str(&text, "<");
+	(void)buf_put_slice(&text, e.sender);
+	(void)buf_put_str(&text, ">");
+	rest = e.rcpts;
+	while (envelope_rcpt_next(&rest, &r)) {
+		(void)buf_put_str(&text, " <");
+		(void)buf_put_slice(&text, r.address);
+		(void)buf_put_str(&text, ">");
+	}
+	if ((e.flags & ENVELOPE_8BITMIME) != 0)
+		(void)buf_put_str(&text, " 8BITMIME");
+	if (!fakes_match(words, buf_cstr(&text)))
+		complain(p, "expected envelope \"%s\", it is \"%s\"", words, buf_cstr(&text));
+	buf_free(&text);
+}
+
+static void
+expect_messages(struct play *p, const char *arg)
+{
+	unsigned n = 0;
+
+	send_gathered(p);
+	fakes_settle(&p->f);
+	for (unsigned i = 0; i < p->f.n_messages; i++)
+		n += p->f.messages[i].committed;
+	if (n != strtoul(arg, NULL, 10))
+		complain(p, "expected %s messages at the queue, there are %u", arg, n);
+	p->content_at = 0;
+}
+
+static void
+play_line(struct play *p, char *line)
+{
+	char *text = line + 2;
+
+	if (line[0] == '#' || line[0] == '\0')
+		return;
+	if (*text == ' ')
+		text++;
+	if (line[0] == 'C' && line[1] == ':') {
+		add_escaped(p, text);
+		assert_true(buf_put(&p->to_send, "\r\n", 2));
+	} else if (line[0] == 'C' && line[1] == '-') {
+		add_escaped(p, text);
+	} else if (line[0] == 'C' && line[1] == '*') {
+		client_times(p, text);
+	} else if (strcmp(line, "S.") == 0) {
+		expect_nothing(p);
+	} else if (strcmp(line, "S!") == 0) {
+		expect_close(p);
+	} else if (line[0] == 'S' && line[1] == ':') {
+		expect_reply(p, text);
+	} else if (strcmp(line, "Q.") == 0) {
+		expect_content_end(p);
+	} else if (strcmp(line, "Q...") == 0) {
+		p->skipping = true;
+	} else if (line[0] == 'Q' && line[1] == ':') {
+		expect_content(p, text);
+	} else if (line[0] == 'E' && line[1] == ':') {
+		expect_envelope(p, text);
+	} else if (line[0] == 'M' && line[1] == ':') {
+		expect_messages(p, text);
+	} else if (line[0] == '!' && line[1] == ' ') {
+		direct(p, text);
+	} else {
+		complain(p, "what is \"%s\"?", line);
+	}
+}
+
+static void
+play_file(const char *path, const char *mode, size_t piece, unsigned seed)
+{
+	struct play *p = calloc(1, sizeof *p);
+	char line[LINE_MAX_];
+	FILE *in = fopen(path, "r");
+
+	assert_non_null(p);
+	assert_non_null(in);
+	p->file = strrchr(path, '/') + 1;
+	p->mode = mode;
+	p->piece = piece;
+	p->seed = seed;
+	(void)snprintf(p->ip, sizeof p->ip, "192.0.2.7");
+	buf_init(&p->to_send, 16 << 20);
+	fakes_start(&p->f, NULL);
+	while (fgets(line, sizeof line, in) != NULL) {
+		p->line++;
+		line[strcspn(line, "\n")] = '\0';
+		play_line(p, line);
+	}
+	(void)fclose(in);
+	fakes_stop(&p->f);
+	buf_free(&p->to_send);
+	free(p);
+}
+
+static void
+conversation(void **state)
+{
+	const char *path = *state;
+
+	play_file(path, "whole", SIZE_MAX, 0);
+	play_file(path, "byte by byte", 1, 0);
+	for (unsigned seed = 1; seed <= 3; seed++)
+		play_file(path, "in pieces", 0, seed);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	const struct CMUnitTest *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+/* With a name: only the files whose name holds it. */
+int
+main(int argc, char **argv)
+{
+	static struct CMUnitTest tests[FILES_MAX];
+	const char *src = getenv("srcdir");
+	char folder[2048];
+	struct dirent *d;
+	size_t n = 0;
+	DIR *dir;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)snprintf(folder, sizeof folder, "%s/tests/replay", src == NULL ? "." : src);
+	dir = opendir(folder);
+	if (dir == NULL)
+		return 1;
+	while ((d = readdir(dir)) != NULL && n < FILES_MAX) {
+		size_t len = strlen(d->d_name);
+		char *path;
+
+		if (len < 4 || strcmp(d->d_name + len - 4, ".txt") != 0 || (argc > 1 && strstr(d->d_name, argv[1]) == NULL))
+			continue;
+		path = malloc(strlen(folder) + len + 2);
+		if (path == NULL)
+			return 1;
+		(void)snprintf(path, strlen(folder) + len + 2, "%s/%s", folder, d->d_name);
+		tests[n++] = (struct CMUnitTest){ .name = strdup(d->d_name), .test_func = conversation, .initial_state = path };
+	}
+	(void)closedir(dir);
+	qsort(tests, n, sizeof tests[0], by_name);
+	return _cmocka_run_group_tests("replay", tests, n, NULL, NULL);
+}
