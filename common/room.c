@@ -57,7 +57,9 @@ refuse(const struct room *room, enum rc rc, const char *what, struct buf *why)
 	m.why = slice_first(m.why, 1024);
 	if (m_ready_put(&w, &m))
 		(void)frame_write_blocking(MASTER_FD, M_READY, 0, slice_of(space, w.n), -1);
-	(void)fprintf(stderr, "%s: cannot start: %s%s%s\n", role_program(room->ops->role), what,
+	/* A user without an account is a matter of that mail, not of the system. */
+	if (room->ops->role != ROLE_MAILBOX)
+		(void)fprintf(stderr, "%s: cannot start: %s%s%s\n", role_program(room->ops->role), what,
 	    text == NULL ? "" : ": ", text == NULL ? "" : text);
 }
 
@@ -566,7 +568,8 @@ room_run(struct room *room, struct buf *report)
 	}
 	send_ready(room, room->conf->generation, RC_OK, S(""), buf_slice(report));
 	buf_free(report);
-	if (!pr->probing)
+	/* A mailbox process lives for a delivery or two: their lines in the log are enough. */
+	if (!pr->probing && room->ops->role != ROLE_MAILBOX)
 		log_say(LOG_STARTED, NULL, F_U64("generation", room->conf->generation));
 	loop_run(room->loop);
 	if (pr->log != NULL)
