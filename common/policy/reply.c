@@ -29,7 +29,7 @@ take_code(const char **at, struct policy_rule *rule)
 {
 	const char *s = *at, class = rule->action == VERDICT_REJECT ? '5' : '4';
 
-	if (!char_is_digit((uint8_t)s[0]))
+	if (!char_is_digit((uint8_t)s[0]) || s[1] == '.')
 		return true;
 	if (!char_is_digit((uint8_t)s[1]) || !char_is_digit((uint8_t)s[2]) || (s[3] != ' ' && s[3] != '\0'))
 		return false;

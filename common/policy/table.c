@@ -92,12 +92,25 @@ entry_at(const struct table *t, uint32_t at, struct slice *ret_pattern, struct s
 	return e;
 }
 
+/* A network of one address is written without its prefix. */
+static struct slice
+as_written(struct slice pattern, enum table_kind kind)
+{
+	size_t slash = slice_find(pattern, '/');
+	struct slice prefix = slice_from(pattern, slash);
+	bool v6 = slice_find(pattern, ':') < pattern.n;
+
+	return kind == TABLE_NET && slice_eq(prefix, v6 ? S("/128") : S("/32")) ? slice_first(pattern, slash) : pattern;
+}
+
 static void
 hit_of(const struct table *t, uint32_t at, struct table_hit *ret_hit)
 {
 	struct table_hit hit;
+	struct entry e = entry_at(t, at, &hit.pattern, &hit.value);
 
-	hit.line = entry_at(t, at, &hit.pattern, &hit.value).line;
+	hit.pattern = as_written(hit.pattern, (enum table_kind)e.kind);
+	hit.line = e.line;
 	*ret_hit = hit;
 }
 
