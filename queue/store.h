@@ -68,7 +68,7 @@ struct store *store_new(struct loop *loop, struct spool_io *io, const struct sto
 /* The committer, the readers, the writers of big files, the keeper. RC_NOMEM, RC_AGAIN. */
 enum rc store_threads_start(struct store *store);
 /* Flushes, completes every call (callbacks run), seals the segment so that the next start is fast, ends the threads.
- * Blocks for as long as the disk takes. Streams still open are aborted. */
+ * Blocks for as long as the disk takes. Streams still open are aborted: forget them before. */
 void store_close(struct store *store);
 /* After store_close, or without it: then what was not durable is dropped and no callback runs. */
 void store_free(struct store *store);
@@ -127,7 +127,7 @@ uint64_t store_free_bytes(const struct store *store);
 
 /* --- changes --- */
 
-/* Runs in the loop, exactly once. RC_OK: durable; where: of the mail put by this call (zero when there was none).
+/* Runs in the loop, exactly once, after the call (before it returns only with RC_NOMEM). RC_OK: durable; where: of the mail put by this call (zero when there was none).
  * Otherwise nothing of the call remains: RC_NOSPACE, RC_IO, RC_NOMEM. May call the store. */
 typedef void store_done_fn(void *arg, enum rc rc, struct store_where where);
 
@@ -208,7 +208,7 @@ void store_stream_abort(struct store_stream **stream);
 
 /* --- reading back --- */
 
-/* Runs in the loop, exactly once. bytes are valid during the call and verified. RC_CORRUPT: damaged; the bytes were set
+/* Runs in the loop, exactly once (before the call returns only with RC_NOMEM, RC_AGAIN). bytes are valid during the call and verified. RC_CORRUPT: damaged; the bytes were set
  * aside in quarantine/ and logged. RC_NOTFOUND, RC_IO, RC_NOMEM, RC_AGAIN (too many reads wait). */
 typedef void store_read_fn(void *arg, enum rc rc, struct slice bytes);
 
@@ -229,5 +229,7 @@ store_where_is_big(struct store_where where)
 
 /* Does everything that waits, in order, and runs the callbacks, until nothing is left. */
 void store_pump(struct store *store);
+/* What a timer does every few seconds: look at the free space, try a broken disk again. */
+void store_probe(struct store *store);
 
 #endif
