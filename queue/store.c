@@ -451,7 +451,7 @@ store_commit(struct store *s, const struct store_mail *mail, const struct store_
 		put_big(s, mail, fn, arg);
 		return;
 	}
-	bool too_large = mail != NULL && (mail->envelope.n > STORE_ENVELOPE_MAX ||
+	bool too_large = mail != NULL && (mail->envelope.n > STORE_ENVELOPE_MAX || mail->n_rcpts > mail->envelope.n ||
 	    content > SPOOL_PAYLOAD_MAX - STORE_ENVELOPE_MAX - SPOOL_HEAD_BYTES);
 	op = spool_op_new(s, mail == NULL || too_large ? 0 : spool_frame_bytes((uint32_t)(SPOOL_HEAD_BYTES +
 	    mail->envelope.n + content)));

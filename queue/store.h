@@ -166,7 +166,8 @@ struct store_change {
  * With mail alone (store_put) a client is waiting: when the disk fails the answer is an error, at once. A group with
  * changes states what has already happened, so the store keeps trying (another segment; held while STORE_FULL or
  * STORE_FAILED) and fn comes late rather than with an error; an error only when STORE_HELD_MAX is passed.
- * BUG when recipients or changes pass the maxima above; RC_RANGE through fn when the envelope does. */
+ * BUG when recipients or changes pass the maxima above; RC_RANGE through fn when the envelope does, or has fewer
+ * bytes than recipients. */
 void store_commit(struct store *store, const struct store_mail *mail, const struct store_change *changes,
     size_t n_changes, store_done_fn *fn, void *arg);
 

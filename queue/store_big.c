@@ -275,7 +275,7 @@ store_stream_begin(struct store *s, const struct store_mail *mail, uint64_t size
 	struct store_stream *st;
 	enum rc rc = RC_OK;
 
-	if (mail->envelope.n > STORE_ENVELOPE_MAX || size_hint > STORE_CONTENT_MAX)
+	if (mail->envelope.n > STORE_ENVELOPE_MAX || mail->n_rcpts > mail->envelope.n || size_hint > STORE_CONTENT_MAX)
 		return RC_RANGE;
 	if (s->state != STORE_OK)
 		return s->state == STORE_FULL ? RC_NOSPACE : RC_IO;

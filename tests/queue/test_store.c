@@ -1,0 +1,461 @@
+/* tests/queue/test_store.c -- the store on a real directory, with its threads: put, change, read, close, start again. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "queue/spool_io.h"
+#include "queue/store.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { KEPT_MAX = 4096 };
+
+struct kept {
+	struct msgid id;
+	struct store_where where;
+	uint64_t size;
+	uint32_t flags;
+	struct store_rcpt rcpts[2];
+	char text[64];
+	char envelope[64];
+};
+
+struct world {
+	char folder[64];
+	int dir;
+	struct spool_io *io;
+	struct loop *loop;
+	struct store *store;
+	struct store_stats stats;
+	enum store_state state;
+	struct kept kept[KEPT_MAX];
+	unsigned n_kept;
+	unsigned waiting;
+	enum rc rc;
+	struct store_where where;
+	char read[2 * 1024 * 1024];
+	size_t n_read;
+};
+
+static void
+on_state(void *ctx, enum store_state state, const char *why)
+{
+	struct world *w = ctx;
+
+	assert_non_null(why);
+	w->state = state;
+}
+
+static const struct store_ops ops = { on_state, NULL };
+
+static void
+on_visit(void *arg, const struct store_message *m)
+{
+	struct world *w = arg;
+	struct kept *k = &w->kept[w->n_kept++];
+
+	assert_true(w->n_kept < KEPT_MAX);
+	memset(k, 0, sizeof *k);
+	k->id = m->id;
+	k->where = m->where;
+	k->size = m->size;
+	k->flags = m->flags;
+	assert_true(m->envelope.n < sizeof k->envelope);
+	memcpy(k->envelope, m->envelope.p, m->envelope.n);
+	for (uint32_t i = 0; i < m->n_rcpts && i < 2; i++) {
+		k->rcpts[i] = m->rcpts[i];
+		if (m->rcpts[i].text.n > 0)
+			memcpy(k->text, m->rcpts[i].text.p, m->rcpts[i].text.n);
+	}
+}
+
+static void
+open_store(struct world *w)
+{
+	struct store_params params = { .segment_size = 256 * 1024, .big_message = 16 * 1024, .allow_unsafe_fs = true };
+	const char *why = "";
+	enum rc rc;
+
+	w->loop = loop_new();
+	w->io = spool_io_real(w->dir);
+	w->store = store_new(w->loop, w->io, &params, &ops, w);
+	assert_non_null(w->store);
+	assert_int_equal(store_threads_start(w->store), RC_OK);
+	w->n_kept = 0;
+	rc = store_recover(w->store, on_visit, w, &w->stats, &why);
+	if (rc != RC_OK)
+		print_error("%s\n", why);
+	assert_int_equal(rc, RC_OK);
+}
+
+static void
+shut_store(struct world *w, bool gracefully)
+{
+	if (gracefully)
+		store_close(w->store);
+	store_free(w->store);
+	spool_io_real_free(w->io);
+	loop_free(w->loop);
+}
+
+static int
+setup(void **state)
+{
+	struct world *w = calloc(1, sizeof *w);
+
+	(void)snprintf(w->folder, sizeof w->folder, "test_store.XXXXXX");
+	assert_non_null(mkdtemp(w->folder));
+	w->dir = open(w->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	open_store(w);
+	*state = w;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *w = *state;
+	char command[128];
+
+	shut_store(w, true);
+	close(w->dir);
+	(void)snprintf(command, sizeof command, "rm -rf %s", w->folder);
+	free(w);
+	return getenv("KEEP") != NULL ? 0 : system(command);
+}
+
+static void
+on_done(void *arg, enum rc rc, struct store_where where)
+{
+	struct world *w = arg;
+
+	w->waiting--;
+	w->rc = rc;
+	w->where = where;
+}
+
+static void
+wait_all(struct world *w)
+{
+	while (w->waiting > 0)
+		loop_turn(w->loop, true);
+}
+
+static struct msgid
+id_of(struct world *w, uint64_t seq)
+{
+	struct msgid id = store_first_id(w->store);
+
+	id.seq = seq;
+	return id;
+}
+
+static struct store_where
+put(struct world *w, struct msgid id, const char *envelope, struct slice content)
+{
+	struct store_mail m = { id, 2, slice_str(envelope), &content, 1 };
+
+	w->waiting++;
+	store_put(w->store, &m, on_done, w);
+	wait_all(w);
+	assert_int_equal(w->rc, RC_OK);
+	return w->where;
+}
+
+static void
+on_read(void *arg, enum rc rc, struct slice bytes)
+{
+	struct world *w = arg;
+
+	w->waiting--;
+	w->rc = rc;
+	w->n_read = bytes.n;
+	if (bytes.n > 0)
+		memcpy(w->read, bytes.p, bytes.n);
+}
+
+static struct slice
+read_back(struct world *w, struct msgid id, struct store_where where, uint64_t offset, size_t n)
+{
+	w->waiting++;
+	store_read(w->store, id, where, offset, n, on_read, w);
+	wait_all(w);
+	assert_int_equal(w->rc, RC_OK);
+	return slice_of(w->read, w->n_read);
+}
+
+static void
+change(struct world *w, struct store_change c)
+{
+	w->waiting++;
+	store_change(w->store, &c, on_done, w);
+	wait_all(w);
+	assert_int_equal(w->rc, RC_OK);
+}
+
+static void
+test_put_read(void **state)
+{
+	struct world *w = *state;
+	struct store_where where = put(w, id_of(w, 1), "envelope", S("Subject: one\r\n\r\nbody\r\n"));
+
+	assert_int_not_equal(where.segment, 0);
+	assert_true(slice_eq(read_back(w, id_of(w, 1), where, 0, 1000), S("Subject: one\r\n\r\nbody\r\n")));
+	assert_true(slice_eq(read_back(w, id_of(w, 1), where, 9, 3), S("one")));
+	assert_true(slice_eq(read_back(w, id_of(w, 1), where, 1000, 3), S("")));
+	w->waiting++;
+	store_read_envelope(w->store, id_of(w, 1), where, on_read, w);
+	wait_all(w);
+	assert_true(slice_eq(slice_of(w->read, w->n_read), S("envelope")));
+	/* Another's place */
+	w->waiting++;
+	store_read(w->store, id_of(w, 2), where, 0, 100, on_read, w);
+	wait_all(w);
+	assert_int_equal(w->rc, RC_CORRUPT);
+}
+
+static void
+fill_state(struct world *w)
+{
+	struct store_where one = put(w, id_of(w, 1), "first", S("content one")), two, three;
+	struct store_change changes[2];
+	struct slice dsn = SLICE("bounce");
+
+	change(w, (struct store_change){ .kind = STORE_CHANGE_DONE, .id = id_of(w, 1), .where = one, .rcpt = 0 });
+	change(w, (struct store_change){ .kind = STORE_CHANGE_DEFERRED, .id = id_of(w, 1), .where = one, .rcpt = 1,
+	    .attempts = 3, .code = 451, .next = 12345, .first_failure = 99, .text = S("come back later") });
+	change(w, (struct store_change){ .kind = STORE_CHANGE_NOTICED, .id = id_of(w, 1), .where = one, .rcpt = 1 });
+	change(w, (struct store_change){ .kind = STORE_CHANGE_FLAGS, .id = id_of(w, 1), .where = one, .flags = 5 });
+	two = put(w, id_of(w, 2), "second", S("content two"));
+	change(w, (struct store_change){ .kind = STORE_CHANGE_DROP, .id = id_of(w, 2), .where = two });
+	/* A bounce and what it is about, in one. */
+	three = put(w, id_of(w, 3), "third", S("content three"));
+	changes[0] = (struct store_change){ .kind = STORE_CHANGE_BOUNCED, .id = id_of(w, 3), .where = three, .rcpt = 0 };
+	changes[1] = (struct store_change){ .kind = STORE_CHANGE_BOUNCED, .id = id_of(w, 3), .where = three, .rcpt = 1 };
+	w->waiting++;
+	store_commit(w->store, &(struct store_mail){ id_of(w, 4), 1, S("dsn"), &dsn, 1 }, changes, 2, on_done, w);
+	wait_all(w);
+	assert_int_equal(w->rc, RC_OK);
+}
+
+static void
+check_state(struct world *w)
+{
+	assert_int_equal(w->n_kept, 3);
+	assert_int_equal(w->kept[0].id.seq, 1);
+	assert_string_equal(w->kept[0].envelope, "first");
+	assert_int_equal(w->kept[0].size, 11);
+	assert_int_equal(w->kept[0].flags, 5);
+	assert_int_equal(w->kept[0].rcpts[0].state, STORE_DONE);
+	assert_int_equal(w->kept[0].rcpts[1].state, STORE_DEFERRED);
+	assert_int_equal(w->kept[0].rcpts[1].attempts, 3);
+	assert_int_equal(w->kept[0].rcpts[1].code, 451);
+	assert_int_equal(w->kept[0].rcpts[1].next, 12345);
+	assert_int_equal(w->kept[0].rcpts[1].first_failure, 99);
+	assert_true(w->kept[0].rcpts[1].noticed);
+	assert_string_equal(w->kept[0].text, "come back later");
+	assert_int_equal(w->kept[1].id.seq, 3);
+	assert_int_equal(w->kept[1].rcpts[1].state, STORE_BOUNCED);
+	assert_int_equal(w->kept[2].id.seq, 4);
+	assert_string_equal(w->kept[2].envelope, "dsn");
+	assert_int_equal(w->stats.messages, 3);
+	assert_int_equal(w->stats.recipients, 2);
+	assert_int_equal(w->stats.damaged, 0);
+	assert_int_equal(w->stats.torn, 0);
+	assert_true(slice_eq(read_back(w, w->kept[1].id, w->kept[1].where, 0, 100), S("content three")));
+}
+
+static void
+test_start_again(void **state)
+{
+	struct world *w = *state;
+	struct msgid first = store_first_id(w->store), second;
+
+	fill_state(w);
+	shut_store(w, true);
+	open_store(w);
+	check_state(w);
+	second = store_first_id(w->store);
+	assert_int_equal(second.spool, first.spool);
+	assert_int_equal(second.boot, first.boot + 1);
+	/* and without a farewell */
+	shut_store(w, false);
+	open_store(w);
+	check_state(w);
+	shut_store(w, false);
+	open_store(w);
+	check_state(w);
+}
+
+static void
+test_second_queue_is_refused(void **state)
+{
+	struct world *w = *state;
+	struct store_params params = { .segment_size = 256 * 1024, .big_message = 16 * 1024, .allow_unsafe_fs = true };
+	struct store *other = store_new(w->loop, w->io, &params, &ops, w);
+	struct store_stats stats;
+	const char *why;
+
+	assert_int_equal(store_recover(other, on_visit, w, &stats, &why), RC_EXISTS);
+	store_free(other);
+}
+
+static void
+test_big(void **state)
+{
+	struct world *w = *state;
+	size_t n = 300 * 1000 + 7;
+	uint8_t *bytes = malloc(n);
+	struct store_where where;
+
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 251);
+	where = put(w, id_of(w, 1), "big", slice_of(bytes, n));
+	assert_true(store_where_is_big(where));
+	assert_true(slice_eq(read_back(w, id_of(w, 1), where, 0, n), slice_of(bytes, n)));
+	assert_true(slice_eq(read_back(w, id_of(w, 1), where, 65530, 70000), slice_of(bytes + 65530, 70000)));
+	assert_true(slice_eq(read_back(w, id_of(w, 1), where, n - 3, 70000), slice_of(bytes + n - 3, 3)));
+	shut_store(w, false);
+	open_store(w);
+	assert_int_equal(w->n_kept, 1);
+	assert_int_equal(w->kept[0].size, n);
+	assert_int_equal(w->stats.damaged, 0);
+	assert_true(slice_eq(read_back(w, w->kept[0].id, w->kept[0].where, 0, n), slice_of(bytes, n)));
+	change(w, (struct store_change){ .kind = STORE_CHANGE_DROP, .id = w->kept[0].id, .where = w->kept[0].where });
+	shut_store(w, true);
+	open_store(w);
+	assert_int_equal(w->n_kept, 0);
+	free(bytes);
+}
+
+static void
+on_stream(void *arg, enum rc rc)
+{
+	(void)arg;
+	assert_int_equal(rc, RC_OK);
+}
+
+static void
+stream_one(struct world *w, uint64_t seq, size_t pieces)
+{
+	static const uint8_t piece[50000] = "piece";
+	struct store_mail m = { id_of(w, seq), 1, S("streamed"), NULL, 0 };
+	struct store_stream *st;
+
+	assert_int_equal(store_stream_begin(w->store, &m, 0, on_stream, w, &st), RC_OK);
+	for (size_t i = 0; i < pieces; i++) {
+		while (store_stream_window(st) < 5000)
+			loop_turn(w->loop, true);
+		assert_int_equal(store_stream_append(st, slice_of(piece, 5000)), RC_OK);
+	}
+	w->waiting++;
+	store_stream_commit(&st, on_done, w);
+	assert_null(st);
+	wait_all(w);
+	assert_int_equal(w->rc, RC_OK);
+	assert_int_equal(store_where_is_big(w->where), pieces * 5000 > 16 * 1024);
+	if (pieces > 0)
+		assert_int_equal(read_back(w, id_of(w, seq), w->where, 5000 * (pieces - 1), 100000).n, 5000);
+}
+
+static void
+test_streams(void **state)
+{
+	struct world *w = *state;
+	struct store_mail m = { id_of(w, 50), 1, S("never"), NULL, 0 };
+	struct store_stream *st;
+	static const uint8_t piece[40000];
+
+	stream_one(w, 1, 0);
+	stream_one(w, 2, 2);
+	stream_one(w, 3, 600);
+	assert_int_equal(store_stream_begin(w->store, &m, 0, on_stream, w, &st), RC_OK);
+	assert_int_equal(store_stream_append(st, slice_of(piece, sizeof piece)), RC_OK);
+	store_stream_abort(&st);
+	shut_store(w, true);
+	open_store(w);
+	assert_int_equal(w->n_kept, 3);
+	assert_int_equal(w->kept[2].size, 600 * 5000);
+}
+
+static unsigned
+count_files(struct world *w)
+{
+	char command[128], line[32] = "";
+	FILE *f;
+
+	(void)snprintf(command, sizeof command, "ls %s/seg | wc -l", w->folder);
+	f = popen(command, "r");
+	assert_non_null(fgets(line, sizeof line, f));
+	pclose(f);
+	return (unsigned)strtoul(line, NULL, 10);
+}
+
+/* Segments fill, roll, and go when nothing in them is alive. */
+static void
+test_roll_and_delete(void **state)
+{
+	struct world *w = *state;
+	static struct store_where where[600];
+	static const uint8_t body[5000];
+	unsigned before;
+
+	for (uint64_t i = 0; i < 600; i++)
+		where[i] = put(w, id_of(w, i + 1), "rolling", slice_of(body, sizeof body));
+	assert_true(where[599].segment > where[0].segment + 8);
+	before = count_files(w);
+	assert_true(before > 8);
+	for (uint64_t i = 0; i < 590; i++)
+		change(w, (struct store_change){ .kind = STORE_CHANGE_DROP, .id = id_of(w, i + 1), .where = where[i] });
+	shut_store(w, true);
+	open_store(w);
+	assert_int_equal(w->n_kept, 10);
+	assert_int_equal(w->kept[0].id.seq, 591);
+	assert_int_equal(w->stats.damaged, 0);
+	put(w, id_of(w, 1000), "last", S("y"));
+	shut_store(w, true);
+	assert_true(count_files(w) < 8);
+	open_store(w);
+	assert_int_equal(w->n_kept, 11);
+}
+
+/* Many at once: one sync for all. */
+static void
+test_batches(void **state)
+{
+	struct world *w = *state;
+	struct slice body = SLICE("small");
+
+	for (uint64_t i = 1; i <= 2000; i++) {
+		struct store_mail m = { id_of(w, i), 1, S("many"), &body, 1 };
+
+		w->waiting++;
+		store_put(w->store, &m, on_done, w);
+	}
+	wait_all(w);
+	shut_store(w, false);
+	open_store(w);
+	assert_int_equal(w->n_kept, 2000);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_put_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_start_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_second_queue_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_big, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_streams, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_roll_and_delete, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
