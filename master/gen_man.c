@@ -74,7 +74,7 @@ conf_page(void)
 	    "Options are written as\n.IR \"name = value\" ;\nlists in braces:\n.IR \"name = {\\(dqa\\(dq, \\(dqb\\(dq}\" .\n"
 	    "Values with anything but letters, digits and dashes stand in double quotes.\n"
 	    "Sections are written as\n.IR \"section { ... }\" ;\nthose with a title as\n.IR \"section \\(dqtitle\\(dq { ... }\" .\n"
-	    "One option stands on a line of its own. # and // start a comment.\n.I include(\\(dqfile\\(dq)\nreads another file.\n"
+	    "# and // start a comment.\n.I include(\\(dqfile\\(dq)\nreads another file.\n"
 	    ".SH EXAMPLE\n.nf\n.RS\n"
 	    "hostname = \"mail.example.org\"\n"
 	    "listener \"smtp\" {\n    address = {\"*\", \"::\"}\n    port = 25\n}\n"
