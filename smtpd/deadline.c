@@ -61,24 +61,22 @@ no_queue(struct session *s, const char *reason)
 	session_transaction_over(s);
 }
 
-/* When the average will have sunk below the limit if nothing more comes. */
-static uint64_t
-rate_deadline(const struct session *s, const struct receive *r)
+uint64_t
+deadline_of_rate(uint64_t bytes, uint64_t rate)
 {
-	uint64_t rate = s->conf->smtpd.min_data_rate, ms;
+	uint64_t ms;
 
-	if (rate == 0)
-		return UINT64_MAX;
-	if (__builtin_mul_overflow(r->wire, 1000, &ms))
+	if (rate == 0 || __builtin_mul_overflow(bytes, 1000, &ms))
 		return UINT64_MAX;
 	ms /= rate;
-	return r->began + r->stalled + (ms < RATE_GRACE_MS ? RATE_GRACE_MS : ms);
+	return ms < RATE_GRACE_MS ? RATE_GRACE_MS : ms;
 }
 
 static void
 data_deadlines(const struct session *s, struct deadline *d)
 {
 	const struct receive *r = s->tx->receive;
+	uint64_t slow = deadline_of_rate(r->wire, s->conf->smtpd.min_data_rate);
 
 	if (s->held) {
 		sooner(d, s->since + QUEUE_PATIENCE_MS, no_queue, "the queue does not answer");
@@ -86,7 +84,8 @@ data_deadlines(const struct session *s, struct deadline *d)
 	}
 	sooner(d, s->since + s->conf->smtpd.timeout_data, throw_out, "Timeout: no data");
 	sooner(d, r->began + r->stalled + s->conf->smtpd.timeout_message, throw_out, "Timeout: message takes too long");
-	sooner(d, rate_deadline(s, r), throw_out, "Timeout: data comes too slowly");
+	if (slow != UINT64_MAX)
+		sooner(d, r->began + r->stalled + slow, throw_out, "Timeout: data comes too slowly");
 }
 
 static void

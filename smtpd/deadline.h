@@ -24,6 +24,10 @@ void deadline_arm(struct session *s);
 /* Progress was made: timeouts count from now. */
 void deadline_progress(struct session *s);
 
+/* Milliseconds after which the average of these bytes will have sunk below `rate` a second if nothing more comes;
+ * UINT64_MAX: never. Pure. */
+uint64_t deadline_of_rate(uint64_t bytes, uint64_t rate);
+
 /* The timer_fn of the session's timer. */
 struct timer;
 void deadline_fire(struct timer *t, void *ctx);

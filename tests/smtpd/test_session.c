@@ -1,0 +1,675 @@
+/* tests/smtpd/test_session.c -- what conversations cannot show: large messages under the queue's credit, back-pressure
+ * both ways, limits at the door, what sessions keep, and rooms that break the rules. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "tests/smtpd/fakes.h"
+
+#include "smtpd/deadline.h"
+#include "smtpd/session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 5000, LINE = 64 };
+
+static void
+hear(struct fakes *f, const char *pattern)
+{
+	char line[1024];
+
+	if (!fakes_line(f, line, sizeof line, PATIENCE_MS))
+		fail_msg("expected \"%s\", heard nothing%s", pattern, f->closed ? ": closed" : "");
+	if (!fakes_match(pattern, line))
+		fail_msg("expected \"%s\", heard \"%s\"", pattern, line);
+}
+
+static void
+hear_nothing(struct fakes *f)
+{
+	char line[1024];
+
+	fakes_settle(f);
+	if (fakes_line(f, line, sizeof line, 20))
+		fail_msg("expected nothing, heard \"%s\"", line);
+	assert_false(f->closed);
+}
+
+static void
+say(struct fakes *f, const char *text)
+{
+	fakes_send(f, slice_str(text), SIZE_MAX);
+}
+
+static void
+transaction(struct fakes *f)
+{
+	say(f, "MAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n");
+	hear(f, "250 2.1.0 *");
+	hear(f, "250 2.1.5 *");
+	hear(f, "354 *");
+}
+
+static void
+begin(struct fakes *f, struct conf *conf)
+{
+	fakes_start(f, conf);
+	(void)fakes_connect(f, "192.0.2.7");
+	say(f, "HELO client.example\r\n");
+	hear(f, "220 *");
+	hear(f, "250 *");
+}
+
+/* n lines of LINE bytes that tell their number; every seventh starts with a dot (stuffed when asked for). */
+static void
+put_lines(struct buf *to, size_t n, bool stuffed)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool dot = i % 7 == 0;
+
+		assert_true(buf_printf(to, "%s%c%0*zu\r\n", dot && stuffed ? "." : "", dot ? '.' : 'x', LINE - 3, i));
+	}
+}
+
+static void
+expect_content(const struct fake_message *m, size_t n_lines)
+{
+	struct buf want = BUF_INIT(256 << 20);
+	struct slice content = buf_slice(&m->content);
+	size_t head;
+
+	put_lines(&want, n_lines, false);
+	assert_true(content.n > buf_len(&want));
+	head = content.n - buf_len(&want);
+	assert_true(head < 512);
+	assert_memory_equal(content.p, "Received: ", 10);
+	assert_true(slice_eq(slice_from(content, head), buf_slice(&want)));
+	buf_free(&want);
+}
+
+/* --- large messages --- */
+
+static void
+every_size_arrives_whole(void **state)
+{
+	/* Around what is gathered, one frame, and the window. */
+	static const size_t sizes[] = { 0, 1, 500, 1000, 1018, 1019, 1020, 1021, 1022, 1023, 1024, 1025, 1030, 1050, 2000, 2040,
+		2050, 4090, 4096, 4100, 50000 };
+	struct fakes f;
+
+	(void)state;
+	begin(&f, NULL);
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		struct buf text = BUF_INIT(64 << 20);
+
+		transaction(&f);
+		put_lines(&text, sizes[i], true);
+		assert_true(buf_put_str(&text, ".\r\n"));
+		fakes_send(&f, buf_slice(&text), 7777 + i);
+		hear(&f, "250 2.0.0 Ok: queued as *");
+		assert_int_equal(f.n_messages, i + 1);
+		expect_content(fakes_last(&f), sizes[i]);
+		assert_int_equal(fakes_last(&f)->begun, sizes[i] * LINE > 66 * 1024);
+		buf_free(&text);
+	}
+	fakes_stop(&f);
+}
+
+/* The client's bytes until the socket takes no more for a while. */
+static size_t
+push(struct fakes *f, struct slice bytes)
+{
+	size_t sent = 0;
+
+	for (int quiet = 0; quiet < 5 && sent < bytes.n;) {
+		ssize_t n = send(f->client, bytes.p + sent, bytes.n - sent, MSG_NOSIGNAL);
+
+		if (n > 0) {
+			sent += (size_t)n;
+			quiet = 0;
+		} else {
+			quiet++;
+		}
+		fakes_settle(f);
+	}
+	return sent;
+}
+
+static void
+without_credit_the_client_waits(void **state)
+{
+	struct buf text = BUF_INIT(64 << 20);
+	struct fakes f;
+	size_t sent;
+
+	(void)state;
+	begin(&f, NULL);
+	f.queue_no_credit = true;
+	transaction(&f);
+	put_lines(&text, 100000, true);
+	assert_true(buf_put_str(&text, ".\r\n"));
+	sent = push(&f, buf_slice(&text));
+	assert_int_equal(buf_len(&fakes_last(&f)->content), IPC_CONTENT_WINDOW);
+	assert_true(sent < IPC_CONTENT_WINDOW + 1024 * 1024);
+	assert_true(f.smtpd.sessions->held);
+	assert_true(buf_len(&f.smtpd.sessions->in) <= SESSION_READ_MAX);
+	hear_nothing(&f);
+
+	/* A little credit: a little more. */
+	fakes_queue_credit(&f, 1000);
+	fakes_settle(&f);
+	assert_int_equal(buf_len(&fakes_last(&f)->content), IPC_CONTENT_WINDOW + 1000);
+	f.queue_no_credit = false;
+	fakes_queue_credit(&f, IPC_CONTENT_WINDOW);
+	fakes_send(&f, slice_from(buf_slice(&text), sent), SIZE_MAX);
+	hear(&f, "250 2.0.0 *");
+	expect_content(fakes_last(&f), 100000);
+	buf_free(&text);
+	fakes_stop(&f);
+}
+
+static void
+start_large(struct fakes *f, size_t n_lines)
+{
+	struct buf text = BUF_INIT(64 << 20);
+
+	transaction(f);
+	put_lines(&text, n_lines, true);
+	fakes_send(f, buf_slice(&text), SIZE_MAX);
+	fakes_settle(f);
+	assert_true(fakes_last(f)->begun);
+	buf_free(&text);
+}
+
+static void
+the_queue_refuses_in_the_middle(void **state)
+{
+	struct fakes f;
+	struct q_refused r = { 452, S("4.3.1"), S("Disk full") };
+
+	(void)state;
+	begin(&f, NULL);
+	start_large(&f, 5000);
+	assert_int_equal(q_refused_send(f.queue, fakes_last(&f)->handle, &r), RC_OK);
+	hear_nothing(&f);
+	say(&f, "much more\r\n.\r\n");
+	hear(&f, "452 4.3.1 Disk full");
+	assert_false(fakes_last(&f)->aborted || fakes_last(&f)->committed);
+	say(&f, "NOOP\r\n");
+	hear(&f, "250 *");
+	fakes_stop(&f);
+}
+
+static void
+what_cannot_be_kept_is_taken_back(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+
+	(void)state;
+	conf->smtpd.max_message_size = 200 * 1024;
+	begin(&f, conf);
+
+	/* Too large. */
+	start_large(&f, 5000);
+	assert_true(fakes_last(&f)->aborted);
+	hear_nothing(&f);
+	say(&f, ".\r\n");
+	hear(&f, "552 5.3.4 *");
+
+	/* A bare newline. */
+	start_large(&f, 2000);
+	assert_false(fakes_last(&f)->aborted);
+	say(&f, "x\ny\r\n");
+	hear(&f, "550 5.6.0 *");
+	hear(&f, "421 *");
+	fakes_settle(&f);
+	assert_true(fakes_last(&f)->aborted);
+	assert_true(fakes_closed(&f, PATIENCE_MS));
+	fakes_stop(&f);
+}
+
+static void
+a_client_that_vanishes_leaves_nothing(void **state)
+{
+	struct fakes f;
+
+	(void)state;
+	begin(&f, NULL);
+	start_large(&f, 2000);
+	assert_false(fakes_last(&f)->aborted);
+	(void)close(f.client);
+	f.client = -1;
+	fakes_settle(&f);
+	assert_true(fakes_last(&f)->aborted);
+	assert_int_equal(f.smtpd.n_sessions, 0);
+	fakes_stop(&f);
+}
+
+static void
+the_queue_dies_in_the_middle(void **state)
+{
+	struct fakes f;
+
+	(void)state;
+	begin(&f, NULL);
+	start_large(&f, 2000);
+	fakes_queue(&f, false);
+	fakes_settle(&f);
+	fakes_queue(&f, true);
+	fakes_settle(&f);
+	say(&f, "more\r\n.\r\n");
+	hear(&f, "451 4.3.0 *");
+	transaction(&f);
+	say(&f, ".\r\n");
+	hear(&f, "250 2.0.0 *");
+	fakes_stop(&f);
+}
+
+/* --- rooms that break the rules are dropped, and nobody else suffers --- */
+
+static void
+credit_for_nothing_drops_the_queue(void **state)
+{
+	struct fakes f;
+
+	(void)state;
+	begin(&f, NULL);
+	f.queue_no_credit = true;
+	start_large(&f, 2000);
+	fakes_queue_credit(&f, IPC_CONTENT_WINDOW);
+	fakes_settle(&f);
+	assert_null(f.smtpd.queue);
+	assert_null(f.queue);
+	say(&f, ".\r\n");
+	hear(&f, "451 4.3.0 *");
+	say(&f, "MAIL FROM:<a@b.example>\r\n");
+	hear(&f, "451 4.3.0 *");
+	fakes_stop(&f);
+}
+
+static void
+accepting_what_is_not_complete_drops_the_queue(void **state)
+{
+	struct fakes f;
+	struct q_accepted a;
+
+	(void)state;
+	begin(&f, NULL);
+	start_large(&f, 2000);
+	a.id = fakes_last(&f)->id;
+	assert_int_equal(q_accepted_send(f.queue, fakes_last(&f)->handle, &a), RC_OK);
+	fakes_settle(&f);
+	assert_null(f.smtpd.queue);
+	say(&f, ".\r\n");
+	hear(&f, "451 4.3.0 *");
+	fakes_stop(&f);
+}
+
+static void
+answers_that_nobody_waits_for_are_nothing(void **state)
+{
+	struct fakes f;
+	struct q_accepted a = { { 1, 2, 3 } };
+	struct r_verdict v = { .action = VERDICT_ACCEPT, .transport = S("x") };
+	struct v_name n = { DNS_OK, 0, S("x.example") };
+
+	(void)state;
+	begin(&f, NULL);
+	assert_int_equal(q_accepted_send(f.queue, 12345, &a), RC_OK);
+	assert_int_equal(r_verdict_send(f.router, 0, &v), RC_OK);
+	assert_int_equal(v_name_send(f.resolver, UINT32_MAX, &n), RC_OK);
+	fakes_settle(&f);
+	assert_non_null(f.smtpd.queue);
+	assert_non_null(f.smtpd.router);
+	assert_non_null(f.smtpd.resolver);
+	fakes_stop(&f);
+}
+
+/* A verdict for a transaction that was reset must not reach the next one. */
+static void
+late_verdicts_find_nobody(void **state)
+{
+	struct fakes f;
+
+	(void)state;
+	begin(&f, NULL);
+	f.router_holds = true;
+	say(&f, "MAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\n");
+	hear(&f, "250 2.1.0 *");
+	fakes_settle(&f);
+	assert_int_equal(f.n_held, 1);
+	(void)close(f.client);
+	f.client = -1;
+	fakes_settle(&f);
+	f.replies.start = f.replies.end = 0;
+	f.closed = false;
+	(void)fakes_connect(&f, "192.0.2.8");
+	say(&f, "HELO other.example\r\nMAIL FROM:<c@d.example>\r\nRCPT TO:<nobody@example.org>\r\n");
+	hear(&f, "220 *");
+	hear(&f, "250 *");
+	hear(&f, "250 2.1.0 *");
+	fakes_settle(&f);
+	assert_int_equal(f.n_held, 2);
+	fakes_router_answer(&f, false);
+	hear(&f, "550 5.1.1 *");
+	hear_nothing(&f);
+	fakes_stop(&f);
+}
+
+/* --- the client's side --- */
+
+static void
+replies_that_are_not_read_stop_the_reading(void **state)
+{
+	enum { N = 99000 };
+	struct buf text = BUF_INIT(4 << 20);
+	struct fakes f;
+	size_t sent, heard = 0;
+
+	(void)state;
+	begin(&f, NULL);
+	for (int i = 0; i < N; i++)
+		assert_true(buf_put_str(&text, "NOOP\r\n"));
+	f.closed = true;	/* the fake client looks away */
+	sent = push(&f, buf_slice(&text));
+	assert_true(sent < buf_len(&text));
+	assert_true(buf_len(&f.smtpd.sessions->out) < REPLY_BUFFER_MAX);
+	assert_true(f.smtpd.sessions->n_commands < N);
+	f.closed = false;
+	fakes_send(&f, slice_from(buf_slice(&text), sent), SIZE_MAX);
+	for (; heard < N; heard++)
+		hear(&f, "250 2.0.0 Ok");
+	hear_nothing(&f);
+	buf_free(&text);
+	fakes_stop(&f);
+}
+
+static void
+an_idle_session_holds_no_buffers(void **state)
+{
+	struct fakes f;
+
+	(void)state;
+	begin(&f, NULL);
+	transaction(&f);
+	say(&f, "x\r\n.\r\nNO");
+	hear(&f, "250 2.0.0 *");
+	say(&f, "OP\r\n");
+	hear(&f, "250 *");
+	fakes_settle(&f);
+	assert_null(f.smtpd.sessions->in.p);
+	assert_null(f.smtpd.sessions->out.p);
+	assert_null(f.smtpd.sessions->tx);
+	assert_true(sizeof(struct session) <= 1024);
+	fakes_stop(&f);
+}
+
+static void
+mail_waits_for_the_clients_name(void **state)
+{
+	struct fakes f;
+
+	(void)state;
+	fakes_start(&f, NULL);
+	f.resolver_silent = true;
+	(void)fakes_connect(&f, "192.0.2.7");
+	say(&f, "HELO client.example\r\nNOOP\r\nMAIL FROM:<a@b.example>\r\n");
+	hear(&f, "220 *");
+	hear(&f, "250 *");
+	hear(&f, "250 2.0.0 *");
+	hear_nothing(&f);
+	fakes_resolver(&f, false);
+	hear(&f, "250 2.1.0 *");
+	say(&f, "RCPT TO:<alice@example.org>\r\n");
+	hear(&f, "250 2.1.5 *");
+	assert_string_equal(f.last_name, "");
+	assert_string_equal(f.last_helo, "client.example");
+	fakes_stop(&f);
+}
+
+static void
+a_session_keeps_the_configuration_it_began_with(void **state)
+{
+	struct fakes f;
+	struct conf *next = fakes_conf();
+	int second;
+	char greeting[64] = "";
+
+	(void)state;
+	begin(&f, NULL);
+	next->generation = 2;
+	next->global.hostname[0] = 'n';
+	smtpd_adopt(&f.smtpd, next);
+	conf_unref(next);
+	say(&f, "HELO again.example\r\n");
+	hear(&f, "250 mx.example.org");
+	second = fakes_connect(&f, "192.0.2.9");
+	fakes_settle(&f);
+	assert_true(recv(second, greeting, sizeof greeting - 1, 0) > 0);
+	assert_true(fakes_match("220 nx.example.org *", greeting));
+	(void)close(second);
+	fakes_stop(&f);
+}
+
+/* --- the door --- */
+
+static bool
+is_admitted(struct fakes *f, int fd)
+{
+	char text[512] = "";
+
+	fakes_settle(f);
+	assert_true(recv(fd, text, sizeof text - 1, 0) > 0);
+	assert_true(fakes_match("220 *", text) || fakes_match("421 4.?.? *", text) || strncmp(text, "421 4.", 6) == 0);
+	return text[0] == '2';
+}
+
+static void
+clients_have_a_limit(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int a, b, c, d, e;
+
+	(void)state;
+	conf->smtpd.max_sessions_per_client = 2;
+	fakes_start(&f, conf);
+	a = fakes_knock(&f, "192.0.2.7");
+	f.closed = true;
+	b = fakes_knock(&f, "192.0.2.7");
+	c = fakes_knock(&f, "192.0.2.7");
+	assert_true(is_admitted(&f, a));
+	assert_true(is_admitted(&f, b));
+	assert_false(is_admitted(&f, c));
+	d = fakes_knock(&f, "192.0.2.8");
+	assert_true(is_admitted(&f, d));
+	(void)close(b);
+	fakes_settle(&f);
+	e = fakes_knock(&f, "192.0.2.7");
+	assert_true(is_admitted(&f, e));
+	(void)close(c), (void)close(d), (void)close(e);
+
+	/* An IPv6 client is its /64. */
+	b = fakes_knock(&f, "2001:db8::1");
+	c = fakes_knock(&f, "2001:db8::ffff:2");
+	d = fakes_knock(&f, "2001:db8:0:0:5::3");
+	e = fakes_knock(&f, "2001:db8:0:1::1");
+	assert_true(is_admitted(&f, b));
+	assert_true(is_admitted(&f, c));
+	assert_false(is_admitted(&f, d));
+	assert_true(is_admitted(&f, e));
+	(void)close(b), (void)close(c), (void)close(d), (void)close(e);
+	fakes_settle(&f);
+	assert_int_equal(f.smtpd.n_sessions, 1);
+	assert_int_equal(f.smtpd.clients.n, 1);
+	fakes_stop(&f);
+}
+
+static void
+the_process_has_a_limit(void **state)
+{
+	enum { N = 300 };
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int fds[N + 1];
+
+	(void)state;
+	conf->smtpd.max_sessions = N;
+	fakes_start(&f, conf);
+	f.closed = true;
+	for (int i = 0; i <= N; i++) {
+		char ip[32];
+
+		(void)snprintf(ip, sizeof ip, "192.0.%d.%d", i / 250, i % 250);
+		fds[i] = fakes_knock(&f, ip);
+		assert_int_equal(is_admitted(&f, fds[i]), i < N);
+	}
+	for (int i = 1; i <= N; i++)
+		(void)close(fds[i]);
+	fakes_settle(&f);
+	assert_int_equal(f.smtpd.n_sessions, 1);
+	fakes_stop(&f);
+}
+
+/* --- the rest --- */
+
+static void
+ids_are_asked_for_in_time(void **state)
+{
+	struct fakes f;
+
+	(void)state;
+	fakes_start(&f, NULL);
+	f.ids_a_block = 0;
+	fakes_queue(&f, true);
+	fakes_queue_give_ids(&f, IDS_LOW + 1);
+	fakes_settle(&f);
+	(void)fakes_connect(&f, "192.0.2.7");
+	say(&f, "HELO client.example\r\nMAIL FROM:<a@b.example>\r\n");
+	fakes_settle(&f);
+	assert_int_equal(f.n_wants, 0);
+	say(&f, "RSET\r\nMAIL FROM:<a@b.example>\r\n");
+	fakes_settle(&f);
+	assert_int_equal(f.n_wants, 1);
+	/* Asked once, and used up to the last. */
+	for (unsigned i = 2; i < IDS_LOW + 1; i++)
+		say(&f, "RSET\r\nMAIL FROM:<a@b.example>\r\n");
+	fakes_settle(&f);
+	assert_int_equal(f.n_wants, 1);
+	hear(&f, "220 *");
+	hear(&f, "250 *");
+	hear(&f, "250 2.1.0 *");
+	for (unsigned i = 1; i < IDS_LOW + 1; i++) {
+		hear(&f, "250 2.0.0 *");
+		hear(&f, "250 2.1.0 *");
+	}
+	say(&f, "RSET\r\nMAIL FROM:<a@b.example>\r\n");
+	hear(&f, "250 *");
+	hear(&f, "451 4.3.0 *");
+	fakes_queue_give_ids(&f, 1);
+	fakes_settle(&f);
+	say(&f, "MAIL FROM:<a@b.example>\r\n");
+	hear(&f, "250 *");
+	fakes_stop(&f);
+}
+
+static void
+handles_tell_generations_apart(void **state)
+{
+	struct handles h = { 0 };
+	int a, b;
+	uint32_t first, second;
+
+	(void)state;
+	first = handle_new(&h, &a);
+	assert_int_not_equal(first, 0);
+	assert_ptr_equal(handle_find(&h, first), &a);
+	handle_release(&h, first);
+	assert_null(handle_find(&h, first));
+	second = handle_new(&h, &b);
+	assert_int_not_equal(first, second);
+	assert_null(handle_find(&h, first));
+	handle_release(&h, first);
+	assert_ptr_equal(handle_find(&h, second), &b);
+	for (int i = 0; i < 10000; i++) {
+		uint32_t more = handle_new(&h, &a);
+
+		assert_int_not_equal(more, 0);
+		handle_release(&h, more);
+	}
+	assert_ptr_equal(handle_find(&h, second), &b);
+	assert_int_equal(h.used, 1);
+	assert_null(handle_find(&h, 0));
+	assert_null(handle_find(&h, UINT32_MAX));
+	handles_free(&h);
+}
+
+static void
+slow_data_has_a_deadline(void **state)
+{
+	(void)state;
+	assert_true(deadline_of_rate(0, 0) == UINT64_MAX);
+	assert_int_equal(deadline_of_rate(0, 100), RATE_GRACE_MS);
+	assert_int_equal(deadline_of_rate(6000, 100), 60000);
+	assert_int_equal(deadline_of_rate(6100, 100), 61000);
+	assert_true(deadline_of_rate(UINT64_MAX, 1) == UINT64_MAX);
+}
+
+static void
+refusals_of_other_rooms_are_made_sane(void **state)
+{
+	struct refusal r;
+
+	(void)state;
+	refusal_from_room(&r, 250, S("2.0.0"), S("Ok"));
+	assert_int_equal(r.code, 451);
+	refusal_from_room(&r, 55, S(""), S(""));
+	assert_int_equal(r.code, 451);
+	refusal_from_room(&r, 60000, S(""), S(""));
+	assert_int_equal(r.code, 451);
+	refusal_from_room(&r, 450, S("5.1.1"), S("a\tb\r\n"));
+	assert_int_equal(r.code, 450);
+	assert_string_equal(r.enhanced, "4.0.0");
+	assert_string_equal(r.text, "a?b??");
+	refusal_from_room(&r, 554, S("5.7.999"), S(""));
+	assert_string_equal(r.enhanced, "5.7.999");
+	assert_string_equal(r.text, "Refused");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_size_arrives_whole),
+		cmocka_unit_test(without_credit_the_client_waits),
+		cmocka_unit_test(the_queue_refuses_in_the_middle),
+		cmocka_unit_test(what_cannot_be_kept_is_taken_back),
+		cmocka_unit_test(a_client_that_vanishes_leaves_nothing),
+		cmocka_unit_test(the_queue_dies_in_the_middle),
+		cmocka_unit_test(credit_for_nothing_drops_the_queue),
+		cmocka_unit_test(accepting_what_is_not_complete_drops_the_queue),
+		cmocka_unit_test(answers_that_nobody_waits_for_are_nothing),
+		cmocka_unit_test(late_verdicts_find_nobody),
+		cmocka_unit_test(replies_that_are_not_read_stop_the_reading),
+		cmocka_unit_test(an_idle_session_holds_no_buffers),
+		cmocka_unit_test(mail_waits_for_the_clients_name),
+		cmocka_unit_test(a_session_keeps_the_configuration_it_began_with),
+		cmocka_unit_test(clients_have_a_limit),
+		cmocka_unit_test(the_process_has_a_limit),
+		cmocka_unit_test(ids_are_asked_for_in_time),
+		cmocka_unit_test(handles_tell_generations_apart),
+		cmocka_unit_test(slow_data_has_a_deadline),
+		cmocka_unit_test(refusals_of_other_rooms_are_made_sane),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
