@@ -1,0 +1,88 @@
+/* tests/deliver/scene.h -- the SMTP client between a queue and a resolver that a test plays, and scripted servers.
+ *
+ * The sessions under test run in the test's own loop; each server is a thread with a blocking socket on 127.0.0.N. */
+#ifndef POSTERN_TESTS_DELIVER_SCENE_H
+#define POSTERN_TESTS_DELIVER_SCENE_H
+
+#include "common/job.h"
+#include "common/mail_route.h"
+#include "deliver/deliver.h"
+
+#include <pthread.h>
+
+/* One line a step:
+ *	S:TEXT	send TEXT CRLF		C:TEXT	read a line, which must start with TEXT
+ *	D	read content to the final dot	Q	nothing must come for 50 ms
+ *	W:MS	wait			R:TEXT	send TEXT without CRLF
+ *	X	close			H	hang until the other side closes
+ * At its end the connection is closed. */
+struct server {
+	int listener;
+	pthread_t thread;
+	const char *const *scripts;	/* one a connection, NULL at the end */
+	unsigned n_connections;
+	struct buf content;		/* of all D steps, dots as they came */
+	struct buf lines;		/* of all C steps */
+	char error[256];
+};
+
+enum { ROWS_MAX = 64, RESULTS_MAX = 16 };
+
+struct row {
+	uint16_t index;
+	uint8_t status;
+	uint16_t code;
+	char enhanced[16];
+	char text[JOB_TEXT_MAX + 1];
+};
+
+struct result {
+	uint32_t job;
+	bool pull;
+	size_t n;
+	struct row rows[ROWS_MAX];
+	char host[256];
+};
+
+struct scene {
+	struct loop *loop;
+	struct conf *conf;
+	struct deliver deliver;
+	struct peer *queue, *resolver;	/* our ends */
+	uint16_t port;
+	/* the resolver's answer */
+	uint8_t dns_status;
+	struct buf hosts;
+	unsigned n_asked;
+	/* what the queue heard */
+	unsigned n_pulls, n_closed, n_results;
+	uint64_t credit;
+	struct result results[RESULTS_MAX];
+	struct { uint8_t status; uint16_t code; char enhanced[16]; char text[JOB_TEXT_MAX + 1]; char host[256]; } closed;
+	bool queue_gone;
+};
+
+void scene_open(struct scene *s);	/* conf may be changed until scene_start */
+void scene_start(struct scene *s);
+void scene_close(struct scene *s);
+
+/* On 127.0.0.N and the scene's port (chosen by the first server). */
+void server_start(struct scene *s, struct server *server, unsigned n, const char *const *scripts);
+/* Waits for its end and fails the test on what it found wrong. */
+void server_end(struct server *server);
+
+/* A host of the answer, at 127.0.0.N (0: no address, this dns_status). */
+void scene_host(struct scene *s, uint16_t preference, const char *name, unsigned n, uint8_t status);
+
+void scene_send_open(struct scene *s, uint32_t handle, const char *nexthop);
+/* rcpts: addresses, NULL at the end. content: what D_JOB carries of size bytes. */
+void scene_send_job(struct scene *s, uint32_t handle, uint32_t job, uint32_t flags, const char *const *rcpts, uint64_t size,
+    struct slice content);
+void scene_send_idle(struct scene *s, uint32_t handle);
+
+/* Runs the loop until *counter >= want, or fails after five seconds. */
+void scene_until(struct scene *s, const unsigned *counter, unsigned want);
+/* Runs the loop for so long. */
+void scene_run(struct scene *s, unsigned ms);
+
+#endif

@@ -1,0 +1,685 @@
+/* tests/deliver/test_session.c -- the real sessions against scripted servers. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "tests/deliver/scene.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#define EHLO_PIPE "S:220 mx.test ESMTP\nC:EHLO client.test\nS:250-mx.test hello\nS:250-SIZE 1000000\nS:250-8BITMIME\nS:250 PIPELINING\n"
+#define EHLO_PLAIN "S:220 mx.test\nC:EHLO client.test\nS:250 mx.test\n"
+#define MAIL_OK "S:250 2.1.0 ok\nS:250 2.1.5 ok\nS:354 go\nD\nS:250 2.0.0 queued as 7\n"
+#define BYE "C:QUIT\nS:221 bye\n"
+
+static const char *const one[] = { "r@b.test", NULL };
+static const char *const three[] = { "r1@b.test", "r2@b.test", "r3@b.test", NULL };
+#define SMALL S("Subject: x\r\n\r\n.dot\r\n")
+
+/* Opens a session to one server at 127.0.0.2 that plays these scripts. */
+static void
+open_one(struct scene *s, struct server *server, const char *const *scripts)
+{
+	scene_open(s);
+	server_start(s, server, 2, scripts);
+	scene_start(s);
+	scene_host(s, 10, "mx.b.test", 2, DNS_OK);
+	scene_send_open(s, 5, "b.test");
+}
+
+static void
+small_job(struct scene *s, uint32_t job, const char *const *rcpts)
+{
+	scene_send_job(s, 5, job, 0, rcpts, SMALL.n, SMALL);
+}
+
+static void
+a_message_goes_out_in_one_pipeline(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE
+	    "C:MAIL FROM:<sender@a.test> SIZE=20\r\nC:RCPT TO:<r@b.test>\r\nC:DATA\r\n" MAIL_OK BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, one);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].n, 1);
+	assert_int_equal(s.results[0].rows[0].index, 10);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	assert_int_equal(s.results[0].rows[0].code, 250);
+	assert_string_equal(s.results[0].rows[0].enhanced, "2.0.0");
+	assert_string_equal(s.results[0].rows[0].text, "queued as 7");
+	assert_string_equal(s.results[0].host, "mx.b.test");
+	assert_true(s.results[0].pull);
+	scene_send_idle(&s, 5);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.closed.status, SESSION_DONE);
+	scene_run(&s, 50);
+	assert_int_equal(s.deliver.n_sessions, 0);
+	assert_true(slice_eq(buf_slice(&server.content), S("Subject: x\r\n\r\n..dot\r\n")));
+	server_end(&server);
+	scene_close(&s);
+}
+
+static void
+close_idle(struct scene *s, struct server *server)
+{
+	scene_send_idle(s, 5);
+	scene_until(s, &s->n_closed, 1);
+	assert_int_equal(s->closed.status, SESSION_DONE);
+	scene_run(s, 50);
+	server_end(server);
+	scene_close(s);
+}
+
+static void
+without_pipelining_each_command_waits(void **state)
+{
+	static const char *const scripts[] = { EHLO_PLAIN
+	    "C:MAIL FROM:<sender@a.test>\r\nQ\nS:250 ok\nC:RCPT TO:<r1@b.test>\r\nQ\nS:250 ok\nC:RCPT TO:<r2@\nQ\nS:251 ok\n"
+	    "C:RCPT TO:<r3@\nQ\nS:550 5.1.1 no such user\nC:DATA\nQ\nS:354 go\nD\nS:250 taken\n" BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, three);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].n, 3);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	assert_string_equal(s.results[0].rows[0].enhanced, "2.0.0");
+	assert_int_equal(s.results[0].rows[1].status, JOB_DELIVERED);
+	assert_int_equal(s.results[0].rows[2].status, JOB_FAILED);
+	assert_int_equal(s.results[0].rows[2].code, 550);
+	assert_string_equal(s.results[0].rows[2].enhanced, "5.1.1");
+	assert_string_equal(s.results[0].rows[2].text, "no such user");
+	close_idle(&s, &server);
+}
+
+static void
+helo_for_an_old_server(void **state)
+{
+	static const char *const scripts[] = { "S:220 old\nC:EHLO\nS:500 what?\nC:HELO client.test\nS:250 old\n"
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 taken\n" BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, one);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	close_idle(&s, &server);
+}
+
+static void
+each_recipient_has_its_own_outcome(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE
+	    "C:MAIL\nC:RCPT\nC:RCPT\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:552 5.2.2 too many\nS:550-5.1.1 gone\nS:550 5.1.1 for good\n"
+	    "S:354 go\nD\nS:451 4.3.0 later\n"
+	    /* the same session goes on without RSET */
+	    "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, three);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].n, 3);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DEFERRED);
+	assert_int_equal(s.results[0].rows[0].code, 451);
+	assert_int_equal(s.results[0].rows[1].status, JOB_DEFERRED);
+	assert_int_equal(s.results[0].rows[1].code, 552);
+	assert_string_equal(s.results[0].rows[1].enhanced, "4.2.2");
+	assert_int_equal(s.results[0].rows[2].status, JOB_FAILED);
+	assert_string_equal(s.results[0].rows[2].text, "gone for good");
+	small_job(&s, 2, one);
+	scene_until(&s, &s.n_results, 2);
+	assert_int_equal(s.results[1].job, 2);
+	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
+	close_idle(&s, &server);
+}
+
+static void
+data_for_nobody_gets_a_lone_dot(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE
+	    "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:550 no\nS:354 go\nC:.\r\nQ\nS:250 taken for nobody\n"
+	    "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, one);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_FAILED);
+	assert_int_equal(s.results[0].rows[0].code, 550);
+	assert_true(s.results[0].pull);
+	small_job(&s, 2, one);
+	scene_until(&s, &s.n_results, 2);
+	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
+	close_idle(&s, &server);
+}
+
+static void
+an_open_transaction_is_reset_first(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE
+	    "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:550 no\nS:554 no valid recipients\n"
+	    "C:RSET\nC:MAIL\nC:RCPT\nC:DATA\nS:250 reset\n" MAIL_OK BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, one);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].code, 550);
+	small_job(&s, 2, one);
+	scene_until(&s, &s.n_results, 2);
+	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
+	close_idle(&s, &server);
+}
+
+static void
+mail_refused_in_a_pipeline(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE
+	    "C:MAIL\nC:RCPT\nC:RCPT\nC:RCPT\nC:DATA\nS:550 5.7.1 not you\nS:503 no MAIL\nS:503 no MAIL\nS:503 no MAIL\nS:503 no RCPT\n"
+	    "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, three);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].n, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(s.results[0].rows[i].status, JOB_FAILED);
+		assert_int_equal(s.results[0].rows[i].code, 550);
+		assert_string_equal(s.results[0].rows[i].text, "not you");
+	}
+	small_job(&s, 2, one);
+	scene_until(&s, &s.n_results, 2);
+	close_idle(&s, &server);
+}
+
+static void
+four_two_one_ends_the_session(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE
+	    "C:MAIL\nC:RCPT\nC:RCPT\nC:RCPT\nC:DATA\nS:250 ok\nS:550 5.1.1 no\nS:421 4.3.2 going down\nX", NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, three);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.n_results, 1);
+	assert_false(s.results[0].pull);
+	assert_int_equal(s.results[0].rows[0].status, JOB_FAILED);
+	assert_int_equal(s.results[0].rows[1].status, JOB_DEFERRED);
+	assert_int_equal(s.results[0].rows[1].code, 421);
+	assert_int_equal(s.results[0].rows[2].status, JOB_DEFERRED);
+	assert_int_equal(s.closed.status, SESSION_LOST);
+	assert_int_equal(s.closed.code, 421);
+	assert_string_equal(s.closed.enhanced, "4.3.2");
+	server_end(&server);
+	scene_close(&s);
+}
+
+static void
+lost_after_the_dot_is_deferred(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nD\nX", NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, one);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DEFERRED);
+	assert_int_equal(s.results[0].rows[0].code, 0);
+	assert_string_equal(s.results[0].rows[0].enhanced, "4.4.2");
+	assert_non_null(strstr(s.results[0].rows[0].text, "not known"));
+	assert_int_equal(s.closed.status, SESSION_LOST);
+	server_end(&server);
+	scene_close(&s);
+}
+
+/* A server that hangs up between messages, and one that says 421 to the next MAIL: neither costs the message time. */
+static void
+a_connection_that_served_is_replaced(void **state)
+{
+	static const char *const scripts[] = {
+	    EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK "X",
+	    EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK "C:MAIL\nS:421 4.7.0 enough\nX",
+	    EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK "C:MAIL\nX",
+	    EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	for (unsigned i = 1; i <= 4; i++) {
+		small_job(&s, i, one);
+		scene_until(&s, &s.n_results, i);
+		assert_int_equal(s.results[i - 1].rows[0].status, JOB_DELIVERED);
+		if (i == 1)
+			scene_run(&s, 50);
+	}
+	assert_int_equal(s.n_pulls, 1);
+	assert_int_equal(s.n_asked, 1);
+	close_idle(&s, &server);
+}
+
+static void
+a_message_is_moved_once_only(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK "C:MAIL\nX", EHLO_PIPE "C:MAIL\nX", NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, one);
+	scene_until(&s, &s.n_results, 1);
+	small_job(&s, 2, one);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.results[1].rows[0].status, JOB_DEFERRED);
+	server_end(&server);
+	scene_close(&s);
+}
+
+static void
+the_next_host_is_tried(void **state)
+{
+	static const char *const down[] = { "S:554 5.3.2 not here\nX", NULL };
+	static const char *const busy[] = { "S:220 x\nC:EHLO\nS:451 later\nX", NULL };
+	static const char *const good[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
+	struct server a, b, c;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	server_start(&s, &a, 2, down);
+	server_start(&s, &b, 3, busy);
+	server_start(&s, &c, 5, good);
+	scene_start(&s);
+	scene_host(&s, 5, "gone.b.test", 0, DNS_TEMPORARY);
+	scene_host(&s, 10, "mx1.b.test", 2, DNS_OK);
+	scene_host(&s, 10, "mx2.b.test", 3, DNS_OK);
+	scene_host(&s, 20, "mx3.b.test", 4, DNS_OK);	/* nobody listens */
+	scene_host(&s, 30, "mx4.b.test", 5, DNS_OK);
+	scene_send_open(&s, 5, "b.test");
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, one);
+	scene_until(&s, &s.n_results, 1);
+	assert_string_equal(s.results[0].host, "mx4.b.test");
+	server_end(&a);
+	server_end(&b);
+	close_idle(&s, &c);
+}
+
+static void
+all_hosts_down_is_temporary(void **state)
+{
+	static const char *const down[] = { "S:554 5.3.2 not here\nX", NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, down);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.closed.status, SESSION_TEMPORARY);
+	assert_int_equal(s.closed.code, 554);
+	assert_string_equal(s.closed.enhanced, "4.3.2");
+	assert_string_equal(s.closed.text, "not here");
+	assert_string_equal(s.closed.host, "mx.b.test");
+	assert_int_equal(s.n_pulls, 0);
+	server_end(&server);
+	scene_close(&s);
+}
+
+static void
+a_host_that_never_takes_mail_is_final(void **state)
+{
+	static const char *const never[] = { "S:521 no mail here\nX", NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, never);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.closed.status, SESSION_PERMANENT);
+	assert_int_equal(s.closed.code, 521);
+	server_end(&server);
+	scene_close(&s);
+}
+
+static void
+what_dns_says_ends_the_session(void **state)
+{
+	static const struct {
+		uint8_t dns, end;
+		uint16_t code;
+		const char *enhanced;
+	} table[] = {
+		{ DNS_NULL_MX, SESSION_PERMANENT, 556, "5.1.10" },
+		{ DNS_NXDOMAIN, SESSION_PERMANENT, 0, "5.1.2" },
+		{ DNS_TEMPORARY, SESSION_TEMPORARY, 0, "4.4.3" },
+		{ DNS_BOGUS, SESSION_TEMPORARY, 0, "4.7.0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		struct scene s;
+
+		scene_open(&s);
+		scene_start(&s);
+		s.dns_status = table[i].dns;
+		scene_send_open(&s, 5, "b.test");
+		scene_until(&s, &s.n_closed, 1);
+		assert_int_equal(s.closed.status, table[i].end);
+		assert_int_equal(s.closed.code, table[i].code);
+		assert_string_equal(s.closed.enhanced, table[i].enhanced);
+		scene_close(&s);
+	}
+}
+
+static void
+mail_for_ourselves_is_a_loop(void **state)
+{
+	static const char *const mirror[] = { "S:220 client.test\nC:EHLO\nS:250 client.test\nX", NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	scene_start(&s);
+	scene_host(&s, 10, "client.test", 2, DNS_OK);
+	scene_host(&s, 20, "mx2.b.test", 3, DNS_OK);
+	scene_send_open(&s, 5, "b.test");
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.closed.status, SESSION_PERMANENT);
+	assert_string_equal(s.closed.enhanced, "5.4.6");
+	scene_close(&s);
+
+	/* By another name and address, but it greets as we do. */
+	open_one(&s, &server, mirror);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.closed.status, SESSION_PERMANENT);
+	assert_string_equal(s.closed.enhanced, "5.4.6");
+	server_end(&server);
+	scene_close(&s);
+}
+
+static void
+silence_and_drips_time_out(void **state)
+{
+	static const char *const mute[] = { "H", NULL };
+	static const char *const drips[] = { "R:2\nW:60\nR:2\nW:60\nR:0\nW:60\nR: \nW:60\nR:x\nW:60\nR:x\nW:60\nR:x\nW:60\nR:x\nH", NULL };
+	const char *const *both[] = { mute, drips };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct server server;
+		struct scene s;
+
+		scene_open(&s);
+		s.conf->deliver.timeout_banner = 300;
+		server_start(&s, &server, 2, both[i]);
+		scene_start(&s);
+		scene_host(&s, 10, "mx.b.test", 2, DNS_OK);
+		scene_send_open(&s, 5, "b.test");
+		scene_until(&s, &s.n_closed, 1);
+		assert_int_equal(s.closed.status, SESSION_TEMPORARY);
+		assert_string_equal(s.closed.enhanced, "4.4.2");
+		assert_non_null(strstr(s.closed.text, "timeout"));
+		scene_close(&s);
+		server_end(&server);
+	}
+}
+
+static void
+what_is_no_smtp_ends_it(void **state)
+{
+	static const char *const web[] = { "S:HTTP/1.1 400 Bad Request\nX", NULL };
+	static const char *const late[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:hello\nX", NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, web);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.closed.status, SESSION_TEMPORARY);
+	assert_string_equal(s.closed.enhanced, "4.5.0");
+	server_end(&server);
+	scene_close(&s);
+	open_one(&s, &server, late);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, one);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DEFERRED);
+	assert_string_equal(s.results[0].rows[0].enhanced, "4.5.0");
+	server_end(&server);
+	scene_close(&s);
+}
+
+static void
+what_the_server_cannot_take_is_not_sent(void **state)
+{
+	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 SIZE 100\nQ\nQ\nQ\n" BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	scene_send_job(&s, 5, 1, 0, one, 5000, SMALL);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_FAILED);
+	assert_string_equal(s.results[0].rows[0].enhanced, "5.3.4");
+	scene_send_job(&s, 5, 2, JOB_8BITMIME, one, SMALL.n, SMALL);
+	scene_until(&s, &s.n_results, 2);
+	assert_int_equal(s.results[1].rows[0].status, JOB_FAILED);
+	assert_string_equal(s.results[1].rows[0].enhanced, "5.6.3");
+	scene_run(&s, 200);
+	close_idle(&s, &server);
+}
+
+static void
+bare_newlines_are_never_sent(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nH", NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	scene_send_job(&s, 5, 1, 0, one, 9, S("a\n.\r\nb\r\n"));
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_FAILED);
+	assert_string_equal(s.results[0].rows[0].enhanced, "5.6.0");
+	server_end(&server);
+	scene_close(&s);
+}
+
+enum { LINE = 100, BIG = 900 * 1000 };
+
+static size_t
+make_big(uint8_t *p)
+{
+	for (size_t i = 0; i < BIG; i++)
+		p[i] = i % LINE == LINE - 2 ? '\r' : i % LINE == LINE - 1 ? '\n' : i % LINE == 0 ? '.' : (uint8_t)('a' + i / LINE % 26);
+	return BIG;
+}
+
+/* Content beyond the window, in chunks as the credit comes, to a slow reader. */
+static void
+big_content_flows_with_credit(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE
+	    "C:MAIL FROM:<sender@a.test> SIZE=900000 BODY=8BITMIME\r\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nW:300\nD\nS:250 ok\n" BYE, NULL };
+	uint8_t *big = malloc(BIG);
+	struct server server;
+	struct scene s;
+	size_t sent = 30000, waits = 0;
+	struct slice all;
+
+	(void)state;
+	assert_non_null(big);
+	all = slice_of(big, make_big(big));
+	scene_open(&s);
+	server_start(&s, &server, 2, scripts);
+	s.conf->deliver.port = s.port;
+	scene_start(&s);
+	s.dns_status = DNS_OK;
+	scene_host(&s, 10, "mx.b.test", 2, DNS_OK);
+	scene_send_open(&s, 5, "b.test");
+	scene_until(&s, &s.n_pulls, 1);
+	scene_send_job(&s, 5, 1, JOB_8BITMIME, one, BIG, slice_first(all, sent));
+	while (sent < BIG) {
+		size_t n = BIG - sent < 20000 ? BIG - sent : 20000;
+		struct d_chunk m = { 1, slice_first(slice_from(all, sent), n) };
+
+		while (sent + n > s.credit + IPC_CONTENT_WINDOW)
+			assert_true(++waits < 5000), scene_run(&s, 2);
+		assert_int_equal(d_chunk_send(s.queue, 5, &m), RC_OK);
+		sent += n;
+	}
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	assert_true(buf_len(&server.content) == BIG + BIG / LINE);
+	close_idle(&s, &server);
+	free(big);
+}
+
+static void
+count(void *ctx)
+{
+	++*(unsigned *)ctx;
+}
+
+static void
+stop_lets_the_message_end(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nD\nW:100\nS:250 ok\n" BYE, NULL };
+	struct server server;
+	struct scene s;
+	unsigned stops = 0;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, one);
+	scene_run(&s, 50);
+	deliver_stop(&s.deliver, count, &stops);
+	assert_int_equal(stops, 0);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	assert_false(s.results[0].pull);
+	assert_int_equal(s.closed.status, SESSION_DONE);
+	scene_send_open(&s, 6, "b.test");
+	scene_until(&s, &s.n_closed, 2);
+	assert_int_equal(s.closed.status, SESSION_BUSY);
+	scene_until(&s, &stops, 1);
+	assert_int_equal(stops, 1);
+	server_end(&server);
+	scene_close(&s);
+}
+
+static void
+a_queue_that_breaks_the_rules_is_dropped(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE "H", NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	scene_send_job(&s, 5, 1, 0, one, 5, SMALL);	/* more content than its size */
+	for (int i = 0; i < 500 && !s.queue_gone; i++)
+		scene_run(&s, 2);
+	assert_true(s.queue_gone);
+	assert_int_equal(s.deliver.n_sessions, 0);
+	server_end(&server);
+	scene_close(&s);
+}
+
+static void
+sessions_have_a_limit(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.conf->deliver.max_sessions = 1;
+	scene_start(&s);
+	peer_free(s.resolver);
+	s.resolver = NULL;
+	scene_send_open(&s, 5, "b.test");
+	scene_send_open(&s, 6, "c.test");
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.closed.status, SESSION_BUSY);
+	scene_close(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_message_goes_out_in_one_pipeline),
+		cmocka_unit_test(without_pipelining_each_command_waits),
+		cmocka_unit_test(helo_for_an_old_server),
+		cmocka_unit_test(each_recipient_has_its_own_outcome),
+		cmocka_unit_test(data_for_nobody_gets_a_lone_dot),
+		cmocka_unit_test(an_open_transaction_is_reset_first),
+		cmocka_unit_test(mail_refused_in_a_pipeline),
+		cmocka_unit_test(four_two_one_ends_the_session),
+		cmocka_unit_test(lost_after_the_dot_is_deferred),
+		cmocka_unit_test(a_connection_that_served_is_replaced),
+		cmocka_unit_test(a_message_is_moved_once_only),
+		cmocka_unit_test(the_next_host_is_tried),
+		cmocka_unit_test(all_hosts_down_is_temporary),
+		cmocka_unit_test(a_host_that_never_takes_mail_is_final),
+		cmocka_unit_test(what_dns_says_ends_the_session),
+		cmocka_unit_test(mail_for_ourselves_is_a_loop),
+		cmocka_unit_test(silence_and_drips_time_out),
+		cmocka_unit_test(what_is_no_smtp_ends_it),
+		cmocka_unit_test(what_the_server_cannot_take_is_not_sent),
+		cmocka_unit_test(bare_newlines_are_never_sent),
+		cmocka_unit_test(big_content_flows_with_credit),
+		cmocka_unit_test(stop_lets_the_message_end),
+		cmocka_unit_test(a_queue_that_breaks_the_rules_is_dropped),
+		cmocka_unit_test(sessions_have_a_limit),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
