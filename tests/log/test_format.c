@@ -56,19 +56,19 @@ each_form(void **state)
 	wr_u8(&w, LOG_IP);
 	wr_ip(&w, (struct ip){ 4, { 192, 0, 2, 1 } });
 	m = event_with(LOG_ACCEPTED, &w);
-	line_is(&text, ROLE_SMTPD, &m, S("2026-11-24T09:00:00.123456Z mx.example postern/smtpd[42]: 0A1B00000C2D: accepted "
+	line_is(&text, ROLE_SMTPD, &m, S("2026-11-23T09:00:00.123456Z mx.example postern/smtpd[42]: 0A1B00000C2D: accepted "
 	    "from=a@b.example helo=\"hi there\" proto=\"\" size=18446744073709551615 client=192.0.2.1\n"));
 	line_is(&syslog_text, ROLE_SMTPD, &m, S("<22>postern/smtpd[42]: 0A1B00000C2D: accepted "
 	    "from=a@b.example helo=\"hi there\" proto=\"\" size=18446744073709551615 client=192.0.2.1\n"));
-	line_is(&json, ROLE_SMTPD, &m, S("{\"time\":\"2026-11-24T09:00:00.123456Z\",\"host\":\"mx.example\","
+	line_is(&json, ROLE_SMTPD, &m, S("{\"time\":\"2026-11-23T09:00:00.123456Z\",\"host\":\"mx.example\","
 	    "\"program\":\"smtpd\",\"process\":42,\"severity\":\"info\",\"event\":\"accepted\",\"id\":\"0A1B00000C2D\","
 	    "\"from\":\"a@b.example\",\"helo\":\"hi there\",\"proto\":\"\",\"size\":18446744073709551615,"
 	    "\"client\":\"192.0.2.1\"}\n"));
 	m.qid = S("");
 	m.fields = S("");
 	m.event = LOG_SPOOL_FULL;
-	line_is(&text, ROLE_QUEUE, &m, S("2026-11-24T09:00:00.123456Z mx.example postern/queue[42]: spool-full\n"));
-	line_is(&syslog_json, ROLE_QUEUE, &m, S("<17>postern/queue[42]: {\"time\":\"2026-11-24T09:00:00.123456Z\","
+	line_is(&text, ROLE_QUEUE, &m, S("2026-11-23T09:00:00.123456Z mx.example postern/queue[42]: spool-full\n"));
+	line_is(&syslog_json, ROLE_QUEUE, &m, S("<17>postern/queue[42]: {\"time\":\"2026-11-23T09:00:00.123456Z\","
 	    "\"host\":\"mx.example\",\"program\":\"queue\",\"process\":42,\"severity\":\"alarm\",\"event\":\"spool-full\"}\n"));
 }
 
