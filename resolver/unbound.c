@@ -133,7 +133,7 @@ lookup_ask(struct lookup *l)
 
 	list_remove(l);
 	list_add(&u->asked, l);
-	error = ub_resolve_event(u->ctx, l->name, l->type, CLASS_IN, l, on_answer, NULL);
+	error = ub_resolve_event(u->ctx, l->name, (int)l->type, CLASS_IN, l, on_answer, NULL);
 	if (error == 0)
 		return;		/* l may be done already */
 	l->rcode = DNS_RCODE_SERVFAIL;
