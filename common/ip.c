@@ -262,7 +262,7 @@ masked(struct ip ip, unsigned bits)
 	for (unsigned i = 0; i < sizeof ip.b; i++) {
 		if (bits >= 8 * (i + 1))
 			continue;
-		ip.b[i] &= bits <= 8 * i ? 0 : (uint8_t)(0xff00 >> (bits - 8 * i));
+		ip.b[i] = (uint8_t)(ip.b[i] & (bits <= 8 * i ? 0 : 0xff00 >> (bits - 8 * i)));
 	}
 	return ip;
 }
