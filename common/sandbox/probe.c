@@ -1,5 +1,7 @@
 /* common/sandbox/probe.c -- what an intruder would try, as a table. Raw system calls, so that no library stands between
  * the attempt and the wall. A row says for which rooms the thing is legal, and why. */
+#include <config.h>
+
 #include "common/sandbox/probe.h"
 
 #include "common/sandbox/profile.h"

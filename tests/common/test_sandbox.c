@@ -1,5 +1,7 @@
 /* tests/common/test_sandbox.c -- the walls from all sides: the filter against its tables by emulation, every probe from
  * inside every locked room, the process as /proc shows it, and that each room can still do its work. Needs root. */
+#include <config.h>
+
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
