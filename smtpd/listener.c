@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { BREATHER_MS = 100 };
+
 struct listener {
 	struct listener *next;
 	struct smtpd *smtpd;
@@ -68,7 +70,34 @@ listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip)
 	}
 }
 
-/* No descriptor is left: with the spare one the client is let in and shown out, else the loop would spin on it. */
+static void
+listen_now(struct smtpd *smtpd, bool yes)
+{
+	for (struct listener *l = smtpd->listeners; l != NULL; l = l->next)
+		if (l->generation == smtpd->conf->generation)
+			watch_set(&l->watch, yes, false);
+}
+
+void
+listeners_breathe_again(struct timer *t, void *ctx)
+{
+	struct smtpd *smtpd = ctx;
+
+	(void)t;
+	if (smtpd->spare_fd == -1 && smtpd->listeners != NULL)
+		smtpd->spare_fd = fcntl(smtpd->listeners->watch.fd, F_DUPFD_CLOEXEC, 0);
+	listen_now(smtpd, true);
+}
+
+/* The system has nothing left for another client. The sockets stay readable: without a pause the loop would spin. */
+static void
+take_a_breath(struct smtpd *smtpd)
+{
+	listen_now(smtpd, false);
+	timer_start(&smtpd->breather, BREATHER_MS);
+}
+
+/* No descriptor is left: with the spare one the client is let in and shown out. */
 static void
 shed(struct listener *l)
 {
@@ -76,8 +105,10 @@ shed(struct listener *l)
 	struct ip none = { 0, { 0 } };
 	int fd;
 
-	if (smtpd->spare_fd == -1)
+	if (smtpd->spare_fd == -1) {
+		take_a_breath(smtpd);
 		return;
+	}
 	(void)close(smtpd->spare_fd);
 	fd = accept4(l->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd != -1)
@@ -103,8 +134,12 @@ accept_one(struct listener *l)
 		shed(l);
 		return false;
 	}
+	if (errno == ENOMEM || errno == ENOBUFS) {
+		take_a_breath(l->smtpd);
+		return false;
+	}
 	/* The rest is about one connection that died while it waited (accept(2), "Error handling"). */
-	return errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOMEM && errno != ENOBUFS;
+	return errno != EAGAIN && errno != EWOULDBLOCK;
 }
 
 static void
@@ -181,6 +216,7 @@ listeners_close(struct smtpd *smtpd)
 		smtpd->listeners = l->next;
 		listener_free(l);
 	}
+	timer_cancel(&smtpd->breather);
 	if (smtpd->spare_fd != -1)
 		(void)close(smtpd->spare_fd);
 	smtpd->spare_fd = -1;

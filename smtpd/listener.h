@@ -18,6 +18,9 @@ void listeners_adopt(struct smtpd *smtpd, uint32_t generation);
 /* Closes them all. */
 void listeners_close(struct smtpd *smtpd);
 
+/* The timer_fn of smtpd.breather: accepting goes on. */
+void listeners_breathe_again(struct timer *t, void *ctx);
+
 /* A client that came in (fd is taken over): a session, or a refusal at the door. */
 void listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip);
 

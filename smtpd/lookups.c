@@ -3,6 +3,7 @@
 
 #include "common/envelope.h"
 #include "common/wire/address.h"
+#include "common/wire/chars.h"
 #include "smtpd/session.h"
 
 #include <stdlib.h>
@@ -127,6 +128,16 @@ lookup_checks_fail(struct session *s)
 	session_wake(s);
 }
 
+/* As the queue will want them. */
+static bool
+is_name(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!char_is_graph(s.p[i]))
+			return false;
+	return s.n > 0 && s.n <= ENVELOPE_TEXT_MAX;
+}
+
 static bool
 verdict_makes_sense(const struct r_verdict *m)
 {
@@ -137,7 +148,7 @@ verdict_makes_sense(const struct r_verdict *m)
 	case VERDICT_DEFER:
 		return true;
 	case VERDICT_ACCEPT:
-		return m->transport.n > 0 && m->transport.n <= ENVELOPE_TEXT_MAX && m->nexthop.n <= ENVELOPE_TEXT_MAX &&
+		return is_name(m->transport) && is_name(m->nexthop) &&
 		    (m->rcpt.n == 0 || slice_caseeq(m->rcpt, S("postmaster")) || address_parse(m->rcpt, &a) == RC_OK);
 	}
 	return false;

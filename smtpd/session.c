@@ -96,6 +96,8 @@ void
 session_refuse(struct session *s, const struct refusal *r, struct slice to, struct slice rule)
 {
 	s->n_rejected++;
+	if (s->tx != NULL)
+		s->tx->id_used = true;
 	log_say(LOG_REJECT, s->tx == NULL ? NULL : &s->tx->id, F_IP("client", s->ip), F_STR("helo", session_helo(s)),
 	    F_TEXT("from", s->tx == NULL ? "" : s->tx->sender), F_STR("to", to), F_TEXT("command", s->verb == NULL ? "" : s->verb),
 	    F_U64("code", r->code), F_TEXT("enhanced", r->enhanced), F_TEXT("text", r->text), F_STR("rule", rule),

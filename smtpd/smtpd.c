@@ -15,6 +15,7 @@ smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
 	smtpd->loop = loop;
 	smtpd->conf = conf_ref(conf);
 	smtpd->spare_fd = -1;
+	timer_setup(&smtpd->breather, loop, listeners_breathe_again, smtpd);
 	clients_init(&smtpd->clients);
 }
 

@@ -16,6 +16,7 @@ struct listener;
 enum {
 	ID_BLOCKS_MAX = 8,	/* blocks of message ids held */
 	IDS_LOW = 128,		/* ids left at which more are asked for */
+	IDS_RETURNED_MAX = 1024, /* unused ids kept: a client that resets and resets uses none up */
 	IDS_BLOCK_MAX = 1 << 20,	/* ids of one block, at most */
 	HOSTNAME_MAX = 255,
 };
@@ -45,10 +46,13 @@ struct smtpd {
 	uint64_t queue_room;
 	struct id_block ids[ID_BLOCKS_MAX];
 	unsigned n_ids;
+	struct msgid returned[IDS_RETURNED_MAX]; /* taken, and given back unused */
+	unsigned n_returned;
 	bool ids_asked;
 
 	struct listener *listeners;
 	unsigned n_listeners;
+	struct timer breather;		/* pauses them when the system has nothing left */
 	int spare_fd;			/* given up to turn a client away when descriptors have run out; -1 */
 	struct session *sessions;
 	unsigned n_sessions;

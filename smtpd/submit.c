@@ -12,7 +12,7 @@
 static uint32_t
 ids_left(const struct smtpd *smtpd)
 {
-	uint32_t left = 0;
+	uint32_t left = smtpd->n_returned;
 
 	for (unsigned i = 0; i < smtpd->n_ids; i++)
 		left += smtpd->ids[i].left;
@@ -34,6 +34,10 @@ submit_take_id(struct smtpd *smtpd, struct msgid *ret_id)
 {
 	struct id_block *b = &smtpd->ids[0];
 
+	if (smtpd->n_returned > 0) {
+		*ret_id = smtpd->returned[--smtpd->n_returned];
+		return RC_OK;
+	}
 	if (smtpd->n_ids == 0) {
 		want_ids(smtpd);
 		return RC_AGAIN;
@@ -46,6 +50,15 @@ submit_take_id(struct smtpd *smtpd, struct msgid *ret_id)
 	}
 	want_ids(smtpd);
 	return RC_OK;
+}
+
+void
+submit_return_id(struct transaction *tx)
+{
+	struct smtpd *smtpd = tx->session->smtpd;
+
+	if (!tx->id_used && submit_alive(tx) && smtpd->n_returned < IDS_RETURNED_MAX)
+		smtpd->returned[smtpd->n_returned++] = tx->id;
 }
 
 static const char *
@@ -112,6 +125,7 @@ name_message(struct transaction *tx)
 {
 	if (!submit_alive(tx))
 		return RC_CLOSED;
+	tx->id_used = true;
 	if (tx->handle == 0)
 		tx->handle = handle_new(&tx->session->smtpd->messages, tx);
 	return tx->handle == 0 ? RC_NOMEM : RC_OK;
@@ -348,7 +362,7 @@ line_lost(struct smtpd *smtpd)
 
 	smtpd->queue = NULL;
 	smtpd->queue_known = false;
-	smtpd->n_ids = 0;
+	smtpd->n_ids = smtpd->n_returned = 0;
 	smtpd->ids_asked = false;
 	refusal_set(&r, 451, "4.3.0", "The queue was lost, try again later");
 	for (size_t i = 0; i < smtpd->messages.n; i++)

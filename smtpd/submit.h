@@ -14,6 +14,9 @@ void submit_line(struct smtpd *smtpd, unsigned index, int fd);
 /* The next message id. RC_AGAIN: none left; more are asked for. */
 enum rc submit_take_id(struct smtpd *smtpd, struct msgid *ret_id);
 
+/* Of a transaction that ended before anybody heard of its id. */
+void submit_return_id(struct transaction *tx);
+
 /* May a message of this size (0: unknown) begin now? True, or the refusal. */
 bool submit_accepting(const struct smtpd *smtpd, uint64_t size, struct refusal *ret_refusal);
 

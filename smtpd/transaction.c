@@ -53,10 +53,13 @@ transaction_free(struct transaction **at, const char *why)
 		return;
 	*at = NULL;
 	/* Without a recipient there is nothing to miss: probes of addresses end that way all day. */
-	if (why != NULL && tx->n_rcpts > 0)
+	if (why != NULL && tx->n_rcpts > 0) {
+		tx->id_used = true;
 		log_say(LOG_ABORTED, &tx->id, F_IP("client", tx->session->ip), F_TEXT("from", tx->sender),
 		    F_TEXT("why", why));
+	}
 	submit_forget(tx);
+	submit_return_id(tx);
 	while (tx->waiting != NULL)
 		first_rcpt_free(tx);
 	receive_free(tx->receive);

@@ -34,6 +34,7 @@ struct rcpt {
 struct transaction {
 	struct session *session;
 	struct msgid id;
+	bool id_used;			/* it stands in the log, or the queue knows it */
 	uint32_t queue_epoch;		/* of the line that gave the id */
 	char *sender;			/* canonical, "" for <> */
 	uint64_t size;			/* SIZE=, 0: not given */

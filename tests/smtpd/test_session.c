@@ -318,7 +318,7 @@ answers_that_nobody_waits_for_are_nothing(void **state)
 {
 	struct fakes f;
 	struct q_accepted a = { { 1, 2, 3 } };
-	struct r_verdict v = { .action = VERDICT_ACCEPT, .transport = S("x") };
+	struct r_verdict v = { .action = VERDICT_ACCEPT, .transport = S("x"), .nexthop = S("x") };
 	struct v_name n = { DNS_OK, 0, S("x.example") };
 
 	(void)state;
@@ -542,6 +542,32 @@ the_process_has_a_limit(void **state)
 /* --- the rest --- */
 
 static void
+use_one(struct fakes *f)
+{
+	say(f, "MAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nRSET\r\n");
+	hear(f, "250 2.1.0 *");
+	hear(f, "250 2.1.5 *");
+	hear(f, "250 2.0.0 *");
+	fakes_settle(f);
+}
+
+static void
+ids_are_not_used_up_by_resets(void **state)
+{
+	struct fakes f;
+
+	(void)state;
+	begin(&f, NULL);
+	for (int i = 0; i < 5000; i++) {
+		say(&f, "MAIL FROM:<a@b.example>\r\nRSET\r\n");
+		hear(&f, "250 2.1.0 *");
+		hear(&f, "250 2.0.0 *");
+	}
+	assert_int_equal(f.next_seq, 1001);
+	fakes_stop(&f);
+}
+
+static void
 ids_are_asked_for_in_time(void **state)
 {
 	struct fakes f;
@@ -553,26 +579,18 @@ ids_are_asked_for_in_time(void **state)
 	fakes_queue_give_ids(&f, IDS_LOW + 1);
 	fakes_settle(&f);
 	(void)fakes_connect(&f, "192.0.2.7");
-	say(&f, "HELO client.example\r\nMAIL FROM:<a@b.example>\r\n");
-	fakes_settle(&f);
+	say(&f, "HELO client.example\r\n");
+	hear(&f, "220 *");
+	hear(&f, "250 *");
+	use_one(&f);
 	assert_int_equal(f.n_wants, 0);
-	say(&f, "RSET\r\nMAIL FROM:<a@b.example>\r\n");
-	fakes_settle(&f);
+	use_one(&f);
 	assert_int_equal(f.n_wants, 1);
 	/* Asked once, and used up to the last. */
 	for (unsigned i = 2; i < IDS_LOW + 1; i++)
-		say(&f, "RSET\r\nMAIL FROM:<a@b.example>\r\n");
-	fakes_settle(&f);
+		use_one(&f);
 	assert_int_equal(f.n_wants, 1);
-	hear(&f, "220 *");
-	hear(&f, "250 *");
-	hear(&f, "250 2.1.0 *");
-	for (unsigned i = 1; i < IDS_LOW + 1; i++) {
-		hear(&f, "250 2.0.0 *");
-		hear(&f, "250 2.1.0 *");
-	}
-	say(&f, "RSET\r\nMAIL FROM:<a@b.example>\r\n");
-	hear(&f, "250 *");
+	say(&f, "MAIL FROM:<a@b.example>\r\n");
 	hear(&f, "451 4.3.0 *");
 	fakes_queue_give_ids(&f, 1);
 	fakes_settle(&f);
@@ -665,6 +683,7 @@ main(void)
 		cmocka_unit_test(clients_have_a_limit),
 		cmocka_unit_test(the_process_has_a_limit),
 		cmocka_unit_test(ids_are_asked_for_in_time),
+		cmocka_unit_test(ids_are_not_used_up_by_resets),
 		cmocka_unit_test(handles_tell_generations_apart),
 		cmocka_unit_test(slow_data_has_a_deadline),
 		cmocka_unit_test(refusals_of_other_rooms_are_made_sane),
