@@ -213,8 +213,11 @@ session_chunk(struct session *s, const struct d_chunk *m)
 void
 session_revoke(struct session *s, uint32_t job)
 {
-	/* In the middle of the content there is no way to take it back but to cut the connection. */
-	if (s->job != NULL && s->job->number == job)
+	/* In the middle of the content there is no way to take it back but to cut the connection. When the result was under
+	 * way already, the queue awaits the end of the session all the same. */
+	if (s->job == NULL)
+		session_idle(s);
+	else if (s->job->number == job)
 		session_end_done(s);
 }
 

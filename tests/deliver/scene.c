@@ -389,9 +389,26 @@ scene_start(struct scene *s)
 }
 
 void
+scene_start_room(struct scene *s, struct played *room)
+{
+	int queue[2], resolver[2];
+
+	s->in_room = true;
+	play_pair(queue);
+	play_pair(resolver);
+	play_start(room, ROLE_DELIVER, "deliver/postern-deliver", s->conf, -1);
+	play_line(room, ROLE_QUEUE, 0, queue[1]);
+	play_line(room, ROLE_RESOLVER, 0, resolver[1]);
+	assert_int_equal(play_go(room), RC_OK);
+	s->queue = peer_new(s->loop, queue[0], ROLE_QUEUE, ROLE_DELIVER, 0, &queue_ops, s);
+	s->resolver = peer_new(s->loop, resolver[0], ROLE_RESOLVER, ROLE_DELIVER, 0, &resolver_ops, s);
+}
+
+void
 scene_close(struct scene *s)
 {
-	deliver_free(&s->deliver);
+	if (!s->in_room)
+		deliver_free(&s->deliver);
 	loop_turn(s->loop, false);
 	peer_free(s->queue);
 	peer_free(s->resolver);

@@ -7,6 +7,7 @@
 #include "common/job.h"
 #include "common/mail_route.h"
 #include "deliver/deliver.h"
+#include "tests/play_master.h"
 
 #include <pthread.h>
 
@@ -60,10 +61,13 @@ struct scene {
 	struct result results[RESULTS_MAX];
 	struct { uint8_t status; uint16_t code; char enhanced[16]; char text[JOB_TEXT_MAX + 1]; char host[256]; } closed;
 	bool queue_gone;
+	bool in_room;
 };
 
 void scene_open(struct scene *s);	/* conf may be changed until scene_start */
 void scene_start(struct scene *s);
+/* Instead of scene_start: the sessions live in the real, sandboxed program. Needs root. */
+void scene_start_room(struct scene *s, struct played *room);
 void scene_close(struct scene *s);
 
 /* On 127.0.0.N and the scene's port (chosen by the first server). */

@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define EHLO_PIPE "S:220 mx.test ESMTP\nC:EHLO client.test\nS:250-mx.test hello\nS:250-SIZE 1000000\nS:250-8BITMIME\nS:250 PIPELINING\n"
 #define EHLO_PLAIN "S:220 mx.test\nC:EHLO client.test\nS:250 mx.test\n"
@@ -650,6 +651,56 @@ sessions_have_a_limit(void **state)
 	scene_close(&s);
 }
 
+/* The real program behind its sandbox: whatever system call a delivery needs, its filter must let pass. */
+static void
+the_real_room_delivers_and_stops(void **state)
+{
+	static const char *const down[] = { "S:554 5.3.2 not here\nX", NULL };
+	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nW:200\nD\nS:250 ok\n"
+	    "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
+	uint8_t *big = malloc(BIG);
+	struct slice first;
+	struct server bad, server;
+	struct played room;
+	struct scene s;
+	struct wr stop = play_space();
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(big);
+	first = slice_first(slice_of(big, make_big(big)), 200 * LINE);
+	scene_open(&s);
+	server_start(&s, &bad, 2, down);
+	server_start(&s, &server, 3, scripts);
+	assert_int_equal(conf_list_add(&s.conf->deliver.source, S("127.0.0.9")), RC_OK);
+	scene_start_room(&s, &room);
+	scene_host(&s, 5, "mx0.b.test", 7, DNS_OK);	/* refuses connections */
+	scene_host(&s, 10, "mx1.b.test", 2, DNS_OK);
+	scene_host(&s, 20, "mx2.b.test", 3, DNS_OK);
+	scene_send_open(&s, 5, "b.test");
+	scene_until(&s, &s.n_pulls, 1);
+	scene_send_job(&s, 5, 1, 0, one, first.n, first);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	assert_string_equal(s.results[0].host, "mx2.b.test");
+	small_job(&s, 2, one);
+	scene_until(&s, &s.n_results, 2);
+	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
+	assert_true(m_stop_put(&stop, &(struct m_stop){ 5000 }));
+	play_send(&room, M_STOP, 0, slice_of(stop.p, stop.n), -1);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.closed.status, SESSION_DONE);
+	for (int i = 0; i < 500 && !s.queue_gone; i++)
+		scene_run(&s, 10);
+	assert_true(s.queue_gone);
+	assert_int_equal(play_end(&room), 0);
+	server_end(&bad);
+	server_end(&server);
+	scene_close(&s);
+	free(big);
+}
+
 int
 main(void)
 {
@@ -678,6 +729,7 @@ main(void)
 		cmocka_unit_test(stop_lets_the_message_end),
 		cmocka_unit_test(a_queue_that_breaks_the_rules_is_dropped),
 		cmocka_unit_test(sessions_have_a_limit),
+		cmocka_unit_test(the_real_room_delivers_and_stops),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
