@@ -60,7 +60,7 @@ refuse(const struct room *room, enum rc rc, const char *what, struct buf *why)
 	/* A user without an account is a matter of that mail, not of the system. */
 	if (room->ops->role != ROLE_MAILBOX)
 		(void)fprintf(stderr, "%s: cannot start: %s%s%s\n", role_program(room->ops->role), what,
-	    text == NULL ? "" : ": ", text == NULL ? "" : text);
+		    text == NULL ? "" : ": ", text == NULL ? "" : text);
 }
 
 /* --- arrivals --- */
