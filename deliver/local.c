@@ -162,8 +162,11 @@ local_session_end(struct local_session *s, enum session_end status, uint16_t cod
 void
 local_start_waiting(struct local *l)
 {
-	while (l->queue != NULL && l->first != NULL && l->n_processes < l->room->conf->local.processes_max && !l->room->stopping &&
-	    peer_room(l->room->master) > 0)
+	const struct room *room = l->room;
+
+	if (l->queue == NULL || room->stopping)
+		return;
+	while (l->first != NULL && l->n_processes < room->conf->local.processes_max && peer_room(room->master) > 0)
 		start_next(l);
 }
 
