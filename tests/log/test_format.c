@@ -137,7 +137,8 @@ long_values_are_cut_and_marked(void **state)
 	assert_null(log_event_check(&m));
 	buf_init(&b, LOG_LINE_MAX);
 	assert_true(log_format(&b, &json, ROLE_SMTPD, &m));
-	assert_true(log_format(&(struct buf)BUF_INIT(LOG_LINE_MAX), &text, ROLE_SMTPD, &m));
+	buf_clear(&b);
+	assert_true(log_format(&b, &text, ROLE_SMTPD, &m));
 	buf_free(&b);
 }
 
