@@ -14,6 +14,7 @@
 enum {
 	ENVELOPE_8BITMIME = 1 << 0,	/* BODY=8BITMIME was given (RFC 6152) */
 	ENVELOPE_BOUNCE = 1 << 1,	/* written by ourselves */
+	ENVELOPE_DOUBLE = 1 << 2,	/* about a bounce, to the postmaster: when it fails too, nobody is told */
 };
 
 enum {

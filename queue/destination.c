@@ -94,6 +94,7 @@ destination_get(struct destinations *all, struct slice transport, struct slice n
 	if (nexthop.n > 0)
 		memcpy(d->name + transport.n + 1, nexthop.p, nexthop.n);
 	link_init(&d->ready);
+	link_init(&d->idle);
 	(void)tree_add(&all->by_name, &d->node, &key);
 	return d;
 }

@@ -25,6 +25,7 @@ struct destination {
 	struct link ready;		/* ring of its recipients that wait for a session */
 	struct link wanting;		/* in the ring of those that want a session */
 	struct link offering;		/* in the ring of those with work for a session that waits */
+	struct link idle;		/* ring of the sessions that wait: dispatch.c */
 	struct link sweeping;		/* in the ring of those whose list is being walked */
 	uint32_t n_refs;		/* recipients that point here */
 	uint32_t n_ready;

@@ -12,6 +12,7 @@
 #include "queue/wheel.h"
 
 struct destination;
+struct reason;
 struct recent;
 
 enum rcpt_state {
@@ -56,6 +57,7 @@ struct message {
 	uint16_t holds;			/* jobs, look-ups and listings that will come back to it */
 	uint16_t flags;
 	struct recent *recent;		/* its bytes, while they are kept; or NULL */
+	struct reason **reasons;	/* why recipients wait, n_rcpts of them; or NULL */
 	struct rcpt rcpts[];
 };
 

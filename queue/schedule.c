@@ -58,7 +58,7 @@ consider(struct schedule *s, struct destination *d)
 {
 	if (link_alone(&d->wanting) && wants_session(s, d))
 		link_before(&s->wanting[d->kind], &d->wanting);
-	if (link_alone(&d->offering) && d->n_ready > 0 && d->n_waiting > 0)
+	if (link_alone(&d->offering) && d->n_ready > 0 && d->n_waiting > 0 && d->sweep != SWEEP_FAIL)
 		link_before(&s->offering, &d->offering);
 }
 
@@ -286,13 +286,15 @@ schedule_next(const struct schedule *s)
 /* --- work to do --- */
 
 struct rcpt *
-schedule_next_stale(struct schedule *s)
+schedule_next_stale(struct schedule *s, const struct message *m)
 {
 	struct rcpt *r;
 
 	if (link_alone(&s->stale))
 		return NULL;
 	r = rcpt_of(s->stale.next);
+	if (m != NULL && rcpt_message(r) != m)
+		return NULL;
 	link_remove(&r->due.link);
 	s->n_stale--;
 	r->due.state = RCPT_ROUTING;
@@ -323,7 +325,7 @@ schedule_next_offer(struct schedule *s)
 		struct destination *d = DESTINATION_OF(s->offering.next, offering);
 
 		link_remove(&d->offering);
-		if (d->n_ready > 0 && d->n_waiting > 0)
+		if (d->n_ready > 0 && d->n_waiting > 0 && d->sweep != SWEEP_FAIL)
 			return d;
 	}
 	return NULL;

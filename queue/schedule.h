@@ -78,8 +78,8 @@ uint32_t schedule_next(const struct schedule *s);
 
 /* --- work to do --- */
 
-/* A recipient whose route must be asked: now RCPT_ROUTING. */
-struct rcpt *schedule_next_stale(struct schedule *s);
+/* A recipient whose route must be asked (of this message, when it is not NULL and next in line): now RCPT_ROUTING. */
+struct rcpt *schedule_next_stale(struct schedule *s, const struct message *m);
 /* A destination that wants one more session of a carrier of this kind: call schedule_opened if it gets it. */
 struct destination *schedule_next_session(struct schedule *s, enum carrier_kind kind);
 /* A destination that has work, and a session that waits. */

@@ -296,7 +296,7 @@ a_new_configuration_has_every_route_asked_again(void **state)
 	(void)schedule_up(&w->s, d);
 	schedule_adopt(&w->s, &limits, 2);
 	assert_int_equal(schedule_take(&w->s, d, r, 2), 0);
-	assert_ptr_equal(schedule_next_stale(&w->s), &m->rcpts[0]);
+	assert_ptr_equal(schedule_next_stale(&w->s, NULL), &m->rcpts[0]);
 	assert_int_equal(m->rcpts[0].due.state, RCPT_ROUTING);
 	assert_int_equal(schedule_route(&w->s, &m->rcpts[0], &route), RC_OK);
 	m->rcpts[0].due.state = RCPT_NEW;

@@ -1,0 +1,511 @@
+/* queue/bounce.c -- recipients that failed for good, see bounce.h. */
+#include "queue/bounce.h"
+
+#include "queue/dsn.h"
+#include "queue/routing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	WORDS_MAX = 2048,		/* of one failure */
+	REPORT_MAX = 4 * 1024 * 1024,
+	RETRY_MS = 60000,
+};
+
+struct failure {
+	struct rcpt *rcpt;
+	struct buf words;		/* what the slices of f borrow from */
+	struct bounce_failure f;
+	struct envelope_rcpt row;
+};
+
+enum step { GATHERING, READING_ENVELOPE, WANTS_ROUTE, ROUTING, READING_HEADER, COMMITTING };
+
+struct bounce {
+	struct bounce *next;		/* in queue.bounces, once it is on its way */
+	struct queue *queue;
+	struct message *message;	/* held */
+	struct buf envelope;
+	struct envelope parsed;
+	enum step step;
+	bool twice;			/* about a bounce: for the postmaster */
+	bool silent;			/* nobody is to be told */
+	struct msgid id;
+	struct buf to;			/* whom it is for */
+	struct buf report;
+	struct buf own;			/* the report's envelope */
+	struct schedule_route route;
+	struct buf names;		/* that the route borrows from */
+	bool eightbit;
+	size_t n;
+	struct failure failures[];	/* room for BOUNCE_RCPTS_MAX, or what the message has */
+};
+
+static void bounce_commit(struct bounce *b);
+
+static size_t
+capacity(const struct message *m)
+{
+	return m->n_rcpts < BOUNCE_RCPTS_MAX ? m->n_rcpts : BOUNCE_RCPTS_MAX;
+}
+
+static struct bounce *
+bounce_new(struct queue *q, struct message *m, struct slice envelope)
+{
+	struct bounce *b = calloc(1, sizeof *b + capacity(m) * sizeof b->failures[0]);
+
+	if (b == NULL)
+		return NULL;
+	b->queue = q;
+	b->message = m;
+	buf_init(&b->envelope, STORE_ENVELOPE_MAX);
+	buf_init(&b->to, 1024);
+	buf_init(&b->report, REPORT_MAX);
+	buf_init(&b->own, 64 * 1024);
+	buf_init(&b->names, 4096);
+	(void)buf_put_slice(&b->envelope, envelope);
+	message_hold(m);
+	q->n_bounces++;
+	return b;
+}
+
+static void
+bounce_free(struct bounce *b)
+{
+	struct bounce **at = &b->queue->bounces;
+
+	while (*at != NULL && *at != b)
+		at = &(*at)->next;
+	if (*at == b)
+		*at = b->next;
+	for (size_t i = 0; i < b->n; i++)
+		buf_free(&b->failures[i].words);
+	buf_free(&b->envelope);
+	buf_free(&b->to);
+	buf_free(&b->report);
+	buf_free(&b->own);
+	buf_free(&b->names);
+	b->queue->n_bounces--;
+	queue_pump(b->queue);
+	message_release(b->message);
+	free(b);
+}
+
+/* Nothing was told and nothing written: every recipient is tried again later, and fails again. */
+static void
+give_up_for_now(struct bounce *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		struct rcpt *r = b->failures[i].rcpt;
+
+		r->due.state = RCPT_NEW;
+		if ((b->message->flags & MESSAGE_GONE) != 0)
+			queue_rcpt_done(b->queue, r);
+		else
+			schedule_wait(&b->queue->schedule, r, RETRY_MS);
+	}
+	bounce_free(b);
+}
+
+/* Slices of words that are kept. */
+static struct slice
+keep(struct buf *words, struct slice s)
+{
+	size_t at = buf_len(words);
+
+	(void)buf_put_slice(words, s);
+	return slice_from(buf_slice(words), at);
+}
+
+void
+bounce_add(struct queue *q, struct bounce **at, struct slice envelope, struct rcpt *r, const struct bounce_failure *failure)
+{
+	struct bounce *b = *at;
+	struct failure *f;
+
+	if (b != NULL && b->n == capacity(b->message))
+		bounce_go(at);
+	if (*at == NULL)
+		*at = bounce_new(q, rcpt_message(r), envelope);
+	b = *at;
+	if (b == NULL) {
+		schedule_wait(&q->schedule, r, RETRY_MS);
+		return;
+	}
+	f = &b->failures[b->n++];
+	buf_init(&f->words, WORDS_MAX);
+	(void)buf_reserve(&f->words, WORDS_MAX);	/* once: the slices below must not move */
+	f->rcpt = r;
+	f->f.expired = failure->expired;
+	f->f.code = failure->code;
+	f->f.enhanced = keep(&f->words, slice_first(failure->enhanced, 16));
+	f->f.text = keep(&f->words, slice_first(failure->text, REASON_TEXT_MAX));
+	f->f.relay = keep(&f->words, slice_first(failure->relay, 512));
+	f->f.host = keep(&f->words, slice_first(failure->host, 255));
+	r->due.state = RCPT_FAILING;
+}
+
+/* --- the last step: durable, or not --- */
+
+static void
+log_failures(const struct bounce *b)
+{
+	struct msgid id = message_id(b->message);
+	char own[QUEUE_ID_LEN];
+	struct slice bounce = b->silent ? S("none") : slice_of(own, sizeof own);
+	char delay[32];
+	int64_t age = queue_wall() - b->parsed.received_at;
+
+	queue_id_format(b->id, own);
+	(void)snprintf(delay, sizeof delay, "%lld.%02lld", (long long)(age > 0 ? age / 1000000 : 0),
+	    (long long)(age > 0 ? age / 10000 % 100 : 0));
+	for (size_t i = 0; i < b->n; i++) {
+		const struct failure *f = &b->failures[i];
+
+		if (f->f.expired)
+			log_say(LOG_EXPIRED, &id, F_STR("to", f->row.address), F_TEXT("delay", delay), F_STR("text", f->f.text),
+			    F_STR("bounce", bounce));
+		else
+			log_say(LOG_BOUNCED, &id, F_STR("to", f->row.address), F_STR("orig_to", f->row.original),
+			    F_STR("relay", f->f.relay.n == 0 ? S("none") : f->f.relay), F_TEXT("delay", delay),
+			    F_STR("dsn", f->f.enhanced), F_TEXT("status", "bounced"), F_STR("text", f->f.text),
+			    F_STR("bounce", bounce));
+	}
+}
+
+/* The report itself becomes a message. */
+static void
+enter_report(struct bounce *b, struct store_where where)
+{
+	struct queue *q = b->queue;
+	struct message *m = message_new(b->id, 1);
+	struct envelope e;
+
+	if (m == NULL) {	/* it is on disk: the next start finds it */
+		log_say(LOG_TROUBLE, &b->id, F_TEXT("what", "no memory for a bounce; it waits on disk for a restart"));
+		return;
+	}
+	BUG_ON(envelope_parse(buf_slice(&b->own), &e) != RC_OK);
+	m->where = where;
+	m->size = buf_len(&b->report);
+	m->flags = (uint16_t)(MESSAGE_BOUNCE | (b->eightbit ? MESSAGE_8BIT : 0));
+	recent_keep(&q->recents, m, buf_slice(&b->own), buf_slice(&b->report));
+	queue_enter(q, m, &e);
+}
+
+static void
+on_durable(void *arg, enum rc rc, struct store_where where)
+{
+	struct bounce *b = arg;
+	struct queue *q = b->queue;
+	struct message *m = b->message;
+
+	if (rc != RC_OK) {
+		give_up_for_now(b);
+		return;
+	}
+	log_failures(b);
+	if (!b->silent)
+		enter_report(b, where);
+	for (size_t i = 0; i < b->n; i++) {
+		b->failures[i].rcpt->due.state = RCPT_NEW;
+		queue_rcpt_done(q, b->failures[i].rcpt);
+	}
+	q->n_bounced += b->n;
+	if (m->n_open == 0 && (m->flags & MESSAGE_GONE) == 0) {
+		store_drop(q->store, message_id(m), m->where, NULL, NULL);
+		queue_leave(q, m, b->silent ? "undeliverable" : "returned");
+	}
+	bounce_free(b);
+}
+
+static void
+bounce_commit(struct bounce *b)
+{
+	struct store_change *changes = calloc(b->n, sizeof *changes);
+	struct slice content = buf_slice(&b->report);
+	struct store_mail mail = { b->id, 1, buf_slice(&b->own), &content, 1 };
+
+	if (changes == NULL || (b->message->flags & MESSAGE_GONE) != 0) {
+		free(changes);
+		give_up_for_now(b);
+		return;
+	}
+	for (size_t i = 0; i < b->n; i++)
+		changes[i] = (struct store_change){ .kind = STORE_CHANGE_BOUNCED, .id = message_id(b->message),
+		    .where = b->message->where, .rcpt = b->failures[i].rcpt->due.index };
+	b->step = COMMITTING;
+	store_commit(b->queue->store, b->silent ? NULL : &mail, changes, b->n, on_durable, b);
+	free(changes);
+}
+
+/* --- the report --- */
+
+static struct slice
+our_name(const struct queue *q)
+{
+	const char *name = queue_conf(q)->global.hostname;
+
+	return slice_str(*name == '\0' ? "localhost" : name);
+}
+
+/* The report's own envelope, with the route that the router gave. */
+static bool
+put_envelope(struct bounce *b)
+{
+	char about[QUEUE_ID_LEN], own[QUEUE_ID_LEN];
+	struct buf message_id_text = BUF_INIT(512);
+	struct envelope e = { .flags = ENVELOPE_BOUNCE, .received_at = queue_wall() };
+	struct envelope_rcpt r = { .address = buf_slice(&b->to), .transport = b->route.transport,
+	    .nexthop = b->route.nexthop, .generation = b->route.generation };
+	bool ok;
+
+	queue_id_format(message_id(b->message), about);
+	queue_id_format(b->id, own);
+	(void)buf_printf(&message_id_text, "<%.*s@", (int)sizeof own, own);
+	(void)buf_put_slice(&message_id_text, our_name(b->queue));
+	(void)buf_put_byte(&message_id_text, '>');
+	if (b->eightbit)
+		e.flags |= ENVELOPE_8BITMIME;
+	if (b->twice)
+		e.flags |= ENVELOPE_DOUBLE;
+	e.cause = slice_of(about, sizeof about);
+	e.message_id = buf_slice(&message_id_text);
+	ok = envelope_put(&b->own, &e) && envelope_put_rcpt(&b->own, &r);
+	buf_free(&message_id_text);
+	return ok;
+}
+
+static bool
+put_report(struct bounce *b, struct slice original)
+{
+	struct queue *q = b->queue;
+	struct dsn_rcpt *rcpts = calloc(b->n, sizeof *rcpts);
+	struct dsn d = {
+		.hostname = our_name(q), .to = buf_slice(&b->to), .sender = b->parsed.sender, .id = b->id,
+		.about = message_id(b->message), .now = queue_wall() / 1000000, .arrived = b->parsed.received_at / 1000000,
+		.random = random_next(&q->schedule.random), .twice = b->twice, .rcpts = rcpts, .n_rcpts = b->n,
+		.original = original, .original_whole = original.n >= b->message->size,
+		.header_max = (size_t)queue_conf(q)->queue.bounce_header_max,
+	};
+	bool ok;
+
+	if (rcpts == NULL)
+		return false;
+	for (size_t i = 0; i < b->n; i++) {
+		const struct failure *f = &b->failures[i];
+
+		rcpts[i] = (struct dsn_rcpt){ .address = f->row.address, .original = f->row.original,
+		    .enhanced = f->f.enhanced, .text = f->f.text, .relay = f->f.relay, .host = f->f.host, .code = f->f.code,
+		    .expired = f->f.expired };
+	}
+	ok = dsn_put(&b->report, &d, &b->eightbit);
+	free(rcpts);
+	return ok;
+}
+
+static void
+on_header(void *arg, enum rc rc, struct slice bytes)
+{
+	struct bounce *b = arg;
+
+	/* A damaged message can still be reported, without its header. */
+	if (rc != RC_OK && rc != RC_CORRUPT && rc != RC_NOTFOUND) {
+		give_up_for_now(b);
+		return;
+	}
+	if (!put_report(b, rc == RC_OK ? bytes : S("")) || !put_envelope(b))
+		give_up_for_now(b);
+	else
+		bounce_commit(b);
+}
+
+static void
+read_header(struct bounce *b)
+{
+	struct message *m = b->message;
+	size_t max = (size_t)queue_conf(b->queue)->queue.bounce_header_max;
+	struct slice envelope, content;
+
+	b->step = READING_HEADER;
+	if (m->size == 0)
+		on_header(b, RC_OK, S(""));
+	else if (recent_get(m, &envelope, &content) && content.n == m->size)
+		on_header(b, RC_OK, content);
+	else
+		store_read(b->queue->store, message_id(m), m->where, 0, m->size < max ? (size_t)m->size : max, on_header, b);
+}
+
+/* --- its route --- */
+
+static void ask(struct bounce *b);
+
+/* Nobody is told. The marks are written all the same. */
+static void
+drop(struct bounce *b, const char *why)
+{
+	struct msgid id = message_id(b->message);
+
+	log_say(LOG_TROUBLE, &id, F_TEXT("what", "a bounce is dropped"), F_TEXT("error", why));
+	b->silent = true;
+	bounce_commit(b);
+}
+
+/* An address of the postmaster. */
+static void
+address_postmaster(struct bounce *b)
+{
+	const char *name = queue_conf(b->queue)->global.postmaster;
+
+	b->twice = true;
+	buf_clear(&b->to);
+	(void)buf_put_str(&b->to, *name == '\0' ? "postmaster" : name);
+	if (strchr(name, '@') == NULL) {
+		(void)buf_put_byte(&b->to, '@');
+		(void)buf_put_slice(&b->to, our_name(b->queue));
+	}
+}
+
+static void
+on_verdict(void *arg, const struct r_verdict *v)
+{
+	struct bounce *b = arg;
+	struct schedule_route route;
+
+	if (v == NULL || v->action == VERDICT_DEFER || (v->action == VERDICT_ACCEPT && !routing_route(b->queue, v, &route))) {
+		b->step = WANTS_ROUTE;
+		return;
+	}
+	if (v->action == VERDICT_REJECT) {	/* the sender does not exist here, or may not be reached */
+		if (b->twice) {
+			drop(b, "the postmaster's address is refused");
+			return;
+		}
+		address_postmaster(b);
+		b->step = WANTS_ROUTE;
+		return;
+	}
+	b->route = route;
+	buf_clear(&b->names);
+	(void)buf_put_slice(&b->names, route.transport);
+	(void)buf_put_slice(&b->names, route.nexthop);
+	b->route.transport = slice_first(buf_slice(&b->names), route.transport.n);
+	b->route.nexthop = slice_from(buf_slice(&b->names), route.transport.n);
+	read_header(b);
+}
+
+static void
+ask(struct bounce *b)
+{
+	b->step = ROUTING;
+	if (routing_ask(b->queue, S(""), buf_slice(&b->to), on_verdict, b) != RC_OK)
+		b->step = WANTS_ROUTE;
+}
+
+void
+bounces_work(struct queue *q)
+{
+	for (struct bounce *b = q->bounces; b != NULL; b = b->next)
+		if (b->step == WANTS_ROUTE)
+			ask(b);
+}
+
+/* --- the envelope --- */
+
+static bool
+find_rows(struct bounce *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		struct slice rest = b->parsed.rcpts;
+		uint32_t index = 0;
+		bool found = false;
+
+		while (!found && envelope_rcpt_next(&rest, &b->failures[i].row))
+			found = index++ == b->failures[i].rcpt->due.index;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static void
+with_envelope(struct bounce *b)
+{
+	if (envelope_parse(buf_slice(&b->envelope), &b->parsed) != RC_OK || !find_rows(b) ||
+	    own_ids_next(&b->queue->own_ids, &b->queue->ids, &b->id) != RC_OK) {
+		give_up_for_now(b);
+		return;
+	}
+	if ((b->parsed.flags & ENVELOPE_DOUBLE) != 0) {
+		drop(b, "the postmaster could not be told either");
+		return;
+	}
+	if (b->parsed.sender.n == 0)
+		address_postmaster(b);
+	else
+		(void)buf_put_slice(&b->to, b->parsed.sender);
+	b->next = b->queue->bounces;
+	b->queue->bounces = b;
+	ask(b);
+}
+
+static void
+on_envelope(void *arg, enum rc rc, struct slice bytes)
+{
+	struct bounce *b = arg;
+
+	if (rc != RC_OK || !buf_put_slice(&b->envelope, bytes))
+		give_up_for_now(b);
+	else
+		with_envelope(b);
+}
+
+void
+bounce_go(struct bounce **at)
+{
+	struct bounce *b = *at;
+	struct slice envelope, content;
+
+	*at = NULL;
+	if (b == NULL)
+		return;
+	if (buf_len(&b->envelope) == 0 && recent_get(b->message, &envelope, &content))
+		(void)buf_put_slice(&b->envelope, envelope);
+	if (buf_len(&b->envelope) > 0) {
+		with_envelope(b);
+		return;
+	}
+	b->step = READING_ENVELOPE;
+	store_read_envelope(b->queue->store, message_id(b->message), b->message->where, on_envelope, b);
+}
+
+/* --- what the schedule gives up --- */
+
+static void
+swept(struct queue *q, struct bounce **b, struct rcpt *r, enum sweep how)
+{
+	struct destination *d = r->destination;
+	struct slice why = slice_str(d->why == NULL ? "the destination cannot be reached" : d->why);
+	struct slice said = reason_of(rcpt_message(r), r->due.index);
+
+	if (*b != NULL && (*b)->message != rcpt_message(r))
+		bounce_go(b);
+	/* The words of the last attempt for this recipient are better than those for its destination. */
+	bounce_add(q, b, S(""), r, &(struct bounce_failure){ .expired = how == SWEEP_EXPIRE, .enhanced = slice_str(d->enhanced),
+	    .text = how == SWEEP_EXPIRE && said.n > 0 ? said : why });
+}
+
+bool
+bounces_sweep(struct queue *q, unsigned *budget)
+{
+	struct bounce *b = NULL;
+	struct rcpt *r = NULL;
+	bool more = false;
+	enum sweep how;
+
+	while (q->n_bounces < BOUNCES_MAX && (r = schedule_next_swept(&q->schedule, budget, &how, &more)) != NULL)
+		swept(q, &b, r, how);
+	bounce_go(&b);
+	return !more && r == NULL && q->n_bounces < BOUNCES_MAX;
+}

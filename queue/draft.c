@@ -1,0 +1,576 @@
+/* queue/draft.c -- mail on its way in, see draft.h. */
+#include "queue/draft.h"
+
+#include "common/wire/address.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	IDS_BURST = 16,			/* blocks an smtpd may ask for at once; then one for each IDS_PACE_MS */
+	IDS_PACE_MS = 5,
+	CREDIT_STEP = 64 * 1024,	/* credit is granted in steps, not byte by byte */
+};
+
+struct smtpd_line {
+	struct smtpd_line *next;
+	struct queue *queue;
+	struct peer *peer;
+	struct granted_ids ids;
+	struct tree drafts;		/* by handle */
+	uint64_t since_ms;
+	uint64_t blocks;
+};
+
+struct draft {
+	struct tree_node node;		/* first */
+	struct queue *queue;
+	struct smtpd_line *line;	/* NULL: lost after the commit */
+	uint32_t handle;
+	bool committing;
+	struct message *message;	/* made before the commit: nothing can fail behind it */
+	struct store_stream *stream;
+	uint64_t size, granted;
+	uint64_t counted;		/* its share of queue.draft_bytes */
+	size_t n_envelope;
+	uint8_t envelope[];
+};
+
+/* --- drafts of a line, by handle --- */
+
+static const struct draft *
+of_node(const struct tree_node *node)
+{
+	return (const struct draft *)(const void *)node;
+}
+
+static int
+compare(const void *key, const struct tree_node *node)
+{
+	uint32_t a = *(const uint32_t *)key, b = of_node(node)->handle;
+
+	return a < b ? -1 : a > b;
+}
+
+static uint64_t
+priority(const struct tree_node *node)
+{
+	uint64_t x = of_node(node)->handle * UINT64_C(0x9e3779b97f4a7c15);
+
+	return x ^ x >> 29;
+}
+
+static const struct tree_ops drafts_ops = { compare, priority };
+
+static struct draft *
+find(struct smtpd_line *line, uint32_t handle)
+{
+	return (struct draft *)(void *)tree_find(&line->drafts, &handle);
+}
+
+static struct slice
+envelope_of(const struct draft *d)
+{
+	return slice_of(d->envelope, d->n_envelope);
+}
+
+/* The one end of every draft. */
+static void
+draft_free(struct draft *d)
+{
+	struct queue *q = d->queue;
+
+	if (d->line != NULL)
+		tree_remove(&d->line->drafts, &d->node, &d->handle);
+	store_stream_abort(&d->stream);
+	if (d->message != NULL)
+		recent_drop(&q->recents, d->message);
+	free(d->message);
+	q->draft_bytes -= d->counted;
+	q->n_drafts--;
+	free(d);
+}
+
+/* --- what may come in --- */
+
+static bool
+address_fits(struct slice text)
+{
+	struct address a;
+
+	if (text.n > ADDRESS_TEXT_MAX)
+		return false;
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] < 0x20 || text.p[i] > 0x7e)
+			return false;
+	return slice_caseeq(text, S("postmaster")) || address_parse(text, &a) == RC_OK;
+}
+
+static bool
+name_fits(struct slice text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] <= 0x20 || text.p[i] > 0x7e)
+			return false;
+	return text.n > 0 && text.n <= DESTINATION_NAME_MAX;
+}
+
+const char *
+draft_check_envelope(struct slice bytes, struct envelope *ret_e)
+{
+	struct envelope_rcpt r;
+	struct slice rest;
+
+	if (envelope_parse(bytes, ret_e) != RC_OK)
+		return "malformed envelope";
+	if (ret_e->n_rcpts == 0 || ret_e->n_rcpts > MESSAGE_RCPTS_MAX)
+		return "an envelope without recipients, or with too many";
+	if ((ret_e->flags & ~(uint32_t)ENVELOPE_8BITMIME) != 0)
+		return "an envelope with flags that are ours";
+	if (ret_e->sender.n > 0 && !address_fits(ret_e->sender))
+		return "malformed sender";
+	rest = ret_e->rcpts;
+	while (envelope_rcpt_next(&rest, &r))
+		if (!address_fits(r.address) || !name_fits(r.transport) || !name_fits(r.nexthop))
+			return "malformed recipient";
+	return NULL;
+}
+
+static void
+refuse(struct smtpd_line *line, uint32_t handle, uint16_t code, struct slice enhanced, struct slice text)
+{
+	(void)q_refused_send(line->peer, handle, &(struct q_refused){ code, enhanced, text });
+}
+
+static void
+refuse_for(struct smtpd_line *line, uint32_t handle, enum rc rc)
+{
+	switch (rc) {
+	case RC_NOSPACE:
+	case RC_NOMEM:
+	case RC_AGAIN:
+		refuse(line, handle, 452, S("4.3.1"), S("Insufficient system storage, try again later"));
+		break;
+	case RC_RANGE:
+		refuse(line, handle, 552, S("5.3.4"), S("Message too big"));
+		break;
+	case RC_OK:
+	case RC_SYNTAX:
+	case RC_MORE:
+	case RC_NOTFOUND:
+	case RC_EXISTS:
+	case RC_IO:
+	case RC_CORRUPT:
+	case RC_DENIED:
+	case RC_CLOSED:
+	case RC_TIMEOUT:
+	case RC_UNSUPPORTED:
+		refuse(line, handle, 451, S("4.3.0"), S("The message could not be stored, try again later"));
+		break;
+	}
+}
+
+/* --- the state that smtpds are told --- */
+
+enum intake { INTAKE_UNTOLD, INTAKE_OPEN, INTAKE_FULL, INTAKE_FAILED };
+
+static enum intake
+intake_now(const struct queue *q)
+{
+	if (!q->recovered || q->closing)
+		return INTAKE_FAILED;
+	switch (store_state(q->store)) {
+	case STORE_FAILED:
+		return INTAKE_FAILED;
+	case STORE_FULL:
+		return INTAKE_FULL;
+	case STORE_OK:
+		break;
+	}
+	return messages_count(&q->messages) + q->n_drafts >= queue_conf(q)->queue.max_messages ? INTAKE_FULL : INTAKE_OPEN;
+}
+
+/* The largest message that fits, when that is less than the configuration allows anyhow; else 0. */
+static uint64_t
+room_left(const struct queue *q)
+{
+	uint64_t largest = queue_conf(q)->smtpd.max_message_size, free_bytes, min = queue_conf(q)->queue.min_free;
+
+	if (!q->recovered)
+		return 0;
+	free_bytes = store_free_bytes(q->store);
+	free_bytes = free_bytes > min ? free_bytes - min : 0;
+	return free_bytes / 2 >= largest ? 0 : free_bytes / 2 + 1;
+}
+
+static void
+tell(struct queue *q, struct smtpd_line *line)
+{
+	struct q_state m = { 1, 0, S(""), S(""), q->told_room };
+
+	if (q->told == INTAKE_FULL)
+		m = (struct q_state){ 0, 452, S("4.3.1"), S("Insufficient system storage, try again later"), 0 };
+	else if (q->told != INTAKE_OPEN)
+		m = (struct q_state){ 0, 451, S("4.3.0"), S("The mail system cannot take mail now, try again later"), 0 };
+	(void)q_state_send(line->peer, 0, &m);
+}
+
+void
+intake_tell(struct queue *q)
+{
+	enum intake now = intake_now(q);
+	uint64_t room = room_left(q);
+
+	if (now == q->told && room == q->told_room)
+		return;
+	q->told = (uint8_t)now;
+	q->told_room = room;
+	for (struct smtpd_line *line = q->smtpds; line != NULL; line = line->next)
+		if (peer_alive(line->peer))
+			tell(q, line);
+}
+
+/* RC_OK: there is room for one more. */
+static enum rc
+admit(const struct queue *q, const struct smtpd_line *line)
+{
+	if (intake_now(q) == INTAKE_FAILED)
+		return RC_IO;
+	if (intake_now(q) == INTAKE_FULL || q->draft_bytes >= DRAFT_BYTES_MAX || line->drafts.n >= DRAFTS_LINE_MAX)
+		return RC_NOSPACE;
+	return RC_OK;
+}
+
+/* --- the end of a draft: durable, or not --- */
+
+static void
+on_durable(void *arg, enum rc rc, struct store_where where)
+{
+	struct draft *d = arg;
+	struct queue *q = d->queue;
+	struct envelope e;
+
+	if (rc != RC_OK) {
+		if (d->line != NULL)
+			refuse_for(d->line, d->handle, rc);
+		draft_free(d);
+		return;
+	}
+	if (d->line != NULL)
+		(void)q_accepted_send(d->line->peer, d->handle, &(struct q_accepted){ message_id(d->message) });
+	BUG_ON(envelope_parse(envelope_of(d), &e) != RC_OK);	/* checked when it came */
+	d->message->where = where;
+	d->message->size = d->size;
+	q->n_accepted++;
+	queue_enter(q, d->message, &e);
+	d->message = NULL;
+	draft_free(d);
+}
+
+static struct store_mail
+mail_of(const struct draft *d, const struct slice *content, size_t n_content)
+{
+	return (struct store_mail){ message_id(d->message), d->message->n_rcpts, envelope_of(d), content, n_content };
+}
+
+/* --- frames --- */
+
+/* Checks what Q_SUBMIT and Q_BEGIN share, and makes the draft. RC_OK with *ret_draft, or a refusal to be sent. */
+static const char *
+draft_new(struct smtpd_line *line, uint32_t handle, struct msgid id, struct slice envelope, struct draft **ret_draft,
+    enum rc *ret_rc)
+{
+	struct queue *q = line->queue;
+	struct envelope e;
+	struct draft *d;
+	const char *why = draft_check_envelope(envelope, &e);
+
+	if (why != NULL)
+		return why;
+	if (find(line, handle) != NULL)
+		return "a handle that is in use";
+	if (!granted_ids_use(&line->ids, id))
+		return "an id that it was not given, or used before";
+	*ret_rc = admit(q, line);
+	if (*ret_rc != RC_OK)
+		return NULL;
+	*ret_rc = RC_NOMEM;
+	d = calloc(1, sizeof *d + envelope.n);
+	if (d == NULL)
+		return NULL;
+	d->message = message_new(id, e.n_rcpts);
+	if (d->message == NULL) {
+		free(d);
+		return NULL;
+	}
+	if ((e.flags & ENVELOPE_8BITMIME) != 0)
+		d->message->flags |= MESSAGE_8BIT;
+	memcpy(d->envelope, envelope.p, envelope.n);
+	d->n_envelope = envelope.n;
+	d->queue = q;
+	d->line = line;
+	d->handle = handle;
+	q->n_drafts++;
+	BUG_ON(!tree_add(&line->drafts, &d->node, &d->handle));
+	*ret_draft = d;
+	*ret_rc = RC_OK;
+	return NULL;
+}
+
+static void
+count_bytes(struct draft *d, uint64_t size)
+{
+	uint64_t share = size < queue_conf(d->queue)->queue.big_message ? size : queue_conf(d->queue)->queue.big_message;
+
+	d->queue->draft_bytes += share - d->counted;
+	d->counted = share;
+}
+
+static bool
+too_big(const struct draft *d, uint64_t size)
+{
+	return size > queue_conf(d->queue)->smtpd.max_message_size + DRAFT_TRACE_MAX;
+}
+
+static const char *
+on_submit(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct smtpd_line *line = ctx;
+	struct draft *d = NULL;
+	struct q_submit m;
+	struct store_mail mail;
+	const char *why;
+	enum rc rc;
+
+	(void)p, (void)fd;
+	if (!q_submit_get(body, &m))
+		return "malformed Q_SUBMIT";
+	why = draft_new(line, handle, m.id, m.envelope, &d, &rc);
+	if (why != NULL)
+		return why;
+	if (rc != RC_OK) {
+		refuse_for(line, handle, rc);
+		return NULL;
+	}
+	d->committing = true;
+	d->size = m.content.n;
+	count_bytes(d, d->size);
+	recent_keep(&line->queue->recents, d->message, m.envelope, m.content);
+	mail = mail_of(d, &m.content, 1);
+	store_put(line->queue->store, &mail, on_durable, d);
+	return NULL;
+}
+
+/* As much credit as the store has room for, at most a window ahead of what came. */
+static void
+grant(struct draft *d)
+{
+	uint64_t ahead = d->granted - d->size, window = store_stream_window(d->stream);
+
+	if (window > IPC_CONTENT_WINDOW)
+		window = IPC_CONTENT_WINDOW;
+	if (window < ahead + CREDIT_STEP || d->line == NULL)
+		return;
+	if (q_credit_send(d->line->peer, d->handle, &(struct q_credit){ (uint32_t)(window - ahead) }) == RC_OK)
+		d->granted += window - ahead;
+}
+
+static void
+on_stream(void *arg, enum rc rc)
+{
+	struct draft *d = arg;
+
+	if (d->committing)
+		return;
+	if (rc == RC_OK) {
+		grant(d);
+		return;
+	}
+	refuse_for(d->line, d->handle, rc);
+	draft_free(d);
+}
+
+static const char *
+on_begin(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct smtpd_line *line = ctx;
+	struct draft *d = NULL;
+	struct store_mail mail;
+	struct q_begin m;
+	const char *why;
+	enum rc rc;
+
+	(void)p, (void)fd;
+	if (!q_begin_get(body, &m))
+		return "malformed Q_BEGIN";
+	why = draft_new(line, handle, m.id, m.envelope, &d, &rc);
+	if (why != NULL)
+		return why;
+	if (rc == RC_OK && m.size_hint > 0 && too_big(d, m.size_hint))
+		rc = RC_RANGE;
+	if (rc == RC_OK) {
+		mail = mail_of(d, NULL, 0);
+		rc = store_stream_begin(line->queue->store, &mail, m.size_hint, on_stream, d, &d->stream);
+	}
+	if (rc != RC_OK) {
+		refuse_for(line, handle, rc);
+		if (d != NULL)
+			draft_free(d);
+		return NULL;
+	}
+	d->granted = IPC_CONTENT_WINDOW;
+	return NULL;
+}
+
+/* A draft that was refused while its next chunk was under way is unknown here: that is nobody's fault. */
+static const char *
+on_chunk(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct smtpd_line *line = ctx;
+	struct draft *d = find(line, handle);
+	struct q_chunk m;
+	enum rc rc;
+
+	(void)p, (void)fd;
+	if (!q_chunk_get(body, &m) || m.content.n > IPC_CONTENT_CHUNK)
+		return "malformed Q_CHUNK";
+	if (d == NULL)
+		return NULL;
+	if (d->committing)
+		return "content behind the end of a message";
+	if (m.content.n > d->granted - d->size)
+		return "content without credit";
+	d->size += m.content.n;
+	rc = too_big(d, d->size) ? RC_RANGE : store_stream_append(d->stream, m.content);
+	if (rc != RC_OK) {
+		refuse_for(line, handle, rc);
+		draft_free(d);
+		return NULL;
+	}
+	count_bytes(d, d->size);
+	grant(d);
+	return NULL;
+}
+
+static const char *
+on_commit(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct smtpd_line *line = ctx;
+	struct draft *d = find(line, handle);
+	struct q_commit m;
+
+	(void)p, (void)fd;
+	if (!q_commit_get(body, &m))
+		return "malformed Q_COMMIT";
+	if (d == NULL)
+		return NULL;
+	if (d->committing)
+		return "a second Q_COMMIT";
+	if (m.size != d->size)
+		return "a message of another size than its parts";
+	d->committing = true;
+	store_stream_commit(&d->stream, on_durable, d);
+	return NULL;
+}
+
+/* After the commit there is no way back: it may be durable already. */
+static const char *
+on_abort(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct smtpd_line *line = ctx;
+	struct draft *d = find(line, handle);
+	struct q_abort m;
+
+	(void)p, (void)fd;
+	if (!q_abort_get(body, &m))
+		return "malformed Q_ABORT";
+	if (d != NULL && !d->committing)
+		draft_free(d);
+	return NULL;
+}
+
+/* --- ids --- */
+
+static const char *
+give_ids(struct smtpd_line *line)
+{
+	struct queue *q = line->queue;
+	uint64_t allowed = IDS_BURST + (loop_now(q->room->loop) - line->since_ms) / IDS_PACE_MS;
+	struct q_ids m = { .count = IDS_BLOCK };
+	enum rc rc;
+
+	if (line->blocks++ >= allowed)
+		return "it asks for more ids than it can use";
+	rc = granted_ids_more(&line->ids, &q->ids, &m.first);
+	if (rc == RC_OK)
+		(void)q_ids_send(line->peer, 0, &m);
+	if (rc == RC_RANGE)
+		room_exit(q->room);	/* the next boot has new ones */
+	return NULL;
+}
+
+static const char *
+on_ids_want(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct q_ids_want m;
+
+	(void)p, (void)handle, (void)fd;
+	return q_ids_want_get(body, &m) ? give_ids(ctx) : "malformed Q_IDS_WANT";
+}
+
+/* --- lines --- */
+
+static void
+line_closed(void *ctx, struct peer *p, const char *why)
+{
+	struct smtpd_line *line = ctx, **at = &line->queue->smtpds;
+	struct tree_node *n;
+
+	room_log_drop(p, why);
+	while ((n = tree_drain(&line->drafts)) != NULL) {
+		struct draft *d = (struct draft *)(void *)n;
+
+		d->line = NULL;
+		if (!d->committing)
+			draft_free(d);
+	}
+	while (*at != line)
+		at = &(*at)->next;
+	*at = line->next;
+	granted_ids_free(&line->ids);
+	peer_free(p);
+	free(line);
+}
+
+static const struct peer_ops line_ops = {
+	.on = {
+		[Q_IDS_WANT] = on_ids_want, [Q_SUBMIT] = on_submit, [Q_BEGIN] = on_begin, [Q_CHUNK] = on_chunk,
+		[Q_COMMIT] = on_commit, [Q_ABORT] = on_abort,
+	},
+	.closed = line_closed,
+};
+
+void
+smtpd_line_new(struct queue *q, unsigned index, int fd)
+{
+	struct smtpd_line *line = calloc(1, sizeof *line);
+
+	if (line == NULL) {
+		(void)close(fd);
+		return;
+	}
+	line->queue = q;
+	line->since_ms = loop_now(q->room->loop);
+	tree_init(&line->drafts, &drafts_ops);
+	line->peer = peer_new(q->room->loop, fd, ROLE_QUEUE, ROLE_SMTPD, index, &line_ops, line);
+	if (line->peer == NULL) {
+		free(line);
+		return;
+	}
+	line->next = q->smtpds;
+	q->smtpds = line;
+	if (!q->recovered)
+		return;
+	tell(q, line);
+	(void)give_ids(line);
+}

@@ -1,0 +1,275 @@
+/* queue/result.c -- what became of recipients, see result.h. */
+#include "queue/result.h"
+
+#include "common/job.h"
+#include "common/wire/date.h"
+#include "common/wire/enhanced.h"
+#include "queue/bounce.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { RELAY_MAX = 320, DELAY_MAX = 96 };
+
+/* Everything about one result that is the same for all its recipients. */
+struct applying {
+	struct queue *q;
+	struct job *job;
+	const struct d_result *result;
+	struct buf relay;
+	struct store_change *changes;
+	size_t n_changes;
+	struct bounce *bounce;		/* made with the first that failed */
+};
+
+/* --- words for the log --- */
+
+/* host[ip]:port, as every log parser expects it. */
+static void
+put_relay(struct buf *to, struct slice host, struct ip ip, uint16_t port)
+{
+	if (host.n == 0 && ip.family == 0) {
+		(void)buf_put_str(to, "none");
+		return;
+	}
+	(void)buf_put_slice(to, slice_first(host, 255));
+	if (ip.family != 0) {
+		(void)buf_put_byte(to, '[');
+		(void)ip_put(to, ip);
+		(void)buf_put_byte(to, ']');
+	}
+	if (port != 0)
+		(void)buf_printf(to, ":%u", port);
+}
+
+struct delay {
+	char total[DELAY_MAX], parts[DELAY_MAX];
+};
+
+/* In seconds: in all; and before the queue / in the queue / connecting / the attempt itself. */
+static struct delay
+delay_of(const struct envelope *e, uint64_t took_ms)
+{
+	int64_t all = (queue_wall() - e->received_at) / 1000, queued;
+	struct delay d;
+
+	if (all < 0)
+		all = 0;
+	queued = all - (int64_t)took_ms > 0 ? all - (int64_t)took_ms : 0;
+	(void)snprintf(d.total, sizeof d.total, "%lld.%02lld", (long long)all / 1000, (long long)all % 1000 / 10);
+	(void)snprintf(d.parts, sizeof d.parts, "0/%lld.%02lld/0/%llu.%02llu", (long long)queued / 1000,
+	    (long long)queued % 1000 / 10, (unsigned long long)took_ms / 1000, (unsigned long long)took_ms % 1000 / 10);
+	return d;
+}
+
+/* What an operator and the sender are told: who said it, and the words. */
+static void
+put_reason(struct buf *to, struct slice relay, uint16_t code, struct slice enhanced, struct slice text)
+{
+	if (code == 0) {
+		(void)buf_put_slice(to, text);
+		return;
+	}
+	(void)buf_put_str(to, "host ");
+	(void)buf_put_slice(to, relay);
+	(void)buf_printf(to, " said: %u ", code);
+	(void)buf_put_slice(to, enhanced);
+	(void)buf_put_byte(to, ' ');
+	(void)buf_put_slice(to, text);
+}
+
+/* --- outcomes of one recipient --- */
+
+static struct store_change
+change_of(const struct rcpt *r, const struct message *m, enum store_change_kind kind)
+{
+	return (struct store_change){ .kind = kind, .id = message_id(m), .where = m->where, .rcpt = r->due.index };
+}
+
+static void
+delivered(struct applying *a, struct rcpt *r, const struct job_result *row, const struct envelope_rcpt *who)
+{
+	struct queue *q = a->q;
+	struct message *m = a->job->message;
+	struct msgid id = message_id(m);
+	struct delay d = delay_of(&a->job->parsed, loop_now(q->room->loop) - a->job->taken_ms);
+
+	log_say(LOG_DELIVERED, &id, F_STR("to", who->address), F_STR("orig_to", who->original),
+	    F_STR("relay", buf_slice(&a->relay)), F_TEXT("delay", d.total), F_TEXT("delays", d.parts),
+	    F_STR("dsn", row->enhanced), F_TEXT("status", "sent"), F_STR("text", row->text), F_STR("tls", a->result->tls));
+	a->changes[a->n_changes++] = change_of(r, m, STORE_CHANGE_DONE);
+	q->n_delivered++;
+	queue_rcpt_done(q, r);
+}
+
+/* The store's change for a deferral; the text must live until it is committed. */
+static struct store_change
+plan_deferral(struct queue *q, struct rcpt *r, const struct result_deferral *d, struct buf *reason)
+{
+	struct message *m = rcpt_message(r);
+	struct store_change c = change_of(r, m, STORE_CHANGE_DEFERRED);
+	struct msgid id = message_id(m);
+	struct delay delay = delay_of(d->envelope, d->took_ms);
+	uint64_t wait = d->wait_ms;
+	char next[DATE_ISO8601_MAX];
+
+	if (wait == 0)
+		wait = backoff_message(&q->schedule.limits.backoff, schedule_age(&q->schedule, m),
+		    random_next(&q->schedule.random));
+	put_reason(reason, d->relay, d->code, d->enhanced, d->text);
+	reason_set(&q->reasons, m, r->due.index, buf_slice(reason));
+	c.next = queue_wall() + (int64_t)wait * 1000;
+	c.attempts = 1;
+	c.code = d->code;
+	c.text = slice_first(buf_slice(reason), STORE_TEXT_MAX);
+	(void)date_iso8601(next, c.next, 0);
+	log_say(LOG_DEFERRED, &id, F_STR("to", d->row->address), F_STR("orig_to", d->row->original),
+	    F_STR("relay", d->relay), F_TEXT("delay", delay.total), F_TEXT("delays", delay.parts),
+	    F_STR("dsn", d->enhanced), F_TEXT("status", "deferred"), F_STR("text", buf_slice(reason)),
+	    F_TEXT("next", next));
+	q->n_deferred++;
+	schedule_wait(&q->schedule, r, wait);
+	return c;
+}
+
+void
+result_defer(struct queue *q, struct rcpt *r, const struct result_deferral *d)
+{
+	struct buf reason = BUF_INIT(STORE_TEXT_MAX * 2);
+	struct store_change c = plan_deferral(q, r, d, &reason);
+
+	recent_drop(&q->recents, rcpt_message(r));
+	store_change(q->store, &c, NULL, NULL);
+	buf_free(&reason);
+}
+
+static void
+failed(struct applying *a, struct rcpt *r, const struct job_result *row, bool expired)
+{
+	bounce_add(a->q, &a->bounce, buf_slice(&a->job->envelope), r, &(struct bounce_failure){ .expired = expired, .code = row->code,
+	    .enhanced = row->enhanced, .text = row->text, .relay = buf_slice(&a->relay), .host = a->result->host });
+}
+
+static void
+deferred(struct applying *a, struct rcpt *r, const struct job_result *row, const struct envelope_rcpt *who)
+{
+	struct queue *q = a->q;
+	struct message *m = a->job->message;
+
+	if (backoff_expired(&q->schedule.limits.backoff, schedule_age(&q->schedule, m), (m->flags & MESSAGE_BOUNCE) != 0))
+		failed(a, r, row, true);
+	else
+		result_defer(q, r, &(struct result_deferral){ .envelope = &a->job->parsed, .row = who,
+		    .relay = buf_slice(&a->relay), .enhanced = row->enhanced, .text = row->text, .code = row->code,
+		    .took_ms = loop_now(q->room->loop) - a->job->taken_ms });
+}
+
+/* --- a whole result --- */
+
+/* Every row must be about a recipient of this job. A second one about the same recipient is passed over later. */
+static const char *
+check_rows(struct job *job, struct slice rows)
+{
+	struct rd r = { rows, false };
+	struct job_result row;
+	struct enhanced e;
+
+	while (job_result_next(&r, &row)) {
+		if (job_item(job, row.index) == NULL)
+			return "a result for a recipient that it was not given";
+		if (enhanced_parse(row.enhanced, &e) != RC_OK)
+			return "a result without an enhanced code";
+	}
+	return r.bad ? "malformed results" : NULL;
+}
+
+static void
+apply_row(struct applying *a, const struct job_result *row)
+{
+	struct job_item *item = job_item(a->job, row->index);
+	struct rcpt *r = item->rcpt;
+
+	if (r == NULL)
+		return;
+	item->rcpt = NULL;
+	schedule_unbusy(&a->q->schedule, r);
+	if ((a->job->message->flags & MESSAGE_GONE) != 0) {
+		queue_rcpt_done(a->q, r);
+		return;
+	}
+	switch ((enum job_status)row->status) {
+	case JOB_DELIVERED:
+		delivered(a, r, row, &item->row);
+		break;
+	case JOB_DEFERRED:
+		deferred(a, r, row, &item->row);
+		break;
+	case JOB_FAILED:
+		failed(a, r, row, false);
+		break;
+	}
+}
+
+/* A message that is done is dropped: that says everything about its recipients in one record. */
+static void
+commit(struct applying *a)
+{
+	struct message *m = a->job->message;
+
+	if ((m->flags & MESSAGE_GONE) != 0)
+		return;
+	if (m->n_open == 0) {
+		store_drop(a->q->store, message_id(m), m->where, NULL, NULL);
+		queue_leave(a->q, m, "delivered");
+	} else if (a->n_changes > 0)
+		store_commit(a->q->store, NULL, a->changes, a->n_changes, NULL, NULL);
+}
+
+const char *
+result_apply(struct job *job, const struct d_result *m)
+{
+	struct applying a = { .q = job->session->carrier->queue, .job = job, .result = m };
+	struct rd rows = { m->results, false };
+	struct job_result row;
+	const char *why = m->host.n > 255 || m->tls.n > 255 ? "overlong words" : check_rows(job, m->results);
+
+	if (why != NULL)
+		return why;
+	a.changes = calloc(job->n_items, sizeof *a.changes);
+	if (a.changes == NULL)
+		return NULL;	/* no memory: as if it had not been delivered */
+	buf_init(&a.relay, RELAY_MAX * 2);
+	put_relay(&a.relay, m->host, m->ip, m->port);
+	while (job_result_next(&rows, &row))
+		apply_row(&a, &row);
+	commit(&a);
+	bounce_go(&a.bounce);
+	buf_free(&a.relay);
+	free(a.changes);
+	return NULL;
+}
+
+void
+result_session_failed(struct session *s, const struct d_closed *m)
+{
+	struct queue *q = s->carrier->queue;
+	struct job *job = s->job;
+	struct buf why = BUF_INIT(4096), relay = BUF_INIT(RELAY_MAX * 2);
+
+	put_relay(&relay, m->host, m->ip, 0);
+	put_reason(&why, buf_slice(&relay), m->code, m->enhanced, m->text);
+	destination_set_why(s->destination, m->code, m->enhanced, buf_slice(&why));
+	for (size_t i = 0; job != NULL && job->announced && i < job->n_items; i++) {
+		struct rcpt *r = job->items[i].rcpt;
+
+		if (r == NULL || (job->message->flags & MESSAGE_GONE) != 0)
+			continue;
+		job->items[i].rcpt = NULL;
+		schedule_unbusy(&q->schedule, r);
+		result_defer(q, r, &(struct result_deferral){ .envelope = &job->parsed, .row = &job->items[i].row,
+		    .relay = buf_slice(&relay), .enhanced = m->enhanced, .text = m->text, .code = m->code,
+		    .took_ms = loop_now(q->room->loop) - job->taken_ms });
+	}
+	buf_free(&why);
+	buf_free(&relay);
+}
