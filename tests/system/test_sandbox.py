@@ -44,7 +44,7 @@ def test_every_process_and_thread_from_outside(folder):
             lab.check(s["Uid"].split()[0] != "0", f"{where}: not root")
             uids.setdefault(s["Uid"].split()[0], set()).add(room)
         lab.equal(os.listdir(f"/proc/{pid}/root/"), [], f"{room}: an empty root")
-        lab.equal(os.stat(f"/proc/{pid}").st_uid, 0, f"{room}: not dumpable (owner of /proc/{pid})")
+        lab.equal(os.stat(f"/proc/{pid}/environ").st_uid, 0, f"{room}: not dumpable (owner of /proc/{pid}/environ)")
         with open(f"/proc/{pid}/maps") as f:
             bad = [line for line in f if re.search(r"^\S+ .wx", line)]
         lab.equal(bad, [], f"{room}: memory both writable and executable")
