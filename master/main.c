@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,26 +79,57 @@ watch_signals(struct master *m, struct watch *w)
 
 /* --- background --- */
 
-/* The parent waits until the house is ready, so that its exit status tells whether it is. Returns the descriptor to
- * say so on, in the child; -1: cannot. */
+static void
+copy_words(int from)
+{
+	char text[4096];
+	ssize_t n = read(from, text, sizeof text);
+
+	if (n > 0)
+		(void)!write(STDERR_FILENO, text, (size_t)n);
+}
+
+/* Stays until the house is ready or has given up, passes on what it says meanwhile, and tells by its exit status. */
+static _Noreturn void
+wait_for_house(int ready, int words)
+{
+	struct pollfd fds[] = { { .fd = ready, .events = POLLIN }, { .fd = words, .events = POLLIN } };
+	char byte;
+
+	while (poll(fds, 2, -1) > 0 || errno == EINTR) {
+		if ((fds[1].revents & POLLIN) != 0)
+			copy_words(words);
+		else if (fds[0].revents != 0)
+			_exit(read(ready, &byte, 1) == 1 ? 0 : EX_CONFIG);
+	}
+	_exit(EX_OSERR);
+}
+
+/* In the child: the descriptor to say "ready" on; -1: cannot. The parent does not return. */
 static int
 go_to_background(void)
 {
-	int fds[2];
-	char byte;
+	int ready[2], words[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (pipe2(fds, O_CLOEXEC) == -1)
+	if (null == -1 || pipe2(ready, O_CLOEXEC) == -1 || pipe2(words, O_CLOEXEC) == -1)
 		return -1;
 	switch (fork()) {
 	case -1:
 		return -1;
 	case 0:
-		(void)close(fds[0]);
 		(void)setsid();
-		return fds[1];
+		(void)dup2(null, STDIN_FILENO);
+		(void)dup2(words[1], STDOUT_FILENO);
+		(void)dup2(words[1], STDERR_FILENO);
+		(void)close(null);
+		(void)close(ready[0]);
+		(void)close(words[0]);
+		(void)close(words[1]);
+		return ready[1];
 	default:
-		(void)close(fds[1]);
-		_exit(read(fds[0], &byte, 1) == 1 ? 0 : EX_CONFIG);
+		(void)close(ready[1]);
+		(void)close(words[1]);
+		wait_for_house(ready[0], words[0]);
 	}
 }
 
@@ -147,6 +179,11 @@ prepare(struct master *m, struct buf *why)
 	rc = generation_read(&m->options, &source, why);
 	if (rc != RC_OK)
 		return rc;
+	if (m->options.daemon && strcmp(source.conf->log.to, "stderr") == 0) {
+		(void)buf_put_str(why, "in the background the log cannot go to stderr: write log { to = syslog }, or the path of a file");
+		conf_source_free(&source);
+		return RC_SYNTAX;
+	}
 	rc = accounts_find(source.conf->global.uid_base, m->accounts, why);
 	if (rc == RC_OK)
 		rc = paths_choose(&source.conf->global, m->options.base, &m->paths);
