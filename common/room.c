@@ -55,12 +55,11 @@ refuse(const struct room *room, enum rc rc, const char *what, struct buf *why)
 	struct wr w = { space, 0, sizeof space, false };
 
 	m.why = slice_first(m.why, 1024);
-	if (m_ready_put(&w, &m))
-		(void)frame_write_blocking(MASTER_FD, M_READY, 0, slice_of(space, w.n), -1);
-	/* A user without an account is a matter of that mail, not of the system. */
-	if (room->ops->role != ROLE_MAILBOX)
-		(void)fprintf(stderr, "%s: cannot start: %s%s%s\n", role_program(room->ops->role), what,
-		    text == NULL ? "" : ": ", text == NULL ? "" : text);
+	/* The master tells the administrator; when it cannot be told, we do. */
+	if (m_ready_put(&w, &m) && frame_write_blocking(MASTER_FD, M_READY, 0, slice_of(space, w.n), -1) == RC_OK)
+		return;
+	(void)fprintf(stderr, "%s: cannot start: %s%s%s\n", role_program(room->ops->role), what,
+	    text == NULL ? "" : ": ", text == NULL ? "" : text);
 }
 
 /* --- arrivals --- */
@@ -511,6 +510,19 @@ room_log_drop(struct peer *p, const char *why)
 
 /* --- all of it --- */
 
+/* The report has a line for each step; the one that failed is the last. */
+static struct slice
+last_line(struct slice report)
+{
+	size_t at;
+
+	while (report.n > 0 && report.p[report.n - 1] == '\n')
+		report.n--;
+	for (at = report.n; at > 0 && report.p[at - 1] != '\n'; at--)
+		;
+	return slice_from(report, at);
+}
+
 static bool
 room_begin(struct room *room, struct buf *report)
 {
@@ -541,11 +553,13 @@ room_begin(struct room *room, struct buf *report)
 		buf_free(&why);
 		return false;
 	}
-	buf_free(&why);
 	if (enter_sandbox(room, report) != RC_OK) {
-		refuse(room, RC_IO, "the sandbox cannot be entered", report);
+		(void)buf_put_slice(&why, last_line(buf_slice(report)));
+		refuse(room, RC_IO, "the sandbox cannot be entered", &why);
+		buf_free(&why);
 		return false;
 	}
+	buf_free(&why);
 	return true;
 }
 

@@ -349,7 +349,7 @@ make_threads(struct room *room, struct buf *why)
 	const struct conf_queue *c = &room->conf->queue;
 	struct store_params params = { .segment_size = c->segment_size, .big_message = c->big_message,
 	    .min_free = c->min_free, .allow_unsafe_fs = c->allow_unsafe_fs };
-	int fd = room_take_file(room, FILE_SPOOL, S(""));
+	int fd = room_take_file(room, FILE_SPOOL, S("spool"));
 	enum rc rc;
 
 	if (fd == -1) {

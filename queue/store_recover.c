@@ -928,9 +928,6 @@ store_recover(struct store *s, store_visit_fn *visit, void *arg, struct store_st
 		segments_set_current(s, look.current);
 		r.stats.segments = (uint32_t)s->n_segments;
 		r.stats.ms = (uint32_t)(monotonic_ms() - start);
-		log_say(LOG_SPOOL_OPENED, NULL, F_U64("messages", r.stats.messages), F_U64("recipients", r.stats.recipients),
-		    F_U64("segments", r.stats.segments), F_U64("ms", r.stats.ms), F_U64("damaged", r.stats.damaged),
-		    F_U64("torn", r.stats.torn));
 		segments_consider_all(s);
 		keeper_want_spare(s);
 		timer_start(&s->timer, PROBE_MS);
