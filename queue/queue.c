@@ -415,6 +415,9 @@ take_line(struct room *room, enum role them, unsigned index, int fd)
 	case ROLE_ROUTER:
 		router_line(q, fd);
 		break;
+	case ROLE_CONTROL:
+		control_line(q, fd);
+		break;
 	default:
 		(void)close(fd);
 		break;
