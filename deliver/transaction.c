@@ -17,7 +17,7 @@ fits_server(struct job *job, const struct peer_caps *caps)
 	/* RFC 6152 3: what is 8-bit may not go to a server that does not say it can. */
 	if ((job->flags & JOB_8BITMIME) != 0 && !caps->eight_bit) {
 		job_decide_rest(job, JOB_FAILED, 0, ENHANCED(5, 6, 3),
-		    S("the message has 8-bit content, and the server takes 7-bit content only"));
+		    S("the message has 8-bit content, and the server does not offer 8BITMIME"));
 		return false;
 	}
 	return true;

@@ -352,19 +352,14 @@ drop(struct bounce *b, const char *why)
 	bounce_commit(b);
 }
 
-/* An address of the postmaster. */
+/* The router knows who reads it: a local user, or what the option says. */
 static void
 address_postmaster(struct bounce *b)
 {
-	const char *name = queue_conf(b->queue)->global.postmaster;
-
 	b->twice = true;
 	buf_clear(&b->to);
-	(void)buf_put_str(&b->to, *name == '\0' ? "postmaster" : name);
-	if (strchr(name, '@') == NULL) {
-		(void)buf_put_byte(&b->to, '@');
-		(void)buf_put_slice(&b->to, our_name(b->queue));
-	}
+	(void)buf_put_str(&b->to, "postmaster@");
+	(void)buf_put_slice(&b->to, our_name(b->queue));
 }
 
 static void
@@ -387,6 +382,10 @@ on_verdict(void *arg, const struct r_verdict *v)
 		return;
 	}
 	b->route = route;
+	if (v->rcpt.n > 0) {	/* it goes by another address */
+		buf_clear(&b->to);
+		(void)buf_put_slice(&b->to, v->rcpt);
+	}
 	buf_clear(&b->names);
 	(void)buf_put_slice(&b->names, route.transport);
 	(void)buf_put_slice(&b->names, route.nexthop);

@@ -177,6 +177,9 @@ read_recipient(struct decision *d, struct slice text)
 	d->is_local = (d->to.flags & ADDRESS_POSTMASTER) != 0 || patterns_have_domain(&p->local_domains, &d->to.parts, &hit);
 	for (size_t i = 0; i < p->n_own && !d->is_local; i++)
 		d->is_local = ip_eq(p->own[i], d->to.parts.literal);
+	/* At the name of this host itself postmaster exists, whatever domains it takes mail for (RFC 5321 4.5.1). */
+	if (slice_caseeq(d->to.meaning, S("postmaster")) && slice_caseeq(d->to.parts.domain, slice_str(p->conf->global.hostname)))
+		d->is_local = true;
 	d->is_postmaster = d->is_local && slice_caseeq(d->to.meaning, S("postmaster"));
 	d->has_user = policy_find_user(p, d->to.meaning, &d->user, &d->exact);
 	/* alice+x%elsewhere is alice's only if somebody reads it as we do. */
