@@ -253,7 +253,7 @@ session_reconnect(struct session *s, bool from_first)
 	disconnect(s, false);
 	if (from_first)
 		s->try = 0;
-	s->some_temporary = false;
+	s->some_temporary = true;	/* a destination that greeted us is not gone for good */
 	timer_start(&s->total_timer, timeout_setup(&s->conf->deliver));
 	start_try(s);
 }

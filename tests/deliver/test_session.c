@@ -651,6 +651,103 @@ sessions_have_a_limit(void **state)
 	scene_close(&s);
 }
 
+static void
+an_early_refusal_is_heard(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE
+	    "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nS:552 5.3.4 too big for me\nX", NULL };
+	uint8_t *big = malloc(BIG);
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	assert_non_null(big);
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	(void)make_big(big);
+	scene_send_job(&s, 5, 1, 0, one, BIG, slice_of(big, 30000));
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_FAILED);
+	assert_int_equal(s.results[0].rows[0].code, 552);
+	assert_string_equal(s.results[0].rows[0].text, "too big for me");
+	server_end(&server);
+	scene_close(&s);
+	free(big);
+}
+
+/* Revoked in the middle of its content: the server must not see an end of it. */
+static void
+a_revoked_message_has_no_end(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nC:a\nH", NULL };
+	struct d_revoke m = { 1 };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	scene_send_job(&s, 5, 1, 0, one, 1000, S("a\r\nb\r\n"));
+	scene_run(&s, 100);
+	assert_int_equal(d_revoke_send(s.queue, 5, &m), RC_OK);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.n_results, 0);
+	assert_int_equal(s.closed.status, SESSION_DONE);
+	server_end(&server);
+	scene_close(&s);
+}
+
+static void
+idle_while_busy_ends_after_the_message(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE
+	    "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nD\nW:100\nS:250 ok\n" BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, one);
+	scene_send_idle(&s, 5);
+	scene_until(&s, &s.n_closed, 1);
+	assert_int_equal(s.n_results, 1);
+	assert_false(s.results[0].pull);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	assert_int_equal(s.closed.status, SESSION_DONE);
+	scene_run(&s, 50);
+	server_end(&server);
+	scene_close(&s);
+}
+
+static void
+a_session_carries_so_many_messages(void **state)
+{
+	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.conf->queue.messages_per_session = 2;
+	server_start(&s, &server, 2, scripts);
+	scene_start(&s);
+	scene_host(&s, 10, "mx.b.test", 2, DNS_OK);
+	scene_send_open(&s, 5, "b.test");
+	scene_until(&s, &s.n_pulls, 1);
+	small_job(&s, 1, one);
+	scene_until(&s, &s.n_results, 1);
+	assert_true(s.results[0].pull);
+	small_job(&s, 2, one);
+	scene_until(&s, &s.n_closed, 1);
+	assert_false(s.results[1].pull);
+	assert_int_equal(s.closed.status, SESSION_DONE);
+	scene_run(&s, 50);
+	server_end(&server);
+	scene_close(&s);
+}
+
 /* The real program behind its sandbox: whatever system call a delivery needs, its filter must let pass. */
 static void
 the_real_room_delivers_and_stops(void **state)
@@ -729,6 +826,10 @@ main(void)
 		cmocka_unit_test(stop_lets_the_message_end),
 		cmocka_unit_test(a_queue_that_breaks_the_rules_is_dropped),
 		cmocka_unit_test(sessions_have_a_limit),
+		cmocka_unit_test(an_early_refusal_is_heard),
+		cmocka_unit_test(a_revoked_message_has_no_end),
+		cmocka_unit_test(idle_while_busy_ends_after_the_message),
+		cmocka_unit_test(a_session_carries_so_many_messages),
 		cmocka_unit_test(the_real_room_delivers_and_stops),
 	};
 
