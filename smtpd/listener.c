@@ -89,6 +89,13 @@ listeners_breathe_again(struct timer *t, void *ctx)
 	listen_now(smtpd, true);
 }
 
+void
+listeners_hold(struct smtpd *smtpd)
+{
+	listen_now(smtpd, false);
+	timer_start(&smtpd->breather, OPENING_MS);
+}
+
 /* The system has nothing left for another client. The sockets stay readable: without a pause the loop would spin. */
 static void
 take_a_breath(struct smtpd *smtpd)

@@ -7,6 +7,7 @@
 enum {
 	LISTENERS_MAX = 1024,
 	ACCEPTS_A_TURN = 64,	/* then the sessions get their turn */
+	OPENING_MS = 5000,	/* at the start clients wait so long for the queue; then they are told to come back */
 };
 
 /* Takes over a listening socket of that generation. It is listened to from listeners_adopt() on. */
@@ -17,6 +18,9 @@ void listeners_adopt(struct smtpd *smtpd, uint32_t generation);
 
 /* Closes them all. */
 void listeners_close(struct smtpd *smtpd);
+
+/* At the start: lets clients wait in the kernel until the queue has said how it is, or OPENING_MS are over. */
+void listeners_hold(struct smtpd *smtpd);
 
 /* The timer_fn of smtpd.breather: accepting goes on. */
 void listeners_breathe_again(struct timer *t, void *ctx);

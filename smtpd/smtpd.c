@@ -120,8 +120,11 @@ take_file(struct room *room, const struct m_file *m, int fd)
 static const char *
 adopt(struct room *room, const struct conf *old)
 {
-	(void)old;
-	smtpd_adopt(room->ctx, room->conf);
+	struct smtpd *smtpd = room->ctx;
+
+	smtpd_adopt(smtpd, room->conf);
+	if (old == NULL && !smtpd->queue_known)
+		listeners_hold(smtpd);
 	return NULL;
 }
 

@@ -1,6 +1,8 @@
 /* smtpd/submit.c -- see submit.h. */
 #include "smtpd/submit.h"
 
+#include "smtpd/listener.h"
+
 #include "common/envelope.h"
 #include "smtpd/receive.h"
 #include "smtpd/session.h"
@@ -88,6 +90,10 @@ on_state(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	(void)p, (void)handle, (void)fd;
 	if (!q_state_get(body, &m))
 		return "malformed Q_STATE";
+	if (!smtpd->queue_known) {
+		timer_cancel(&smtpd->breather);
+		listeners_breathe_again(&smtpd->breather, smtpd);
+	}
 	smtpd->queue_known = true;
 	smtpd->queue_accepting = m.accepting != 0;
 	smtpd->queue_room = m.room;

@@ -132,14 +132,18 @@ deliver {{ port = {SINK} allow-private-hosts = yes }}
     def send(self, to, subject):
         with smtplib.SMTP("127.0.0.1", SMTP, local_hostname="client.quickstart.test") as s:
             s.ehlo()
-            s.mail(f"{USER}@quickstart.test")
-            s.rcpt(to)
+            for code, said in (s.mail(f"{USER}@quickstart.test"), s.rcpt(to)):
+                if code != 250:
+                    self.refused(code, said)
             code, said = s.data(f"From: {USER}@quickstart.test\r\nTo: {to}\r\nSubject: {subject}\r\n\r\n"
                                 "If you read this, Postern works.\r\n")
         if code != 250:
-            say(f"quickstart: the message was refused: {code} {said.decode()}")
-            sys.exit(1)
+            self.refused(code, said)
         return said.decode().split()[-1]
+
+    def refused(self, code, said):
+        say(f"quickstart: the message was refused: {code} {said.decode()}; Postern's log is {self.path('postern.log')}")
+        sys.exit(1)
 
     def log_of(self, qid):
         with open(self.path("postern.log"), errors="replace") as f:
