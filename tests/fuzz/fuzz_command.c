@@ -1,0 +1,91 @@
+/* tests/fuzz/fuzz_command.c -- bytes of a client: cut into lines, whole and in pieces with the same result, and parsed. */
+#include "common/wire/smtp_command.h"
+#include "common/wire/smtp_line.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { LIMIT = 64, EVENTS_MAX = 1024 };
+
+struct event {
+	enum smtp_line_result result;
+	struct slice line;
+};
+
+static void
+parse_line(struct slice line)
+{
+	struct smtp_command c;
+	struct smtp_path path;
+	struct smtp_param param;
+	enum smtp_body body;
+	uint64_t n;
+
+	if (smtp_command_parse(line, &c) != RC_OK)
+		return;
+	if (c.verb.n == 0 || c.verb.n + c.arg.n > line.n)
+		abort();
+	if (smtp_mail_parse(c.arg, &path) == RC_OK || smtp_rcpt_parse(c.arg, &path) == RC_OK) {
+		struct slice rest = path.params;
+		size_t count = 0;
+
+		while (smtp_param_next(&rest, &param))
+			if (++count > SMTP_PARAMS_MAX || param.keyword.n == 0 || (param.has_value && param.value.n == 0))
+				abort();
+		if (slice_find(path.params, ' ') == 0 && rest.n > 0 && slice_find(rest, ' ') != 0)
+			abort();
+	}
+	(void)smtp_size_parse(c.arg, &n);
+	(void)smtp_body_parse(c.arg, &body);
+}
+
+/* step 0: everything is there at once. The buffer holds LIMIT bytes beyond what is asked for, as a session's does. */
+static size_t
+scan(struct slice all, size_t step, struct event *events)
+{
+	struct smtp_line_scan s = { 0 };
+	size_t start = 0, end = step == 0 ? all.n : 0, n = 0, used;
+
+	for (;;) {
+		struct slice line = { NULL, 0 };
+		enum smtp_line_result r = smtp_line_next(&s, slice_of(all.p + start, end - start), LIMIT, &line, &used);
+
+		if (used > end - start)
+			abort();
+		start += used;
+		if (r == SMTP_LINE_MORE) {
+			if (end == all.n)
+				return n;
+			end = all.n - end < step ? all.n : end + step;
+			continue;
+		}
+		if ((r == SMTP_LINE_OK || r == SMTP_LINE_NUL) && line.n + 2 > LIMIT)
+			abort();
+		if (n < EVENTS_MAX)
+			events[n++] = (struct event){ r, line };
+		if (r == SMTP_LINE_BARE_CR || r == SMTP_LINE_BARE_LF || r == SMTP_LINE_ENDLESS || n == EVENTS_MAX)
+			return n;
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct event whole[EVENTS_MAX], pieces[EVENTS_MAX];
+	struct slice all = slice_of(data, size);
+	size_t n = scan(all, 0, whole);
+
+	for (size_t step = 1; step <= 3; step++) {
+		if (scan(all, step, pieces) != n)
+			abort();
+		for (size_t i = 0; i < n; i++)
+			if (whole[i].result != pieces[i].result || !slice_eq(whole[i].line, pieces[i].line))
+				abort();
+	}
+	for (size_t i = 0; i < n; i++)
+		if (whole[i].result == SMTP_LINE_OK)
+			parse_line(whole[i].line);
+	parse_line(all);
+	return 0;
+}
