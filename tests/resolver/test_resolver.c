@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -94,7 +95,7 @@ start_dns(void **state)
 	dns.pid = fork();
 	assert_true(dns.pid >= 0);
 	if (dns.pid == 0) {
-		(void)setpgid(0, 0);
+		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 		(void)dup2(2, 1);
 		(void)execl("/bin/sh", "sh", script, dns.folder, "53", (char *)NULL);
 		_exit(127);
@@ -629,6 +630,80 @@ silence_is_temporary(void **state)
 	(void)close(deaf);
 }
 
+static pid_t
+start_liar(const char *address)
+{
+	const char *src = getenv("srcdir");
+	char script[4096];
+	pid_t pid;
+
+	(void)snprintf(script, sizeof script, "%s/tests/resolver/liar.py", src == NULL ? "." : src);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);	/* also when a test fails half-way */
+		(void)dup2(2, 1);
+		(void)execlp("python3", "python3", script, address, (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+/* THREATS 25: whatever the server says, the room lives, answers in time, and believes nothing that it should not. */
+static void
+lies_are_not_believed(void **state)
+{
+	static const char *const lies[] = { "silent", "wrongid", "wrongq", "garbage", "short", "servfail", "refused", "notimp",
+	    "formerr", "truncated", "loop", "loop2", "chain", "pointer" };
+	enum { LIES = sizeof lies / sizeof lies[0] };
+	struct conf *c;
+	struct world w;
+	struct answer a;
+	pid_t liar;
+
+	(void)state;
+	NEED_DNS();
+	liar = start_liar("127.0.0.2");
+	c = make_conf(1, false, false);
+	conf_list_clear(&c->resolver.forwarders);
+	assert_int_equal(conf_list_add(&c->resolver.forwarders, S("127.0.0.2")), RC_OK);
+	set(c, "timeout", "5s");
+	start(&w, c);
+	assert_int_equal(next_ready(&w), RC_OK);
+	/* Also the wait for Python. */
+	for (int i = 0; i < 10 && (a = route(&w, ROUTE_HOST, "honest.liar.test")).status != DNS_OK; i++)
+		(void)usleep(100000);
+	assert_int_equal(a.status, DNS_OK);
+	a = route(&w, ROUTE_MX, "evil.liar.test");
+	assert_int_equal(a.status, DNS_OK);
+	assert_string_equal(a.hosts[0].name, "honest.liar.test");
+	a = route(&w, ROUTE_HOST, "victim.liar.test");
+	assert_int_equal(a.status, DNS_OK);
+	assert_int_equal(a.hosts[0].h.addresses[0].b[0], 192);
+	a = route(&w, ROUTE_MX, "many.liar.test");
+	assert_int_equal(a.status, DNS_OK);
+	assert_int_equal(a.n_hosts, ROUTE_HOSTS_MAX);
+	assert_int_equal(a.hosts[0].h.preference, 0);
+	assert_int_equal(route(&w, ROUTE_MX, "odd.liar.test").status, DNS_NODATA);
+	for (uint32_t i = 0; i < LIES; i++) {
+		char name[64];
+
+		(void)snprintf(name, sizeof name, "%s.liar.test", lies[i]);
+		ask(&w, i, ROUTE_MX, name);
+	}
+	for (uint32_t i = 0; i < LIES; i++) {
+		uint32_t handle = take_hosts(&w, &a);
+
+		assert_true(handle < LIES);
+		print_message("# %s: status %d %s\n", lies[handle], a.status, a.why);
+		assert_int_equal(a.status, DNS_TEMPORARY);
+	}
+	assert_int_equal(route(&w, ROUTE_MX, "honest.liar.test").status, DNS_OK);
+	stop(&w);
+	(void)kill(liar, SIGKILL);
+	(void)waitpid(liar, NULL, 0);
+}
+
 int
 main(void)
 {
@@ -644,6 +719,7 @@ main(void)
 		cmocka_unit_test(many_questions_at_once),
 		cmocka_unit_test(generations_change_over),
 		cmocka_unit_test(silence_is_temporary),
+		cmocka_unit_test(lies_are_not_believed),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
