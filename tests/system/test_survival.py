@@ -46,8 +46,10 @@ class Ledger:
                 with self.lock:
                     if code == "250":
                         self.acknowledged[n] = digest(data)
-                    else:
+                    elif code[0] == "5":
                         self.refused.add(n)
+                    else:       # the client keeps it and tries again; a queue that died may have had it (RFC 5321 6.1)
+                        self.unknown.add(n)
         workers = [threading.Thread(target=work) for _ in range(threads)]
         for w in workers:
             w.start()
