@@ -18,6 +18,8 @@ judge(const struct session *s, enum rc syntax, const struct smtp_path *path, str
 		refusal_set(ret_refusal, 451, "4.3.0", "The queue was restarted, begin again");
 	else if (s->tx->n_rcpts >= s->conf->smtpd.max_recipients)
 		refusal_set(ret_refusal, 452, "4.5.3", "Too many recipients");		/* RFC 5321 4.5.3.1.10 */
+	else if (s->n_errors >= s->conf->smtpd.max_errors)
+		refusal_set(ret_refusal, 452, "4.5.3", "Too many errors, send the rest later");
 	else
 		return true;
 	return false;
@@ -34,7 +36,6 @@ cmd_rcpt(struct session *s, struct slice arg)
 	bool ask = judge(s, syntax, &path, &refusal);
 
 	s->tx->rcpt_seen = true;
-	/* Parameters that are only spaces are none: the parser leaves them where they are. */
 	if (syntax != RC_OK || address_put(&text, &path.address))
 		r = rcpt_new(s->tx, buf_slice(&text));
 	buf_free(&text);

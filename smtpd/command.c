@@ -87,16 +87,24 @@ cut_off(struct session *s, unsigned code, const char *enhanced, const char *what
 	session_last(s, code, enhanced, what, what);
 }
 
+/* Recipients that were accepted get their message even when too many others were refused: else a long list with some
+ * dead addresses in it would be tried in vain for ever. cmd_rcpt takes no more of them then. */
+static bool
+has_earned_its_end(const struct session *s, const struct command *c)
+{
+	return s->tx != NULL && s->tx->n_rcpts > 0 && c != NULL && (c->fn == cmd_data || c->fn == cmd_rcpt);
+}
+
 /* Is this client still to be heard? Counts the command. */
 static bool
-within_limits(struct session *s)
+within_limits(struct session *s, const struct command *c)
 {
 	if (s->n_commands == s->conf->smtpd.max_commands) {
 		cut_off(s, 421, "4.7.0", "Too many commands");
 		return false;
 	}
 	s->n_commands++;
-	if (s->n_errors >= s->conf->smtpd.max_errors) {
+	if (s->n_errors >= s->conf->smtpd.max_errors && !has_earned_its_end(s, c)) {
 		cut_off(s, 421, "4.7.0", "Too many errors");
 		return false;
 	}
@@ -142,7 +150,7 @@ run_line(struct session *s, struct slice line, bool more_behind)
 		return RC_AGAIN;
 	s->verb = c == NULL ? "" : c->name;
 	deadline_progress(s);
-	if (!within_limits(s))
+	if (!within_limits(s, c))
 		return RC_OK;
 	if (c != NULL)
 		run(s, c, &said, more_behind);
@@ -159,7 +167,7 @@ run_bad_line(struct session *s, enum smtp_line_result what)
 		return RC_AGAIN;
 	s->verb = "";
 	deadline_progress(s);
-	if (!within_limits(s))
+	if (!within_limits(s, NULL))
 		return RC_OK;
 	switch (what) {
 	case SMTP_LINE_NUL:

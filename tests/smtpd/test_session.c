@@ -273,6 +273,47 @@ the_queue_dies_in_the_middle(void **state)
 	fakes_stop(&f);
 }
 
+/* However many recipients the configuration allows, their envelope is one frame: the rest is told to come again. */
+static void
+an_envelope_never_outgrows_its_frame(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct buf text = BUF_INIT(64 << 20);
+	struct envelope e = { .n_rcpts = 0 };
+	struct fakes f;
+	char line[512];
+	unsigned accepted = 0;
+
+	(void)state;
+	conf->smtpd.max_recipients = 50000;
+	begin(&f, conf);
+	say(&f, "MAIL FROM:<a@b.example>\r\n");
+	hear(&f, "250 2.1.0 *");
+	for (;;) {
+		(void)snprintf(line, sizeof line, "RCPT TO:<user%060u@example.org>\r\n", accepted);
+		say(&f, line);
+		assert_true(fakes_line(&f, line, sizeof line, PATIENCE_MS));
+		if (line[0] == '4')
+			break;
+		assert_true(fakes_match("250 2.1.5 *", line));
+		accepted++;
+	}
+	assert_true(fakes_match("452 4.5.3 *", line));
+	assert_true(accepted > 800);
+	say(&f, "DATA\r\n");
+	hear(&f, "354 *");
+	put_lines(&text, 1000, true);
+	fakes_send(&f, buf_slice(&text), SIZE_MAX);
+	say(&f, ".\r\n");
+	hear(&f, "250 2.0.0 *");
+	assert_true(fakes_last(&f)->begun);
+	assert_int_equal(envelope_parse(buf_slice(&fakes_last(&f)->envelope), &e), RC_OK);
+	assert_int_equal(e.n_rcpts, accepted);
+	expect_content(fakes_last(&f), 1000);
+	buf_free(&text);
+	fakes_stop(&f);
+}
+
 /* --- rooms that break the rules are dropped, and nobody else suffers --- */
 
 static void
@@ -672,6 +713,7 @@ main(void)
 		cmocka_unit_test(what_cannot_be_kept_is_taken_back),
 		cmocka_unit_test(a_client_that_vanishes_leaves_nothing),
 		cmocka_unit_test(the_queue_dies_in_the_middle),
+		cmocka_unit_test(an_envelope_never_outgrows_its_frame),
 		cmocka_unit_test(credit_for_nothing_drops_the_queue),
 		cmocka_unit_test(accepting_what_is_not_complete_drops_the_queue),
 		cmocka_unit_test(answers_that_nobody_waits_for_are_nothing),
