@@ -1,0 +1,258 @@
+/* tests/queue/test_dsn.c -- bounces, byte for byte, and with hostile words from outside. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "queue/dsn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct dsn_rcpt one = {
+	.address = SLICE("x@sink.test"), .enhanced = SLICE("5.1.1"), .text = SLICE("nobody here"),
+	.relay = SLICE("mx.sink.test[192.0.2.1]:25"), .host = SLICE("mx.sink.test"), .code = 550,
+};
+
+static struct dsn
+example(void)
+{
+	return (struct dsn){
+		.hostname = SLICE("mx.postern.test"), .to = SLICE("alice@postern.test"), .sender = SLICE("alice@postern.test"),
+		.id = { 1, 1, 0x201 }, .about = { 1, 1, 0x101 }, .now = 1700000060, .arrived = 1700000000, .random = 0x1234,
+		.rcpts = &one, .n_rcpts = 1, .original = SLICE("Subject: hello\r\nFrom: alice@postern.test\r\n\r\nbody\r\n"),
+		.original_whole = true, .header_max = 65536,
+	};
+}
+
+static const char *
+written(struct buf *b, const struct dsn *d, bool expect_8bit)
+{
+	bool eightbit = !expect_8bit;
+
+	buf_clear(b);
+	assert_true(dsn_put(b, d, &eightbit));
+	assert_int_equal(eightbit, expect_8bit);
+	return buf_cstr(b);
+}
+
+#define B "--0001000000G1.0000000000001234/mx.postern.test"
+
+static void
+a_bounce_byte_for_byte(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct dsn d = example();
+
+	(void)state;
+	assert_string_equal(written(&b, &d, false),
+	    "Date: Tue, 14 Nov 2023 22:14:20 +0000 (UTC)\r\n"
+	    "From: Mail Delivery System <MAILER-DAEMON@mx.postern.test>\r\n"
+	    "To: <alice@postern.test>\r\n"
+	    "Subject: Undelivered Mail Returned to Sender\r\n"
+	    "Message-ID: <0001000000G1@mx.postern.test>\r\n"
+	    "Auto-Submitted: auto-replied\r\n"
+	    "MIME-Version: 1.0\r\n"
+	    "Content-Type: multipart/report; report-type=delivery-status;\r\n"
+	    "\tboundary=\"0001000000G1.0000000000001234/mx.postern.test\"\r\n"
+	    "Content-Transfer-Encoding: 7bit\r\n"
+	    "\r\n"
+	    "This is a MIME-encapsulated message.\r\n"
+	    "\r\n"
+	    B "\r\n"
+	    "Content-Description: Notification\r\n"
+	    "Content-Type: text/plain; charset=us-ascii\r\n"
+	    "\r\n"
+	    "This is the mail system at host mx.postern.test.\r\n"
+	    "\r\n"
+	    "Your message could not be delivered to one or more recipients. Its header is\r\n"
+	    "attached below.\r\n"
+	    "\r\n"
+	    "For further assistance, please send mail to postmaster, and include this report.\r\n"
+	    "\r\n"
+	    "<x@sink.test>:\r\n"
+	    "    host mx.sink.test[192.0.2.1]:25 said:\r\n"
+	    "    550 5.1.1 nobody here\r\n"
+	    "\r\n"
+	    B "\r\n"
+	    "Content-Description: Delivery report\r\n"
+	    "Content-Type: message/delivery-status\r\n"
+	    "\r\n"
+	    "Reporting-MTA: dns; mx.postern.test\r\n"
+	    "X-Postern-Queue-ID: 000100000081\r\n"
+	    "X-Postern-Sender: rfc822; alice@postern.test\r\n"
+	    "Arrival-Date: Tue, 14 Nov 2023 22:13:20 +0000 (UTC)\r\n"
+	    "\r\n"
+	    "Final-Recipient: rfc822; x@sink.test\r\n"
+	    "Action: failed\r\n"
+	    "Status: 5.1.1\r\n"
+	    "Remote-MTA: dns; mx.sink.test\r\n"
+	    "Diagnostic-Code: smtp; 550 5.1.1 nobody here\r\n"
+	    "\r\n"
+	    B "\r\n"
+	    "Content-Description: Header of the undelivered message\r\n"
+	    "Content-Type: text/rfc822-headers\r\n"
+	    "Content-Transfer-Encoding: 7bit\r\n"
+	    "\r\n"
+	    "Subject: hello\r\n"
+	    "From: alice@postern.test\r\n"
+	    "\r\n"
+	    B "--\r\n");
+	buf_free(&b);
+}
+
+/* Lines end in CRLF, none is longer than 998, and nothing but the header part may hold bytes above 127. */
+static void
+well_formed(struct slice s)
+{
+	size_t column = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '\r') {
+			assert_true(i + 1 < s.n && s.p[i + 1] == '\n');
+			i++;
+			column = 0;
+			continue;
+		}
+		assert_int_not_equal(s.p[i], '\n');
+		assert_int_not_equal(s.p[i], '\0');
+		assert_in_range(++column, 1, 998);
+	}
+}
+
+static size_t
+count(const char *in, const char *what)
+{
+	size_t n = 0;
+
+	for (const char *at = in; (at = strstr(at, what)) != NULL; at++)
+		n++;
+	return n;
+}
+
+static void
+hostile_words_stay_in_their_line(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct dsn d = example();
+	struct dsn_rcpt evil = one;
+	const char *text;
+
+	(void)state;
+	evil.text = S("no\r\nAction: delivered\r\n" B "\r\n\r\n\xff\xfe\x1b[2J\0.");
+	evil.host = S("mx\r\nStatus: 2.0.0");
+	evil.relay = S("a\nb");
+	evil.address = S("\"a\r\n\"@sink.test");
+	evil.enhanced = S("5.1.1\r\nX: y");
+	evil.original = S("b\r\n.\r\n@x");
+	d.rcpts = &evil;
+	text = written(&b, &d, false);
+	well_formed(buf_slice(&b));
+	assert_int_equal(count(text, "\r\nAction: "), 1);
+	assert_int_equal(count(text, "\r\nStatus: "), 1);
+	assert_int_equal(count(text, "\r\nX: "), 0);
+	assert_int_equal(count(text, "\r\n" B), 4);
+	assert_int_equal(count(text, "\r\n.\r\n"), 0);
+	buf_free(&b);
+}
+
+static void
+the_original_header_cannot_break_out(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20), original = BUF_INIT(1 << 20);
+	struct dsn d = example();
+	const char *text;
+
+	(void)state;
+	(void)buf_put_str(&original, "Subject: gr\xc3\xbc\xc3\x9f\x65\r\n" B ": x\r\nLong: ");
+	for (int i = 0; i < 3000; i++)
+		(void)buf_put_byte(&original, 'a');
+	(void)buf_put_str(&original, "\r\nBare: a\rb\nc\x01\r\n folded\r\n\r\nSecret: in the body\r\n");
+	d.original = buf_slice(&original);
+	text = written(&b, &d, true);
+	well_formed(buf_slice(&b));
+	assert_int_equal(count(text, "\r\n" B), 4);
+	assert_int_equal(count(text, "Content-Transfer-Encoding: 8bit\r\n"), 2);
+	assert_int_equal(count(text, "Secret"), 0);
+	buf_free(&b);
+	buf_free(&original);
+}
+
+static void
+a_long_header_is_cut_at_a_field(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct dsn d = example();
+	const char *text;
+
+	(void)state;
+	d.header_max = 20;		/* the second field does not fit */
+	text = written(&b, &d, false);
+	assert_int_equal(count(text, "Subject: hello\r\n"), 1);
+	assert_int_equal(count(text, "From: alice@"), 0);
+	d.original = S("From: alice@postern.te");	/* cut in the middle of a field: not all that was read */
+	d.original_whole = false;
+	d.header_max = 65536;
+	text = written(&b, &d, false);
+	assert_int_equal(count(text, "From: alice@"), 0);
+	d.original = S("");
+	well_formed(slice_str(written(&b, &d, false)));
+	buf_free(&b);
+}
+
+static void
+expired_recipients_and_no_reply(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct dsn d = example();
+	struct dsn_rcpt r[2] = { one, one };
+	const char *text;
+
+	(void)state;
+	r[0].expired = true;
+	r[0].code = 0;
+	r[0].host = r[0].relay = S("");
+	r[0].enhanced = S("4.4.1");
+	r[0].text = S("connection refused");
+	r[1].enhanced = S("");
+	d.rcpts = r;
+	d.n_rcpts = 2;
+	d.twice = true;
+	text = written(&b, &d, false);
+	well_formed(buf_slice(&b));
+	assert_int_equal(count(text, "\r\nStatus: 4.4.7\r\n"), 1);
+	assert_int_equal(count(text, "\r\nStatus: 5.0.0\r\n"), 1);
+	assert_int_equal(count(text, "\r\nDiagnostic-Code: X-Postern; connection refused\r\n"), 1);
+	assert_int_equal(count(text, "\r\nFinal-Recipient: "), 2);
+	assert_int_equal(count(text, "\r\nRemote-MTA: "), 1);
+	assert_int_equal(count(text, "\r\nSubject: Undeliverable bounce\r\n"), 1);
+	buf_free(&b);
+}
+
+static void
+no_room_is_said(void **state)
+{
+	struct buf b = BUF_INIT(500);
+	struct dsn d = example();
+	bool eightbit = false;
+
+	(void)state;
+	assert_false(dsn_put(&b, &d, &eightbit));
+	buf_free(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_bounce_byte_for_byte),
+		cmocka_unit_test(hostile_words_stay_in_their_line),
+		cmocka_unit_test(the_original_header_cannot_break_out),
+		cmocka_unit_test(a_long_header_is_cut_at_a_field),
+		cmocka_unit_test(expired_recipients_and_no_reply),
+		cmocka_unit_test(no_room_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
