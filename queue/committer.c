@@ -116,20 +116,29 @@ committer_add_seal(struct committer *c, const struct spool_seal_record *seal)
 	return true;
 }
 
+/* Numbers must rise in the order of use: that is the order in which a start reads. A spare that was still being made when
+ * the committer had to make a segment itself comes too late. */
 static struct spool_file *
 take_spare(struct committer *c)
 {
+	char path[SPOOL_PATH_MAX];
 	struct spool_file *f;
 
-	(void)pthread_mutex_lock(&c->lock);
-	f = c->spares;
-	if (f != NULL) {
-		c->spares = f->next;
-		c->n_spares--;
-		f->next = NULL;
+	for (;;) {
+		(void)pthread_mutex_lock(&c->lock);
+		f = c->spares;
+		if (f != NULL) {
+			c->spares = f->next;
+			c->n_spares--;
+			f->next = NULL;
+		}
+		(void)pthread_mutex_unlock(&c->lock);
+		if (f == NULL || f->number > c->last_number)
+			return f;
+		spool_segment_path(path, f->number);
+		(void)c->io->ops->unlink(c->io, path);	/* else the next start does */
+		spool_file_free(f);
 	}
-	(void)pthread_mutex_unlock(&c->lock);
-	return f;
 }
 
 /* The next segment becomes the current one. The old one must have been dealt with. */
@@ -144,6 +153,7 @@ next_segment(struct committer *c)
 	if (f == NULL)
 		return error;
 	c->current = f;
+	c->last_number = f->number;
 	c->seals_written = false;
 	(void)pthread_mutex_lock(&c->lock);
 	c->current_number = f->number;

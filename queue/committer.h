@@ -77,6 +77,7 @@ struct committer {
 	/* The committer's own, or the loop's before it runs. */
 	struct spool_list held;		/* ops that wait for the disk to work again */
 	struct spool_file *current;
+	uint32_t last_number;		/* the youngest segment ever used */
 	uint64_t sequence, batch;
 	struct spool_seal_record *seals;	/* for the next segment's first batch */
 	size_t n_seals, max_seals;

@@ -145,7 +145,9 @@ enum store_change_kind {
 	STORE_CHANGE_DEFERRED,	/* rcpt: next, first_failure, attempts, code, text */
 	STORE_CHANGE_NOTICED,	/* rcpt: the delay notice was written */
 	STORE_CHANGE_FLAGS,	/* message: flags (the owner's: held and such) */
-	STORE_CHANGE_DROP,	/* message: finished, its space may be used again. Never name it again. */
+	/* message: finished, its space may be used again. Never name it again: the store counts what is alive in a segment
+	 * and does not remember what it counted; a second drop would cost another message its segment. */
+	STORE_CHANGE_DROP,
 };
 
 struct store_change {

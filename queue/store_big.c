@@ -253,14 +253,15 @@ writing_done(struct spool_work *work)
 static void
 next_piece(struct store_stream *st)
 {
-	struct buf swap = st->w.piece;
+	struct buf swap;
 
 	if (st->busy)
-		return;
+		return;		/* st->w is the writer's */
 	st->w.remove = st->aborted;
 	st->w.finish = st->committing;
 	if (buf_len(&st->filling) == 0 && !st->w.remove && !st->w.finish)
 		return;
+	swap = st->w.piece;
 	st->w.piece = st->filling;
 	st->filling = swap;
 	st->filling.max = STORE_WINDOW;
