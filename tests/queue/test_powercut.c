@@ -499,10 +499,13 @@ static void
 run_after(struct world *w, const struct run *run, struct sim_disk *disk)
 {
 	struct store_stats stats = { .messages = 0 };
+	struct msgid before = w->base;
 
 	world_open(w, disk);
 	if (world_recover(w, &stats) != RC_OK)
 		fail_world(w, "recovery fails", -1);
+	else if (w->base.boot <= before.boot || (before.spool != 0 && w->base.spool != before.spool))
+		fail_world(w, "ids of an earlier start are given out again", -1);
 	complain(w, run, "recovery");
 	check_promise(w);
 	if (stats.damaged != 0)
