@@ -1,6 +1,7 @@
 /* deliver/route.c -- see route.h. */
 #include "deliver/route.h"
 
+#include "common/policy/rules.h"
 #include "common/wire/chars.h"
 #include "common/wire/domain.h"
 
@@ -65,16 +66,27 @@ nexthop_parse(struct slice text, struct nexthop *ret_hop)
 	return RC_OK;
 }
 
+/* The router writes next hops in one form, whatever the administrator wrote. */
+static bool
+is_written_as(const char *option, struct slice nexthop)
+{
+	struct buf b = BUF_INIT(512);
+	bool same = *option != '\0' && policy_nexthop_put(&b, slice_str(option)) == RC_OK && slice_caseeq(buf_slice(&b), nexthop);
+
+	buf_free(&b);
+	return same;
+}
+
 bool
 nexthop_is_configured(const struct conf *conf, struct slice nexthop)
 {
 	for (size_t i = 0; i < conf->n_routes; i++)
-		if (slice_caseeq(slice_str(conf->routes[i].relay_host), nexthop))
+		if (is_written_as(conf->routes[i].relay_host, nexthop))
 			return true;
 	for (size_t i = 0; i < conf->n_rules; i++)
-		if (slice_caseeq(slice_str(conf->rules[i].relay_host), nexthop))
+		if (is_written_as(conf->rules[i].relay_host, nexthop))
 			return true;
-	return false;
+	return is_written_as(conf->router.relay_host, nexthop);
 }
 
 /* ---- ourselves ----------------------------------------------------------------------------------------------------*/

@@ -1,9 +1,8 @@
 /* smtpd/submit.c -- see submit.h. */
 #include "smtpd/submit.h"
 
-#include "smtpd/listener.h"
-
 #include "common/envelope.h"
+#include "smtpd/listener.h"
 #include "smtpd/receive.h"
 #include "smtpd/session.h"
 

@@ -65,4 +65,16 @@ def test_smart_host(folder):
     lab.wait_for(lambda: sink.messages, "the message at the smart host")
 
 
+def test_smart_host_on_the_own_network(folder):
+    """Strangers' MX records may not lead to private addresses; what the administrator wrote may."""
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
+    conf = net.postern_conf('router { relay-host = "[10.77.0.26]:2626" }\n').replace("allow-private-hosts = yes", "allow-private-hosts = no")
+    lab.Postern(net, conf)
+    sink = lab.Sink(SINK, 2626)
+    lab.equal(lab.send(POSTERN, "alice@postern.test", ["x@no-such-domain.test"], lab.message(7, 100))[0], "250", "the answer")
+    lab.wait_for(lambda: sink.messages, "the message at the smart host")
+
+
 lab.main(globals())
