@@ -284,6 +284,13 @@ show_message(struct listing *l, struct message *m)
 
 /* --- the verbs that take steps --- */
 
+/* A page of long rows ends early: what does not fit the line would be lost. */
+static bool
+has_room(const struct listing *l)
+{
+	return l->queue->control == NULL || peer_room(l->queue->control) > 2 * ROW_BYTES_MAX;
+}
+
 static void
 list_on(struct listing *l)
 {
@@ -294,7 +301,7 @@ list_on(struct listing *l)
 			end_page(l, RC_OK, "", 0);
 			return;
 		}
-		if (l->left == 0) {
+		if (l->left == 0 || (l->at != 0 && !has_room(l))) {
 			end_page(l, RC_OK, "", l->at);
 			return;
 		}

@@ -1,0 +1,641 @@
+/* tests/queue/test_room.c -- the real postern-queue, sandboxed, on a real spool. The test plays master and the rooms
+ * around it, each on a blocking descriptor: mail in, jobs out, results, bounces, crashes, and rooms that break the rules. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "common/admin.h"
+#include "common/buf.h"
+#include "common/conf.h"
+#include "common/envelope.h"
+#include "common/ipc/peer.h"
+#include "common/job.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { UID = 64323, PATIENCE = 20 };
+
+struct world {
+	int master, smtpd, router, deliver, local, control;	/* our ends */
+	pid_t pid;
+	char folder[64], spool[96];
+	struct msgid next_id;
+	struct buf in;
+};
+
+static void
+send_frame(int fd, enum ipc_type type, uint32_t handle, const struct wr *w, int send_fd)
+{
+	assert_false(w->bad);
+	assert_int_equal(frame_write_blocking(fd, type, handle, slice_of(w->p, w->n), send_fd), RC_OK);
+}
+
+/* SEND(fd, M_GO, 0, -1, m_go, generation, uid, ...) */
+#define SEND(fd, TYPE, handle, send_fd, lower, ...)					\
+	do {										\
+		struct lower m_ = { __VA_ARGS__ };					\
+		static uint8_t space_[IPC_BODY_MAX];					\
+		struct wr w_ = { space_, 0, sizeof space_, false };			\
+		(void)lower##_put(&w_, &m_);						\
+		send_frame((fd), TYPE, (handle), &w_, (send_fd));			\
+	} while (0)
+
+/* What comes unasked is passed over, unless it is what we wait for. */
+static struct frame
+next_frame(struct world *world, int fd, enum role us, enum ipc_type type)
+{
+	struct frame f = { .type = M_CONFIG };
+
+	do
+		assert_int_equal(frame_read_blocking(fd, us, ROLE_QUEUE, &world->in, &f), RC_OK);
+	while (f.type != type && (f.type == Q_STATE || f.type == Q_IDS || f.type == Q_CREDIT || f.type == D_IDLE));
+	assert_int_equal(f.type, type);
+	return f;
+}
+
+#define GET(frame, lower, ret_m)							\
+	do {										\
+		struct rd r_ = { (frame).body, false };					\
+		memset((ret_m), 0, sizeof *(ret_m));					\
+		assert_true(lower##_get(&r_, (ret_m)));					\
+	} while (0)
+
+static void
+expect_eof(int fd)
+{
+	uint8_t space[4096];
+	ssize_t n;
+
+	while ((n = read(fd, space, sizeof space)) > 0)
+		;
+	assert_true(n == 0);
+}
+
+static void
+send_config(struct world *world)
+{
+	struct conf *c = conf_new();
+	struct buf blob = BUF_INIT(1 << 20);
+	uint8_t *space = malloc(1 << 20);
+	struct wr w = { space, 0, 1 << 20, false };
+
+	assert_non_null(c);
+	assert_non_null(space);
+	c->generation = 1;
+	free(c->global.hostname);
+	c->global.hostname = strdup("mx.postern.test");
+	c->queue.allow_unsafe_fs = true;	/* the test's folder may be on anything */
+	c->queue.min_free = 0;
+	c->queue.segment_size = 1 << 20;
+	c->queue.big_message = 128 * 1024;
+	c->queue.idle_session = 1500;
+	assert_true(conf_encode(c, &blob));
+	struct m_config m = { 1, (uint32_t)buf_len(&blob), 0, buf_slice(&blob) };
+	assert_true(m_config_put(&w, &m));
+	send_frame(world->master, M_CONFIG, 0, &w, -1);
+	free(space);
+	buf_free(&blob);
+	conf_unref(c);
+}
+
+static int
+make_line(struct world *world, enum role role, unsigned index)
+{
+	struct timeval patience = { .tv_sec = PATIENCE };
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+	SEND(world->master, M_LINE, 0, pair[1], m_line, (uint8_t)role, (uint16_t)index);
+	(void)close(pair[1]);
+	return pair[0];
+}
+
+static void
+start(struct world *world)
+{
+	const char *build = getenv("builddir");
+	struct timeval patience = { .tv_sec = PATIENCE };
+	struct m_ready ready;
+	char program[4096];
+	int pair[2], fd;
+
+	(void)snprintf(program, sizeof program, "%s/queue/postern-queue", build == NULL ? "." : build);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+	world->pid = fork();
+	assert_true(world->pid >= 0);
+	if (world->pid == 0) {
+		if (dup2(pair[1], 3) == 3)
+			(void)execl(program, "postern-queue", "0", (char *)NULL);
+		_exit(127);
+	}
+	(void)close(pair[1]);
+	world->master = pair[0];
+	buf_init(&world->in, IPC_FRAME_MAX);
+	send_config(world);
+	fd = open(world->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	SEND(world->master, M_FILE, 0, fd, m_file, 1, FILE_SPOOL, S("spool"), S(""));
+	(void)close(fd);
+	world->smtpd = make_line(world, ROLE_SMTPD, 0);
+	world->router = make_line(world, ROLE_ROUTER, 0);
+	world->deliver = make_line(world, ROLE_DELIVER, 0);
+	world->local = make_line(world, ROLE_LOCAL, 0);
+	world->control = make_line(world, ROLE_CONTROL, 0);
+	SEND(world->master, M_GO, 0, -1, m_go, 1, UID, UID, slice_str(world->folder));
+	GET(next_frame(world, world->master, ROLE_MASTER, M_READY), m_ready, &ready);
+	assert_int_equal(ready.status, RC_OK);
+}
+
+/* Leaves the spool. */
+static void
+end(struct world *world, int signal_number)
+{
+	int status;
+
+	if (signal_number != 0)
+		assert_int_equal(kill(world->pid, signal_number), 0);
+	(void)close(world->master);
+	assert_int_equal(waitpid(world->pid, &status, 0), world->pid);
+	if (signal_number == 0) {
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), 0);
+	}
+	(void)close(world->smtpd);
+	(void)close(world->router);
+	(void)close(world->deliver);
+	(void)close(world->local);
+	(void)close(world->control);
+	buf_free(&world->in);
+}
+
+static int
+setup(void **state)
+{
+	struct world *world = calloc(1, sizeof *world);
+
+	if (world == NULL)
+		return -1;
+	*state = world;
+	if (geteuid() != 0)
+		return 0;
+	(void)snprintf(world->folder, sizeof world->folder, "/tmp/postern-queue-XXXXXX");
+	if (mkdtemp(world->folder) == NULL)
+		return -1;
+	(void)snprintf(world->spool, sizeof world->spool, "%s-spool", world->folder);
+	if (chmod(world->folder, 0555) == -1 || mkdir(world->spool, 0700) == -1 || chown(world->spool, UID, UID) == -1)
+		return -1;
+	start(world);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct world *world = *state;
+	char command[160];
+	pid_t pid;
+
+	if (world->pid != 0) {
+		(void)rmdir(world->folder);
+		(void)snprintf(command, sizeof command, "%s", world->spool);
+		pid = fork();
+		if (pid == 0) {
+			(void)execlp("rm", "rm", "-rf", command, (char *)NULL);
+			_exit(127);
+		}
+		(void)waitpid(pid, NULL, 0);
+	}
+	free(world);
+	return 0;
+}
+
+/* --- smtpd --- */
+
+static void
+learn_ids(struct world *world, int smtpd)
+{
+	struct q_ids m;
+
+	GET(next_frame(world, smtpd, ROLE_SMTPD, Q_IDS), q_ids, &m);
+	world->next_id = m.first;
+}
+
+static void
+make_envelope(struct buf *b, const char *sender, const char *rcpt)
+{
+	struct envelope e = { .sender = slice_str(sender), .received_at = 1700000000000000, .proto = S("ESMTP") };
+	struct envelope_rcpt r = { .address = slice_str(rcpt), .transport = S("smtp"), .nexthop = S("sink.test"),
+	    .generation = 1 };
+
+	assert_true(envelope_put(b, &e));
+	assert_true(envelope_put_rcpt(b, &r));
+}
+
+static struct msgid
+submit(struct world *world, int smtpd, uint32_t handle, const char *content)
+{
+	struct buf b = BUF_INIT(4096);
+	struct msgid id = world->next_id;
+
+	world->next_id.seq++;
+	make_envelope(&b, "alice@postern.test", "x@sink.test");
+	SEND(smtpd, Q_SUBMIT, handle, -1, q_submit, id, buf_slice(&b), slice_str(content));
+	buf_free(&b);
+	return id;
+}
+
+static void
+expect_accepted(struct world *world, int smtpd, uint32_t handle, struct msgid id)
+{
+	struct frame f = next_frame(world, smtpd, ROLE_SMTPD, Q_ACCEPTED);
+	struct q_accepted m;
+
+	assert_int_equal(f.handle, handle);
+	GET(f, q_accepted, &m);
+	assert_true(msgid_eq(m.id, id));
+}
+
+/* --- carriers --- */
+
+static uint32_t
+expect_session(struct world *world, int carrier, enum role us, const char *nexthop)
+{
+	struct frame f = next_frame(world, carrier, us, D_OPEN);
+	uint32_t handle = f.handle;
+	struct d_open m;
+
+	GET(f, d_open, &m);
+	assert_true(slice_eq(m.nexthop, slice_str(nexthop)));
+	SEND(carrier, D_PULL, handle, -1, d_pull, 0);
+	return handle;
+}
+
+static uint32_t
+expect_job(struct world *world, int carrier, enum role us, uint32_t session, struct d_job *ret_m)
+{
+	struct frame f = next_frame(world, carrier, us, D_JOB);
+
+	assert_int_equal(f.handle, session);
+	GET(f, d_job, ret_m);
+	return ret_m->job;
+}
+
+static void
+answer(int carrier, uint32_t session, uint32_t job, enum job_status status, uint16_t code, const char *enhanced,
+    const char *text)
+{
+	struct buf rows = BUF_INIT(4096);
+
+	assert_true(job_result_put(&rows, &(struct job_result){ 0, (uint8_t)status, code, slice_str(enhanced), slice_str(text) }));
+	SEND(carrier, D_RESULT, session, -1, d_result, job, buf_slice(&rows), S("mx.sink.test"), { 4, { 192, 0, 2, 1 } }, 25,
+	    S(""), 1);
+	buf_free(&rows);
+}
+
+static void
+answer_route(struct world *world, const char *to, const char *transport, const char *nexthop)
+{
+	struct frame f = next_frame(world, world->router, ROLE_ROUTER, R_ROUTE);
+	uint32_t handle = f.handle;
+	struct r_route m;
+
+	GET(f, r_route, &m);
+	assert_true(slice_eq(m.to, slice_str(to)));
+	SEND(world->router, R_VERDICT, handle, -1, r_verdict, VERDICT_ACCEPT, 0, S(""), S(""), S("test"), S(""),
+	    slice_str(transport), slice_str(nexthop), 1);
+}
+
+/* --- operators --- */
+
+/* Rows of a listing; *ret_row holds the last one. */
+static unsigned
+list(struct world *world, struct buf *ret_row)
+{
+	unsigned n = 0;
+	struct frame f;
+	struct a_row row;
+	struct a_end end;
+
+	SEND(world->control, A_REQUEST, 5, -1, a_request, ADMIN_QUEUE_LIST, S(""), S(""), 0, 100);
+	for (;;) {
+		assert_int_equal(frame_read_blocking(world->control, ROLE_CONTROL, ROLE_QUEUE, &world->in, &f), RC_OK);
+		if (f.type == A_END)
+			break;
+		GET(f, a_row, &row);
+		buf_clear(ret_row);
+		assert_true(buf_put_slice(ret_row, row.row));
+		n++;
+	}
+	GET(f, a_end, &end);
+	assert_int_equal(end.status, RC_OK);
+	return n;
+}
+
+static void
+expect_empty(struct world *world)
+{
+	struct buf row = BUF_INIT(IPC_FRAME_MAX);
+
+	assert_int_equal(list(world, &row), 0);
+	buf_free(&row);
+}
+
+/* --- tests --- */
+
+#define NEEDS_ROOT(world)			\
+	do {					\
+		if ((world)->pid == 0)		\
+			skip();			\
+	} while (0)
+
+static void
+mail_comes_in_and_goes_out(void **state)
+{
+	struct world *world = *state;
+	struct buf row = BUF_INIT(IPC_FRAME_MAX);
+	struct d_job job;
+	struct msgid id;
+	uint32_t session, number;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	id = submit(world, world->smtpd, 1, "Subject: one\r\n\r\nx\r\n");
+	expect_accepted(world, world->smtpd, 1, id);
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	assert_true(msgid_eq(job.id, id));
+	assert_true(slice_eq(job.sender, S("alice@postern.test")));
+	assert_true(slice_eq(job.content, S("Subject: one\r\n\r\nx\r\n")));
+	assert_int_equal(list(world, &row), 1);
+	assert_non_null(strstr(buf_cstr(&row), "\"state\":\"active\""));
+	answer(world->deliver, session, number, JOB_DEFERRED, 451, "4.7.1", "greylisted");
+	assert_int_equal(next_frame(world, world->deliver, ROLE_DELIVER, D_IDLE).handle, session);
+	assert_int_equal(list(world, &row), 1);
+	assert_non_null(strstr(buf_cstr(&row), "\"state\":\"deferred\""));
+	assert_non_null(strstr(buf_cstr(&row), "greylisted"));
+	SEND(world->deliver, D_CLOSED, session, -1, d_closed, SESSION_DONE, 0, S(""), S(""), S(""), { 0, { 0 } });
+	/* An operator does not wait. The same destination, a new session; then the session pulls a second message. */
+	SEND(world->control, A_REQUEST, 6, -1, a_request, ADMIN_QUEUE_FLUSH, S(""), S(""), 0, 0);
+	assert_int_equal(next_frame(world, world->control, ROLE_CONTROL, A_END).handle, 6);
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	assert_true(msgid_eq(job.id, id));
+	assert_true(slice_eq(job.content, S("Subject: one\r\n\r\nx\r\n")));
+	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	id = submit(world, world->smtpd, 2, "Subject: two\r\n\r\ny\r\n");
+	expect_accepted(world, world->smtpd, 2, id);
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	assert_true(msgid_eq(job.id, id));
+	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	expect_empty(world);
+	buf_free(&row);
+	end(world, 0);
+}
+
+static void
+what_was_acknowledged_survives_a_crash(void **state)
+{
+	struct world *world = *state;
+	struct d_job job;
+	struct msgid id, other;
+	uint32_t session, number;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	id = submit(world, world->smtpd, 1, "Subject: one\r\n\r\nx\r\n");
+	expect_accepted(world, world->smtpd, 1, id);
+	end(world, SIGKILL);
+	start(world);
+	learn_ids(world, world->smtpd);
+	assert_int_not_equal(world->next_id.boot, id.boot);
+	/* Routes are not believed across a start. */
+	answer_route(world, "x@sink.test", "smtp", "other.test");
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "other.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	assert_true(msgid_eq(job.id, id));
+	assert_true(slice_eq(job.content, S("Subject: one\r\n\r\nx\r\n")));
+	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	/* The result is durable together with the next mail at the latest. */
+	other = submit(world, world->smtpd, 1, "Subject: two\r\n\r\nx\r\n");
+	expect_accepted(world, world->smtpd, 1, other);
+	end(world, SIGKILL);
+	start(world);
+	answer_route(world, "x@sink.test", "smtp", "sink.test");
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	assert_true(msgid_eq(job.id, other));
+	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	expect_empty(world);
+	end(world, 0);
+	start(world);
+	expect_empty(world);
+	end(world, 0);
+}
+
+static void
+large_mail_flows_by_credit(void **state)
+{
+	enum { SIZE = 900 * 1000 + 7 };
+	struct world *world = *state;
+	struct buf envelope = BUF_INIT(4096), got = BUF_INIT(SIZE);
+	uint8_t *content = malloc(SIZE);
+	struct d_job job;
+	uint32_t session, number;
+	uint64_t credit = IPC_CONTENT_WINDOW;
+	struct msgid id;
+
+	NEEDS_ROOT(world);
+	for (size_t i = 0; i < SIZE; i++)
+		content[i] = (uint8_t)('a' + i * i % 26);
+	learn_ids(world, world->smtpd);
+	id = world->next_id;
+	make_envelope(&envelope, "alice@postern.test", "x@sink.test");
+	SEND(world->smtpd, Q_BEGIN, 9, -1, q_begin, id, buf_slice(&envelope), 0);
+	for (size_t at = 0; at < SIZE;) {
+		size_t n = SIZE - at < IPC_CONTENT_CHUNK ? SIZE - at : IPC_CONTENT_CHUNK;
+
+		while (credit < n) {
+			struct q_credit m;
+
+			GET(next_frame(world, world->smtpd, ROLE_SMTPD, Q_CREDIT), q_credit, &m);
+			credit += m.bytes;
+			assert_true(credit <= IPC_CONTENT_WINDOW);
+		}
+		SEND(world->smtpd, Q_CHUNK, 9, -1, q_chunk, slice_of(content + at, n));
+		credit -= n;
+		at += n;
+	}
+	SEND(world->smtpd, Q_COMMIT, 9, -1, q_commit, SIZE);
+	expect_accepted(world, world->smtpd, 9, id);
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	assert_int_equal(job.size, SIZE);
+	assert_true(buf_put_slice(&got, job.content));
+	SEND(world->deliver, D_CREDIT, session, -1, d_credit, number, (uint32_t)job.content.n);
+	while (buf_len(&got) < SIZE) {
+		struct d_chunk m;
+
+		GET(next_frame(world, world->deliver, ROLE_DELIVER, D_CHUNK), d_chunk, &m);
+		assert_int_equal(m.job, number);
+		assert_true(buf_put_slice(&got, m.content));
+		SEND(world->deliver, D_CREDIT, session, -1, d_credit, number, (uint32_t)m.content.n);
+	}
+	assert_true(slice_eq(buf_slice(&got), slice_of(content, SIZE)));
+	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	expect_empty(world);
+	free(content);
+	buf_free(&envelope);
+	buf_free(&got);
+	end(world, 0);
+}
+
+static bool
+holds(struct slice in, const char *what)
+{
+	return memmem(in.p, in.n, what, strlen(what)) != NULL;
+}
+
+static void
+failures_are_told_to_the_sender(void **state)
+{
+	struct world *world = *state;
+	struct d_job job;
+	uint32_t remote, session, number;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	expect_accepted(world, world->smtpd, 1, submit(world, world->smtpd, 1, "Subject: one\r\n\r\nbody\r\n"));
+	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_FAILED, 550, "5.1.1", "nobody here");
+	answer_route(world, "alice@postern.test", "local", "alice");
+	session = expect_session(world, world->local, ROLE_LOCAL, "alice");
+	number = expect_job(world, world->local, ROLE_LOCAL, session, &job);
+	assert_int_equal(job.sender.n, 0);
+	assert_true(holds(job.rcpts, "alice@postern.test"));
+	assert_true(holds(job.content, "Content-Type: multipart/report; report-type=delivery-status;"));
+	assert_true(holds(job.content, "Diagnostic-Code: smtp; 550 5.1.1 nobody here\r\n"));
+	assert_true(holds(job.content, "Subject: one\r\n"));
+	assert_false(holds(job.content, "body\r\n\r\n"));
+	/* It is not deliverable either: the postmaster is told; and then nobody. */
+	answer(world->local, session, number, JOB_FAILED, 0, "5.2.1", "no mailbox");
+	answer_route(world, "postmaster@mx.postern.test", "local", "root");
+	session = expect_session(world, world->local, ROLE_LOCAL, "root");
+	number = expect_job(world, world->local, ROLE_LOCAL, session, &job);
+	assert_true(holds(job.content, "Subject: Undeliverable bounce\r\n"));
+	answer(world->local, session, number, JOB_FAILED, 0, "5.2.1", "no mailbox");
+	/* Its mark is on the way to the disk: a mail behind it is durable later. The session waits for it. */
+	expect_accepted(world, world->smtpd, 2, submit(world, world->smtpd, 2, "x: y\r\n\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	expect_empty(world);
+	end(world, 0);
+}
+
+static void
+a_carrier_that_dies_has_delivered_nothing(void **state)
+{
+	struct world *world = *state;
+	struct d_job job;
+	struct msgid id;
+	uint32_t session, number;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	id = submit(world, world->smtpd, 1, "Subject: one\r\n\r\nx\r\n");
+	expect_accepted(world, world->smtpd, 1, id);
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	(void)expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	(void)close(world->deliver);
+	world->deliver = make_line(world, ROLE_DELIVER, 0);
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	assert_true(msgid_eq(job.id, id));
+	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	expect_empty(world);
+	end(world, 0);
+}
+
+static void
+rooms_that_break_the_rules_are_cut_off(void **state)
+{
+	struct world *world = *state;
+	struct buf envelope = BUF_INIT(4096);
+	uint8_t garbage[64];
+	struct d_job job;
+	struct msgid id;
+	uint32_t session;
+	int other;
+
+	NEEDS_ROOT(world);
+	memset(garbage, 0xa5, sizeof garbage);
+	learn_ids(world, world->smtpd);
+	other = make_line(world, ROLE_SMTPD, 1);
+	assert_int_equal(write(other, garbage, sizeof garbage), sizeof garbage);
+	expect_eof(other);
+	(void)close(other);
+	/* An id that is another's. */
+	other = make_line(world, ROLE_SMTPD, 1);
+	id = world->next_id;
+	(void)submit(world, other, 1, "x: y\r\n\r\n");
+	world->next_id = id;
+	expect_eof(other);
+	(void)close(other);
+	/* A result for nothing. */
+	other = make_line(world, ROLE_DELIVER, 1);
+	answer(other, 77, 1, JOB_DELIVERED, 250, "2.0.0", "ok");
+	expect_eof(other);
+	(void)close(other);
+	/* The first line works on. An aborted draft leaves nothing; nor does one whose smtpd dies. */
+	make_envelope(&envelope, "", "x@sink.test");
+	SEND(world->smtpd, Q_BEGIN, 3, -1, q_begin, world->next_id, buf_slice(&envelope), 0);
+	SEND(world->smtpd, Q_CHUNK, 3, -1, q_chunk, S("Subject: never\r\n"));
+	SEND(world->smtpd, Q_ABORT, 3, -1, q_abort, 0);
+	world->next_id.seq++;
+	id = submit(world, world->smtpd, 3, "Subject: kept\r\n\r\n");
+	expect_accepted(world, world->smtpd, 3, id);
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	(void)expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	assert_true(msgid_eq(job.id, id));
+	/* Credit for more than was sent: the carrier is cut off, and the mail is given to the next. */
+	SEND(world->deliver, D_CREDIT, session, -1, d_credit, job.job, 1 << 30);
+	expect_eof(world->deliver);
+	(void)close(world->deliver);
+	world->deliver = make_line(world, ROLE_DELIVER, 0);
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	(void)expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	answer(world->deliver, session, job.job, JOB_DELIVERED, 250, "2.0.0", "ok");
+	expect_empty(world);
+	buf_free(&envelope);
+	end(world, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(mail_comes_in_and_goes_out),
+		TEST(what_was_acknowledged_survives_a_crash),
+		TEST(large_mail_flows_by_credit),
+		TEST(failures_are_told_to_the_sender),
+		TEST(a_carrier_that_dies_has_delivered_nothing),
+		TEST(rooms_that_break_the_rules_are_cut_off),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
