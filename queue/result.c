@@ -26,10 +26,10 @@ struct applying {
 
 /* host[ip]:port, as every log parser expects it. */
 static void
-put_relay(struct buf *to, struct slice host, struct ip ip, uint16_t port)
+put_relay(struct buf *to, const struct session *s, struct slice host, struct ip ip, uint16_t port)
 {
 	if (host.n == 0 && ip.family == 0) {
-		(void)buf_put_str(to, "none");
+		(void)buf_put_str(to, s->carrier->kind == CARRIER_LOCAL ? "local" : "none");
 		return;
 	}
 	(void)buf_put_slice(to, slice_first(host, 255));
@@ -70,9 +70,12 @@ put_reason(struct buf *to, struct slice relay, uint16_t code, struct slice enhan
 		(void)buf_put_slice(to, text);
 		return;
 	}
-	(void)buf_put_str(to, "host ");
-	(void)buf_put_slice(to, relay);
-	(void)buf_printf(to, " said: %u ", code);
+	if (!slice_eq(relay, S("none")) && !slice_eq(relay, S("local"))) {
+		(void)buf_put_str(to, "host ");
+		(void)buf_put_slice(to, relay);
+		(void)buf_put_str(to, " said: ");
+	}
+	(void)buf_printf(to, "%u ", code);
 	(void)buf_put_slice(to, enhanced);
 	(void)buf_put_byte(to, ' ');
 	(void)buf_put_slice(to, text);
@@ -239,7 +242,7 @@ result_apply(struct job *job, const struct d_result *m)
 	if (a.changes == NULL)
 		return NULL;	/* no memory: as if it had not been delivered */
 	buf_init(&a.relay, RELAY_MAX * 2);
-	put_relay(&a.relay, m->host, m->ip, m->port);
+	put_relay(&a.relay, job->session, m->host, m->ip, m->port);
 	while (job_result_next(&rows, &row))
 		apply_row(&a, &row);
 	commit(&a);
@@ -256,7 +259,7 @@ result_session_failed(struct session *s, const struct d_closed *m)
 	struct job *job = s->job;
 	struct buf why = BUF_INIT(4096), relay = BUF_INIT(RELAY_MAX * 2);
 
-	put_relay(&relay, m->host, m->ip, 0);
+	put_relay(&relay, s, m->host, m->ip, 0);
 	put_reason(&why, buf_slice(&relay), m->code, m->enhanced, m->text);
 	destination_set_why(s->destination, m->code, m->enhanced, buf_slice(&why));
 	for (size_t i = 0; job != NULL && job->announced && i < job->n_items; i++) {
