@@ -56,8 +56,8 @@
 	U32(max_commands, "max-commands", "100000", "10", "100000000", "Commands of one session at most.")	\
 	U32(max_errors, "max-errors", "20", "1", "100000", "Refused or malformed commands of one session at most; then 421.") \
 	U32(max_messages, "max-messages", "10000", "1", "100000000", "Messages of one session at most; then 421.")	\
-	U32(max_hops, "max-hops", "50", "10", "1000",								\
-	    "Received fields that make a message a loop (RFC 5321 6.3 asks for 100 at least to be safe; common practice is 50).") \
+	U32(max_hops, "max-hops", "100", "10", "1000",								\
+	    "Received fields that make a message a loop (RFC 5321 6.3 asks for 100 at least).") \
 	TIME(timeout_command, "timeout-command", "5m", "1s", "1h",						\
 	    "How long a client may take for a whole command (RFC 5321 4.5.3.2.7).")				\
 	TIME(timeout_data, "timeout-data", "10m", "1s", "1h",							\
@@ -79,7 +79,7 @@
 	    "Free space that must remain on the spool's file system; below it new mail is told 452.")		\
 	BOOL(allow_unsafe_fs, "allow-unsafe-fs", "no", NULL, NULL,						\
 	    "Allow a spool on a file system that cannot keep the promise behind 250 (tmpfs, overlay, network).") \
-	TIME(retry_first, "retry-first", "5m", "1s", "1d", "Wait before the second attempt; later waits grow from it.") \
+	TIME(retry_first, "retry-first", "5m", "1s", "1d", "Wait before the second attempt; later waits grow with the age of the message. RFC 5321 4.5.4.1 asks for 30 minutes; most refusals of today (greylisting) pass sooner.") \
 	TIME(retry_max, "retry-max", "1h", "1s", "7d", "Longest wait between two attempts.")			\
 	TIME(retry_growth_jitter, "retry-jitter", "20s", "0s", "1h", "Random part added to each wait at most, beside a tenth of it.") \
 	TIME(expire, "expire", "5d", "1s", "60d", "How long a message is tried before it is returned (RFC 5321 4.5.4.1).") \

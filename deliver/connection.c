@@ -60,6 +60,7 @@ connection_start(struct connection *c, struct loop *loop, const struct conf_deli
 		return fail_start(c, fd);
 	c->fd = fd;
 	c->error = 0;
+	c->owes_quit = false;
 	watch_init(&c->watch, loop, fd, on_ready, ctx);
 	watch_set(&c->watch, false, true);
 	return RC_OK;
@@ -72,6 +73,7 @@ connection_result(struct connection *c)
 
 	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &c->error, &len) == -1)
 		c->error = errno;
+	c->owes_quit = c->error == 0;
 	return c->error == 0 ? RC_OK : RC_IO;
 }
 
@@ -134,6 +136,9 @@ connection_close(struct connection *c, bool cut)
 	if (c->fd == -1)
 		return;
 	watch_stop(&c->watch);
+	/* RFC 5321 4.1.1.10: no end without QUIT. Nobody waits for its reply here: nothing hangs on it. */
+	if (!cut && c->owes_quit)
+		(void)send(c->fd, "QUIT\r\n", 6, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (cut)
 		(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 	(void)close(c->fd);

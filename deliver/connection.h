@@ -11,6 +11,7 @@
 struct connection {
 	struct watch watch;
 	int fd;			/* -1: closed */
+	bool owes_quit;		/* it came up, and QUIT has not been said: RFC 5321 4.1.1.10 */
 	int error;		/* errno of what failed last; 0: the other side closed */
 };
 

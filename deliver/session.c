@@ -187,6 +187,7 @@ session_quit(struct session *s)
 	tell_closed_here(s, &v);
 	/* No command is under way here, so there is room for one. */
 	exchange_command(&s->exchange, STAGE_QUIT, "QUIT", S(""));
+	s->connection.owes_quit = false;
 	session_enter(s, IN_QUIT);
 	(void)session_flush(s);
 }

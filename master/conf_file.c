@@ -4,10 +4,12 @@
 #include "common/policy/suggest.h"
 
 #include <confuse.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -271,6 +273,34 @@ on_section(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
+/* libconfuse's scanner ends the whole process when a read fails, as it does for a folder: such a file must never reach
+ * it. */
+static bool
+is_readable(const char *file, const char **ret_why)
+{
+	struct stat st;
+
+	*ret_why = NULL;
+	if (access(file, R_OK) == -1 || stat(file, &st) == -1)
+		*ret_why = strerror(errno);
+	else if (!S_ISREG(st.st_mode))
+		*ret_why = "not a regular file";
+	return *ret_why == NULL;
+}
+
+static int
+on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+{
+	const char *why;
+
+	if (argc == 1 && !is_readable(argv[0], &why)) {
+		say_place(cfg);
+		(void)buf_printf(reading.errors, "include: %s: %s; write the whole path of a file\n", argv[0], why);
+		return 1;
+	}
+	return cfg_include(cfg, opt, argc, argv);
+}
+
 /* --- the table for libconfuse --- */
 
 static void
@@ -310,7 +340,7 @@ describe_all(cfg_opt_t **ret_rows)
 		top[n].validcb = on_section;
 		at += s->n_options + 1;
 	}
-	top[n++] = (cfg_opt_t)CFG_FUNC("include", cfg_include);
+	top[n++] = (cfg_opt_t)CFG_FUNC("include", on_include);
 	top[n] = (cfg_opt_t)CFG_END();
 	*ret_rows = rows;
 	return top;
@@ -343,11 +373,12 @@ static enum rc
 parse_file(const char *file)
 {
 	cfg_opt_t *rows, *top;
+	const char *why;
 	cfg_t *cfg;
 	int r;
 
-	if (access(file, R_OK) == -1) {
-		(void)buf_printf(reading.errors, "%s: %m; name another file with -c\n", file);
+	if (!is_readable(file, &why)) {
+		(void)buf_printf(reading.errors, "%s: %s; name another file with postern -c\n", file, why);
 		return RC_NOTFOUND;
 	}
 	top = describe_all(&rows);

@@ -65,7 +65,7 @@ generation_prepare(struct master *m, uint32_t number, const struct wares *old, s
 	if (old != NULL)
 		rc = check_fixed(m->source.conf, g.source.conf, errors);
 	if (rc == RC_OK)
-		rc = wares_open(g.source.conf, &m->paths, old, &g.wares, errors);
+		rc = wares_open(g.source.conf, &m->paths, m->accounts, old, &g.wares, errors);
 	if (rc == RC_OK && !conf_encode(g.source.conf, &g.encoded))
 		rc = RC_NOMEM;
 	if (rc != RC_OK)

@@ -50,6 +50,13 @@ is_name(struct slice user)
 	return true;
 }
 
+static void
+on_life_over(struct timer *t, void *ctx)
+{
+	(void)t;
+	child_kill(ctx);
+}
+
 const char *
 mailbox_on_spawn(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 {
@@ -76,6 +83,8 @@ mailbox_on_spawn(void *ctx, struct peer *p, uint32_t handle, struct rd *body, in
 	c->spawn_handle = handle;
 	c->spawn_index = local->index;
 	c->user = strndup((const char *)m.user.p, m.user.n);
+	timer_setup(&c->restart, c->master->loop, on_life_over, c);
+	timer_start(&c->restart, MAILBOX_LIFE_MS);
 	if (child_start(c) != RC_OK)
 		say_failed(local, handle, RC_AGAIN, "no process can be started");
 	return NULL;

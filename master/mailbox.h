@@ -7,6 +7,8 @@
 enum {
 	MAILBOX_USER_MAX = 255,		/* bytes of a user's name */
 	MAILBOX_PROCESSES_MAX = 1000,	/* whatever local asks for: local { processes-max } ends there too */
+	MAILBOX_LIFE_MS = 15 * 60 * 1000, /* its user can stop it with a signal: it must not stay for ever. What it was
+					 * doing is tried again, without a second copy (deliver/maildir.h) */
 };
 
 ipc_fn mailbox_on_spawn;	/* M_SPAWN; ctx is the struct child of local */

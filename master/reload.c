@@ -108,7 +108,7 @@ roll_back(struct master *m, struct reload *r)
 	old.source = m->previous;
 	m->previous = (struct conf_source){ NULL, NULL, 0 };
 	old.source.conf->generation = m->generation + 1;
-	if (wares_open(old.source.conf, &m->paths, &m->wares, &old.wares, &errors) == RC_OK &&
+	if (wares_open(old.source.conf, &m->paths, m->accounts, &m->wares, &old.wares, &errors) == RC_OK &&
 	    conf_encode(old.source.conf, &old.encoded))
 		(void)switch_to(m, &old);
 	else {

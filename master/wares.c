@@ -17,6 +17,7 @@
 struct opening {
 	const struct conf *conf;
 	const struct paths *paths;
+	const struct account *rooms;
 	const struct wares *old;
 	struct wares *to;
 	struct buf *why;
@@ -166,6 +167,25 @@ open_syslog(struct opening *o)
 	return ware_add(o, ROLE_LOG, FILE_SYSLOG, "syslog", "/dev/log", fd);
 }
 
+/* The file is made for the log room, whose account may not make files in /var/log. */
+static enum rc
+make_log(struct opening *o, int folder, const char *name)
+{
+	const struct account *a = &o->rooms[ROLE_LOG];
+	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+
+	if (fd == -1 && errno == EEXIST)
+		return RC_OK;
+	if (fd == -1 || fchown(fd, a->uid, a->gid) == -1) {
+		(void)buf_printf(o->why, "log { to = \"%s\" }: %m", o->conf->log.to);
+		if (fd != -1)
+			(void)close(fd);
+		return RC_IO;
+	}
+	(void)close(fd);
+	return RC_OK;
+}
+
 /* The log room gets the folder, to open the file again when somebody has rotated it. */
 static enum rc
 open_log(struct opening *o)
@@ -183,7 +203,13 @@ open_log(struct opening *o)
 	if (folder == NULL)
 		return RC_NOMEM;
 	fd = paths_open_folder(folder, o->why);
-	rc = fd == -1 ? RC_IO : ware_add(o, ROLE_LOG, FILE_LOG, "log", slash + 1, fd);
+	if (fd == -1)
+		(void)buf_put_str(o->why, ": the folder that log { to } names");
+	rc = fd == -1 ? RC_IO : make_log(o, fd, slash + 1);
+	if (rc == RC_OK)
+		rc = ware_add(o, ROLE_LOG, FILE_LOG, "log", slash + 1, fd);
+	else if (fd != -1)
+		(void)close(fd);
 	free(folder);
 	return rc;
 }
@@ -222,11 +248,11 @@ open_spool(struct opening *o)
 }
 
 enum rc
-wares_open(const struct conf *c, const struct paths *paths, const struct wares *old, struct wares *ret_wares,
+wares_open(const struct conf *c, const struct paths *paths, const struct account *rooms, const struct wares *old, struct wares *ret_wares,
     struct buf *why)
 {
 	struct wares w = { NULL };
-	struct opening o = { c, paths, old, &w, why };
+	struct opening o = { c, paths, rooms, old, &w, why };
 	static enum rc (*const steps[])(struct opening *) = {
 		open_tables, open_hints, open_log, open_spool, open_listeners, open_control,
 	};

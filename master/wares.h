@@ -6,6 +6,7 @@
 
 #include "common/conf.h"
 #include "common/ipc/schema.h"
+#include "master/accounts.h"
 #include "master/paths.h"
 
 struct ware {
@@ -22,8 +23,8 @@ struct wares {
 
 /* Opens everything that c needs. Listening sockets of old that are still wanted are shared, so that no connection is
  * lost. RC_OK; otherwise why says what and the remedy, and nothing stays open. */
-enum rc wares_open(const struct conf *c, const struct paths *paths, const struct wares *old, struct wares *ret_wares,
-    struct buf *why);
+enum rc wares_open(const struct conf *c, const struct paths *paths, const struct account *rooms, const struct wares *old,
+    struct wares *ret_wares, struct buf *why);
 void wares_close(struct wares *w);
 
 /* NULL at the end; start with NULL. */

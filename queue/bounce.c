@@ -37,7 +37,6 @@ struct bounce {
 	struct buf own;			/* the report's envelope */
 	struct schedule_route route;
 	struct buf names;		/* that the route borrows from */
-	bool eightbit;
 	size_t n;
 	struct failure failures[];	/* room for BOUNCE_RCPTS_MAX, or what the message has */
 };
@@ -189,7 +188,7 @@ enter_report(struct bounce *b, struct store_where where)
 	BUG_ON(envelope_parse(buf_slice(&b->own), &e) != RC_OK);
 	m->where = where;
 	m->size = buf_len(&b->report);
-	m->flags = (uint16_t)(MESSAGE_BOUNCE | (b->eightbit ? MESSAGE_8BIT : 0));
+	m->flags = MESSAGE_BOUNCE;
 	recent_keep(&q->recents, m, buf_slice(&b->own), buf_slice(&b->report));
 	queue_enter(q, m, &e);
 }
@@ -266,8 +265,6 @@ put_envelope(struct bounce *b)
 	(void)buf_printf(&message_id_text, "<%.*s@", (int)sizeof own, own);
 	(void)buf_put_slice(&message_id_text, our_name(b->queue));
 	(void)buf_put_byte(&message_id_text, '>');
-	if (b->eightbit)
-		e.flags |= ENVELOPE_8BITMIME;
 	if (b->twice)
 		e.flags |= ENVELOPE_DOUBLE;
 	e.cause = slice_of(about, sizeof about);
@@ -296,11 +293,12 @@ put_report(struct bounce *b, struct slice original)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct failure *f = &b->failures[i];
 
-		rcpts[i] = (struct dsn_rcpt){ .address = f->row.address, .original = f->row.original,
+		/* The recipient as it was when we accepted it (RFC 3464 2.3.2): where it went since is not the sender's affair. */
+		rcpts[i] = (struct dsn_rcpt){ .address = f->row.original.n > 0 ? f->row.original : f->row.address,
 		    .enhanced = f->f.enhanced, .text = f->f.text, .relay = f->f.relay, .host = f->f.host, .code = f->f.code,
 		    .expired = f->f.expired };
 	}
-	ok = dsn_put(&b->report, &d, &b->eightbit);
+	ok = dsn_put(&b->report, &d);
 	free(rcpts);
 	return ok;
 }

@@ -232,11 +232,14 @@ intake_tell(struct queue *q)
 
 /* RC_OK: there is room for one more. */
 static enum rc
-admit(const struct queue *q, const struct smtpd_line *line)
+admit(const struct queue *q, const struct smtpd_line *line, bool whole)
 {
+	/* Messages that are long under way may not keep out those that come in one piece. */
+	uint64_t bytes_max = whole ? DRAFT_BYTES_MAX : DRAFT_BYTES_MAX / 4 * 3;
+
 	if (intake_now(q) == INTAKE_FAILED)
 		return RC_IO;
-	if (intake_now(q) == INTAKE_FULL || q->draft_bytes >= DRAFT_BYTES_MAX || line->drafts.n >= DRAFTS_LINE_MAX)
+	if (intake_now(q) == INTAKE_FULL || q->draft_bytes >= bytes_max || line->drafts.n >= DRAFTS_LINE_MAX)
 		return RC_NOSPACE;
 	return RC_OK;
 }
@@ -277,7 +280,7 @@ mail_of(const struct draft *d, const struct slice *content, size_t n_content)
 
 /* Checks what Q_SUBMIT and Q_BEGIN share, and makes the draft. RC_OK with *ret_draft, or a refusal to be sent. */
 static const char *
-draft_new(struct smtpd_line *line, uint32_t handle, struct msgid id, struct slice envelope, struct draft **ret_draft,
+draft_new(struct smtpd_line *line, bool whole, uint32_t handle, struct msgid id, struct slice envelope, struct draft **ret_draft,
     enum rc *ret_rc)
 {
 	struct queue *q = line->queue;
@@ -291,7 +294,7 @@ draft_new(struct smtpd_line *line, uint32_t handle, struct msgid id, struct slic
 		return "a handle that is in use";
 	if (!granted_ids_use(&line->ids, id))
 		return "an id that it was not given, or used before";
-	*ret_rc = admit(q, line);
+	*ret_rc = admit(q, line, whole);
 	if (*ret_rc != RC_OK)
 		return NULL;
 	*ret_rc = RC_NOMEM;
@@ -345,7 +348,7 @@ on_submit(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	(void)p, (void)fd;
 	if (!q_submit_get(body, &m))
 		return "malformed Q_SUBMIT";
-	why = draft_new(line, handle, m.id, m.envelope, &d, &rc);
+	why = draft_new(line, true, handle, m.id, m.envelope, &d, &rc);
 	if (why != NULL)
 		return why;
 	if (rc != RC_OK) {
@@ -403,7 +406,7 @@ on_begin(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	(void)p, (void)fd;
 	if (!q_begin_get(body, &m))
 		return "malformed Q_BEGIN";
-	why = draft_new(line, handle, m.id, m.envelope, &d, &rc);
+	why = draft_new(line, false, handle, m.id, m.envelope, &d, &rc);
 	if (why != NULL)
 		return why;
 	if (rc == RC_OK && m.size_hint > 0 && too_big(d, m.size_hint))

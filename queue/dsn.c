@@ -7,6 +7,7 @@
 enum {
 	TEXT_MAX = 700,			/* of a text from outside in one line: with what stands before it below 998 */
 	HEADER_LINE_MAX = 998,		/* RFC 5322 2.1.1 */
+	QUOTED_LINE_MAX = 72,		/* RFC 2045 6.7: 76 with a last escape and its soft break */
 };
 
 /* Printable ASCII as it is, anything else as a question mark: no line ends, no bytes that need a charset. */
@@ -43,13 +44,11 @@ put_boundary(struct buf *to, const struct dsn *d, const char *end)
 	char id[QUEUE_ID_LEN];
 
 	queue_id_format(d->id, id);
-	(void)buf_printf(to, "--%.*s.%016llx/", (int)sizeof id, id, (unsigned long long)d->random);
-	put_text(to, d->hostname);
-	(void)buf_put_str(to, end);
+	(void)buf_printf(to, "--%.*s.%016llx%s", (int)sizeof id, id, (unsigned long long)d->random, end);
 }
 
 static void
-put_head(struct buf *to, const struct dsn *d, bool eightbit)
+put_head(struct buf *to, const struct dsn *d)
 {
 	char id[QUEUE_ID_LEN];
 
@@ -65,9 +64,8 @@ put_head(struct buf *to, const struct dsn *d, bool eightbit)
 	put_text(to, d->hostname);
 	(void)buf_put_str(to, ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
 	    "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"");
-	(void)buf_printf(to, "%.*s.%016llx/", (int)sizeof id, id, (unsigned long long)d->random);
-	put_text(to, d->hostname);
-	(void)buf_printf(to, "\"\r\nContent-Transfer-Encoding: %s\r\n\r\n", eightbit ? "8bit" : "7bit");
+	(void)buf_printf(to, "%.*s.%016llx\"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n", (int)sizeof id, id,
+	    (unsigned long long)d->random);
 	(void)buf_put_str(to, "This is a MIME-encapsulated message.\r\n\r\n");
 }
 
@@ -89,11 +87,6 @@ put_words(struct buf *to, const struct dsn *d)
 		(void)buf_put_byte(to, '<');
 		put_text(to, r->address);
 		(void)buf_put_byte(to, '>');
-		if (r->original.n > 0) {
-			(void)buf_put_str(to, " (expanded from <");
-			put_text(to, r->original);
-			(void)buf_put_str(to, ">)");
-		}
 		(void)buf_put_str(to, ":\r\n    ");
 		if (r->expired)
 			(void)buf_put_str(to, "could not be delivered in time; the last attempt:\r\n    ");
@@ -191,6 +184,39 @@ put_original_field(struct buf *to, struct slice raw)
 		(void)buf_put_str(to, "\r\n");
 }
 
+/* The same with bytes above 127: quoted-printable (RFC 2045 6.7), as RFC 6522 4 allows, so that a report never needs
+ * 8BITMIME and always reaches the sender. */
+static void
+put_original_quoted(struct buf *to, struct slice raw)
+{
+	size_t column = 0;
+
+	for (size_t i = 0; i < raw.n; i++) {
+		uint8_t c = raw.p[i];
+		bool at_end = i + 1 == raw.n || raw.p[i + 1] == '\r';
+
+		if (c == '\r' && i + 1 < raw.n && raw.p[i + 1] == '\n') {
+			(void)buf_put_str(to, "\r\n");
+			i++;
+			column = 0;
+			continue;
+		}
+		if (column >= QUOTED_LINE_MAX) {
+			(void)buf_put_str(to, "=\r\n");
+			column = 0;
+		}
+		if (c > 126 || c == '=' || (c < ' ' && c != '\t') || ((c == ' ' || c == '\t') && at_end) || (c == '-' && column == 0)) {
+			(void)buf_printf(to, "=%02X", c);
+			column += 3;
+		} else {
+			(void)buf_put_byte(to, c);
+			column++;
+		}
+	}
+	if (column > 0)
+		(void)buf_put_str(to, "\r\n");
+}
+
 /* Whole fields, as many as fit. */
 static struct slice
 header_of(const struct dsn *d)
@@ -211,22 +237,24 @@ header_of(const struct dsn *d)
 }
 
 bool
-dsn_put(struct buf *to, const struct dsn *d, bool *ret_8bit)
+dsn_put(struct buf *to, const struct dsn *d)
 {
 	struct slice header = header_of(d);
-	bool eightbit = false;
+	bool quoted = false;
 
-	for (size_t i = 0; i < header.n && !eightbit; i++)
-		eightbit = header.p[i] > 127;
-	put_head(to, d, eightbit);
+	for (size_t i = 0; i < header.n && !quoted; i++)
+		quoted = header.p[i] > 127;
+	put_head(to, d);
 	put_words(to, d);
 	put_report(to, d);
 	put_boundary(to, d, "\r\nContent-Description: Header of the undelivered message\r\n"
 	    "Content-Type: text/rfc822-headers\r\n");
-	(void)buf_printf(to, "Content-Transfer-Encoding: %s\r\n\r\n", eightbit ? "8bit" : "7bit");
-	put_original_field(to, header);
+	(void)buf_printf(to, "Content-Transfer-Encoding: %s\r\n\r\n", quoted ? "quoted-printable" : "7bit");
+	if (quoted)
+		put_original_quoted(to, header);
+	else
+		put_original_field(to, header);
 	(void)buf_put_str(to, "\r\n");
 	put_boundary(to, d, "--\r\n");
-	*ret_8bit = eightbit;
 	return !to->failed;
 }

@@ -11,7 +11,6 @@
 
 struct dsn_rcpt {
 	struct slice address;		/* final recipient */
-	struct slice original;		/* as the sender wrote it when different, else empty */
 	struct slice enhanced;		/* of the reply; the status given is of class 5, or 4.4.7 when expired */
 	struct slice text;		/* the reply, or why there was none */
 	struct slice relay;		/* host[ip]:port for people; may be empty */
@@ -36,7 +35,7 @@ struct dsn {
 	size_t header_max;		/* bytes of its header to return at most */
 };
 
-/* Appends the message. *ret_8bit: it holds bytes above 127 and says so. False: to is full. */
-bool dsn_put(struct buf *to, const struct dsn *d, bool *ret_8bit);
+/* Appends the message, 7-bit whatever the original was. False: to is full. */
+bool dsn_put(struct buf *to, const struct dsn *d);
 
 #endif

@@ -65,13 +65,13 @@ take_name(struct session *s, struct slice arg, bool esmtp)
 	char *helo;
 
 	if (domain_ehlo_parse(arg, &literal) != RC_OK) {
-		session_fault(s, 501, "5.5.2", arg.n == 0 ? "Say who you are: a domain name or an address literal" :
+		session_fault(s, 501, "", arg.n == 0 ? "Say who you are: a domain name or an address literal" :
 		    "That is neither a domain name nor an address literal");
 		return false;
 	}
 	helo = text_copy(arg);
 	if (helo == NULL) {
-		session_reply(s, 451, "4.3.0", "Out of memory, try again later");
+		session_reply(s, 451, "", "Out of memory, try again later");
 		return false;
 	}
 	transaction_free(&s->tx, "EHLO");

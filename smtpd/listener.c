@@ -212,6 +212,10 @@ listeners_adopt(struct smtpd *smtpd, uint32_t generation)
 		*at = l->next;
 		listener_free(l);
 	}
+	/* The spare one may be of a socket that is no longer ours: it would keep the port. */
+	if (smtpd->spare_fd != -1)
+		(void)close(smtpd->spare_fd);
+	smtpd->spare_fd = smtpd->listeners == NULL ? -1 : fcntl(smtpd->listeners->watch.fd, F_DUPFD_CLOEXEC, 0);
 }
 
 void

@@ -95,6 +95,8 @@ session_fault(struct session *s, unsigned code, const char *enhanced, const char
 void
 session_refuse(struct session *s, const struct refusal *r, struct slice to, struct slice rule)
 {
+	bool rcpt = s->verb != NULL && strcmp(s->verb, "RCPT") == 0;
+
 	s->n_rejected++;
 	if (s->tx != NULL)
 		s->tx->id_used = true;
@@ -103,6 +105,10 @@ session_refuse(struct session *s, const struct refusal *r, struct slice to, stru
 	    F_U64("code", r->code), F_TEXT("enhanced", r->enhanced), F_TEXT("text", r->text), F_STR("rule", rule),
 	    F_STR("proto", session_proto(s)));
 	put_reply(s, r->code, slice_str(r->enhanced), slice_str(r->text));
+	/* A list may hold dead addresses, and the first hundred recipients must not be refused for their number
+	 * (RFC 5321 4.5.3.1.8). Whoever guesses more than that is counted. */
+	if (rcpt && r->code >= 500 && s->n_refused_rcpts++ < REFUSED_RCPTS_FREE)
+		s->n_errors--;
 }
 
 void
@@ -133,6 +139,8 @@ session_end(struct session *s, const char *reason)
 void
 session_transaction_over(struct session *s)
 {
+	if (s->phase == PH_DEAD)	/* the reply found no room, and the session ends */
+		return;
 	session_enter(s, PH_READY);
 	s->held = false;
 	if (s->smtpd->stopping)

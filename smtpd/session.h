@@ -29,6 +29,8 @@ enum phase {
 enum {
 	SESSION_READ_MAX = 64 * 1024,	/* one read; what cannot be handled at once is kept */
 	SESSION_COMMANDS_A_TURN = 200,	/* then other sessions get their turn */
+	OVER_ERRORS_MAX = 1000,		/* commands heard past max-errors, so that accepted recipients get their message */
+	REFUSED_RCPTS_FREE = 100,	/* refused recipients of a session that are no errors yet */
 };
 
 struct session {
@@ -62,7 +64,7 @@ struct session {
 	uint64_t since;			/* the last progress: what timeouts count from */
 	uint64_t timer_at;		/* 0: not running */
 	uint64_t lingered;		/* bytes thrown away in PH_LINGER */
-	uint32_t n_commands, n_errors, n_messages, n_accepted, n_rejected;
+	uint32_t n_commands, n_errors, n_messages, n_accepted, n_rejected, n_refused_rcpts, n_over_errors;
 };
 
 /* Takes fd over (non-blocking) and client (counted by the caller). NULL: no memory; then both stay the caller's. */

@@ -136,15 +136,17 @@ name_message(struct transaction *tx)
 	return tx->handle == 0 ? RC_NOMEM : RC_OK;
 }
 
+/* Whether content is 8-bit is decided by its bytes (RFC 6152 3 is about octets), as far as they have been seen: whole; for
+ * a message that is still coming the declaration counts too. */
 static bool
-put_envelope(struct buf *to, const struct transaction *tx)
+put_envelope(struct buf *to, const struct transaction *tx, bool whole)
 {
 	const struct session *s = tx->session;
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	struct envelope e = {
-		.flags = tx->eight_bit ? ENVELOPE_8BITMIME : 0,
+		.flags = (whole ? tx->receive->decoder.eight_bit : tx->eight_bit || tx->receive->decoder.eight_bit) ? ENVELOPE_8BITMIME : 0,
 		.received_at = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000,
 		.sender = slice_str(tx->sender),
 		.client = s->ip,
@@ -163,7 +165,7 @@ submit_whole(struct transaction *tx)
 	struct buf envelope = BUF_INIT(TRANSACTION_RCPTS_MAX + ENVELOPE_REST_MAX);
 	enum rc rc = name_message(tx);
 
-	if (rc == RC_OK && !put_envelope(&envelope, tx))
+	if (rc == RC_OK && !put_envelope(&envelope, tx, true))
 		rc = RC_NOMEM;
 	if (rc == RC_OK) {
 		struct q_submit m = { tx->id, buf_slice(&envelope), buf_slice(&tx->receive->content) };
@@ -183,7 +185,7 @@ submit_begin(struct transaction *tx)
 	struct buf envelope = BUF_INIT(TRANSACTION_RCPTS_MAX + ENVELOPE_REST_MAX);
 	enum rc rc = name_message(tx);
 
-	if (rc == RC_OK && !put_envelope(&envelope, tx))
+	if (rc == RC_OK && !put_envelope(&envelope, tx, false))
 		rc = RC_NOMEM;
 	if (rc == RC_OK) {
 		struct q_begin m = { tx->id, buf_slice(&envelope), tx->size };

@@ -86,6 +86,19 @@ rcpt_new(struct transaction *tx, struct slice canonical)
 	return r;
 }
 
+/* Named twice, served once (RFC 5321 4.1.1.3 promises no more). */
+static bool
+is_named_already(const struct transaction *tx, struct slice address)
+{
+	struct slice rest = buf_slice(&tx->rcpts);
+	struct envelope_rcpt e;
+
+	while (envelope_rcpt_next(&rest, &e))
+		if (slice_eq(e.address, address))
+			return true;
+	return false;
+}
+
 void
 rcpt_accept(struct rcpt *r, struct slice final, struct slice transport, struct slice nexthop, uint32_t generation)
 {
@@ -97,6 +110,10 @@ rcpt_accept(struct rcpt *r, struct slice final, struct slice transport, struct s
 	size_t before = buf_len(&tx->rcpts);
 	char *only = NULL;
 
+	if (is_named_already(tx, e.address)) {
+		r->refusal.code = 0;
+		return;
+	}
 	if (tx->n_rcpts == 0)
 		only = text_copy(given);
 	if ((tx->n_rcpts == 0 && only == NULL) || !envelope_put_rcpt(&tx->rcpts, &e)) {

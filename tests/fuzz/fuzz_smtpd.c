@@ -71,6 +71,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (f->router == NULL)
 		fakes_router(f, true);
 	fakes_settle(f);
+	f->impatient = true;
 	f->router_holds = (how & ROUTER_HOLDS) != 0;
 	f->queue_holds = (how & QUEUE_HOLDS) != 0;
 	f->queue_no_credit = (how & NO_CREDIT) != 0;

@@ -9,6 +9,7 @@ import time
 import traceback
 
 INSIDE = "POSTERN_LAB_INSIDE"
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 
 
 class Failed(Exception):
@@ -44,7 +45,8 @@ def wait_for(probe, what, seconds=20.0, pause=0.05):
 def run_in_namespaces(name, number):
     """Runs this very file again for one test, in new namespaces; its exit status."""
     env = dict(os.environ, **{INSIDE: f"{number} {name}"})
-    command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts", "--ipc",
+    # Propagation is set inside (set_up_network): in a chroot / is no mount, and unshare would give up.
+    command = ["unshare", "--net", "--mount", "--propagation", "unchanged", "--pid", "--fork", "--kill-child", "--uts", "--ipc",
                sys.executable, os.path.abspath(sys.argv[0])]
     return subprocess.call(command, env=env)
 
@@ -59,7 +61,12 @@ def set_up_network():
         subprocess.run(["ip", "addr", "add", f"10.77.0.{host}/32", "dev", "lo"], check=True)
     # Mounts made by a test must not be seen outside.
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.mount(b"none", b"/", None, 0x4000 | 0x40000, None)
+    if libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) != 0:
+        root = os.getcwd()
+        libc.mount(b"/", b"/", None, MS_BIND | MS_REC, None)
+        libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+        os.chdir(root)
+    libc.mount(b"proc", b"/proc", b"proc", 0, None)
 
 
 def run_one(name, number, f):

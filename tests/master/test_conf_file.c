@@ -129,6 +129,19 @@ test_mistakes(void **state)
 }
 
 static void
+test_what_is_no_file(void **state)
+{
+	struct conf_source s;
+
+	(void)state;
+	assert_int_equal(conf_file_read("/tmp", NULL, 0, &s, &errors), RC_NOTFOUND);
+	assert_non_null(strstr(buf_cstr(&errors), "not a regular file"));
+	buf_clear(&errors);
+	expect_refusal("hostname = \"a.b\"\ninclude(\"/tmp\")\n", 2, "/tmp", "not a regular file");
+	expect_refusal("include(\"/nonexistent\")\n", 1, "/nonexistent", "No such file");
+}
+
+static void
 test_all_mistakes_at_once(void **state)
 {
 	(void)state;
@@ -200,6 +213,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_values, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_empty_list_means_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mistakes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_no_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_all_mistakes_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_overrides, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_checks, set_up, tear_down),

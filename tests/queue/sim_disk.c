@@ -104,7 +104,8 @@ put_bytes(uint8_t **to, uint64_t *size, uint64_t *cap, uint64_t at, const uint8_
 {
 	if (at + n > *size)
 		set_size(to, size, cap, at + n);
-	memcpy(*to + at, bytes, n);
+	if (n > 0)
+		memcpy(*to + at, bytes, n);
 }
 
 static void

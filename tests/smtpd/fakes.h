@@ -43,6 +43,7 @@ struct fakes {
 	/* the queue */
 	bool queue_holds;
 	bool queue_no_credit;
+	bool impatient;			/* fakes_send gives up on a session that takes nothing more */
 	unsigned refuse_code;	/* the next message; 0: accept */
 	char refuse_enhanced[16], refuse_text[128];
 	uint64_t next_seq;

@@ -74,8 +74,30 @@ def test_daemon(folder):
     lab.equal(r.returncode, 0, "the exit status once everything is ready: " + r.stderr)
     rows = postern.ctl_rows("status")
     lab.check(all(r["state"] in ("ready", "running") for r in rows if "role" in r), f"ready at once: {rows}")
+    lab.check("started" in open(f"{folder}/postern.log").read(), "the log in its file, though only root may make files there")
+    postern.ctl("reload")
     postern.ctl("stop")
     lab.wait_for(lambda: not postern.processes(), "everything to end")
+
+
+def test_a_listener_moves_away_and_back(folder):
+    net, postern = house(folder)
+    here = open(postern.conf_file).read()
+    for conf, port, gone in ((here.replace("port = 25 }", "port = 26 }"), 26, 25), (here, 25, 26)):
+        postern.configure(conf)
+        postern.ctl("reload")
+        with lab.Client(POSTERN, port):
+            pass
+        with socket.socket() as s:
+            lab.check(s.connect_ex((POSTERN, gone)) != 0, f"port {gone} is closed")
+
+
+def test_reload_of_a_folder_is_refused(folder):
+    net, postern = house(folder)
+    postern.configure(open(postern.conf_file).read() + 'include("/tmp")\n')
+    r = postern.ctl("reload", check=False)
+    lab.check(r.returncode != 0 and "not a regular file" in r.stderr, f"refused with words: {r.stderr!r}")
+    lab.check(postern.ctl_rows("status"), "the house still stands")
 
 
 def test_service_manager_is_told(folder):
