@@ -481,13 +481,17 @@ flush(struct listing *l, struct slice arg)
 {
 	struct queue *q = l->queue;
 	struct destination *d = find_destination(q, arg);
+	struct msgid id;
 	struct message *m;
 
 	if (arg.n == 0)
 		schedule_flush_all(&q->schedule);
 	else if (d != NULL)
 		schedule_flush_destination(&q->schedule, d);
-	else if ((m = find_message(l, arg)) != NULL)
+	else if (queue_id_parse(arg, &id) != RC_OK) {
+		end_page(l, RC_NOTFOUND, "no mail waits for such a destination, and it is no queue id", 0);
+		return;
+	} else if ((m = find_message(l, arg)) != NULL)
 		schedule_flush_message(&q->schedule, m);
 	else
 		return;
