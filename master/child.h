@@ -43,7 +43,8 @@ struct child {
 	struct timer restart;
 
 	uint32_t spawn_handle;		/* mailbox: the request on the line to local */
-	unsigned spawn_index;		/* mailbox: which local asked */
+	unsigned spawn_index;		/* mailbox: which local asked, */
+	pid_t spawn_pid;		/* and which process it was: another one numbers its requests anew */
 	int spawn_fd;			/* mailbox: local's end of the line between them, -1 once it was sent */
 	char *user;			/* mailbox: whose */
 	unsigned probe;			/* probe: which, */

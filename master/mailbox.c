@@ -19,13 +19,17 @@ say_failed(struct child *local, uint32_t handle, enum rc status, const char *why
 		(void)outbox_put(&local->outbox, M_SPAWN_FAILED, handle, slice_of(space, w.n), -1);
 }
 
+/* Who asked for this process. NULL: it has died. Its successor may have a request of the same handle, for another user:
+ * it must never be given this one's mailbox. */
 static struct child *
 local_of(const struct child *c)
 {
-	return child_find(c->master, ROLE_LOCAL, c->spawn_index);
+	struct child *local = child_find(c->master, ROLE_LOCAL, c->spawn_index);
+
+	return local != NULL && local->pid == c->spawn_pid ? local : NULL;
 }
 
-/* The lowest index that no mailbox process has: names its line to log. */
+/* Names its line to log. False: there are as many as there may be. */
 static bool
 free_index(struct master *m, unsigned *ret_index)
 {
@@ -82,7 +86,13 @@ mailbox_on_spawn(void *ctx, struct peer *p, uint32_t handle, struct rd *body, in
 	}
 	c->spawn_handle = handle;
 	c->spawn_index = local->index;
+	c->spawn_pid = local->pid;
 	c->user = strndup((const char *)m.user.p, m.user.n);
+	if (c->user == NULL) {
+		child_retire(c, 0);
+		say_failed(local, handle, RC_NOMEM, "out of memory");
+		return NULL;
+	}
 	timer_setup(&c->restart, c->master->loop, on_life_over, c);
 	timer_start(&c->restart, MAILBOX_LIFE_MS);
 	if (child_start(c) != RC_OK)

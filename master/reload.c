@@ -86,14 +86,13 @@ reload_progress(struct master *m)
 		finish(m, RC_OK, "");
 }
 
-static enum rc
+static void
 switch_to(struct master *m, struct generation *g)
 {
 	generation_adopt(m, g);
 	m->reload->number = m->generation;
 	send_all(m);
 	generation_processes(m);
-	return RC_OK;
 }
 
 /* Back to the configuration that worked: it is still in memory as the rooms know it. */
@@ -110,7 +109,7 @@ roll_back(struct master *m, struct reload *r)
 	old.source.conf->generation = m->generation + 1;
 	if (wares_open(old.source.conf, &m->paths, m->accounts, &m->wares, &old.wares, &errors) == RC_OK &&
 	    conf_encode(old.source.conf, &old.encoded))
-		(void)switch_to(m, &old);
+		switch_to(m, &old);
 	else {
 		(void)buf_printf(&r->why, "; and the old configuration cannot be opened again: %s", buf_cstr(&errors));
 		generation_free(&old);
@@ -145,8 +144,11 @@ reload_begin(struct master *m, struct child *asker, uint32_t handle)
 		return;
 	}
 	r = calloc(1, sizeof *r);
-	if (r == NULL)
+	if (r == NULL) {
+		if (asker != NULL)
+			admin_end(asker, handle, RC_NOMEM, "out of memory");
 		return;
+	}
 	m->reload = r;
 	r->asked = asker != NULL;
 	r->asker_index = asker == NULL ? 0 : asker->index;
@@ -159,7 +161,7 @@ reload_begin(struct master *m, struct child *asker, uint32_t handle)
 		finish(m, rc, buf_cstr(&errors));
 	} else {
 		timer_start(&r->deadline, RELOAD_DEADLINE_MS);
-		(void)switch_to(m, &g);
+		switch_to(m, &g);
 	}
 	buf_free(&errors);
 }
