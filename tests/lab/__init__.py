@@ -9,3 +9,4 @@ from .hosts import Lab                                               # noqa: F40
 from .postern import Postern                                         # noqa: F401
 from .client import Client, message, send                            # noqa: F401
 from .sink import Sink                                               # noqa: F401
+from .ledger import Ledger, Load, Recorder                           # noqa: F401

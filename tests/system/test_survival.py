@@ -7,68 +7,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import lab  # noqa: E402
 import random  # noqa: E402
 import signal  # noqa: E402
-import threading  # noqa: E402
 import time  # noqa: E402
-from lab.client import digest, number_of  # noqa: E402
+from lab.client import digest  # noqa: E402
 from lab.hosts import POSTERN, SINK  # noqa: E402
-
-
-class Ledger:
-    """Every message is numbered by the sender and accounted for at the end."""
-
-    def __init__(self):
-        self.acknowledged, self.refused, self.unknown = {}, set(), set()
-        self.lock = threading.Lock()
-        self.next = 0
-
-    def number(self):
-        with self.lock:
-            self.next += 1
-            return self.next
-
-    def load(self, rcpt_of, seconds, threads=8, size=3000):
-        end = time.monotonic() + seconds
-
-        def work():
-            while time.monotonic() < end:
-                n = self.number()
-                data = lab.message(n, size if n % 50 else 400_000)
-                try:
-                    with lab.Client(POSTERN, timeout=15) as c:
-                        c.ehlo()
-                        code, _ = c.mail("sender@client.test", [rcpt_of(n)], data)
-                except (OSError, EOFError, lab.Failed):
-                    # Not acknowledged; whether it was taken is unknown only if the dot had gone out.
-                    with self.lock:
-                        self.unknown.add(n)
-                    time.sleep(0.02)
-                    continue
-                with self.lock:
-                    if code == "250":
-                        self.acknowledged[n] = digest(data)
-                    elif code[0] == "5":
-                        self.refused.add(n)
-                    else:       # the client keeps it and tries again; a queue that died may have had it (RFC 5321 6.1)
-                        self.unknown.add(n)
-        workers = [threading.Thread(target=work) for _ in range(threads)]
-        for w in workers:
-            w.start()
-        return workers
-
-    def balance(self, arrived, deaths):
-        """arrived: list of contents. I1, I2, I3 of the promises."""
-        seen = {}
-        for content in arrived:
-            n = number_of(content[content.find(b"From: sender@"):])
-            seen.setdefault(n, []).append(digest(content))
-        lost = [n for n in self.acknowledged if n not in seen]
-        lab.check(not lost, f"{len(lost)} acknowledged messages are lost, such as {lost[:5]}")
-        changed = [n for n, d in self.acknowledged.items() if any(x != d for x in seen[n])]
-        lab.check(not changed, f"{len(changed)} messages changed on the way, such as {changed[:5]}")
-        wrong = [n for n in seen if n in self.refused]
-        lab.check(not wrong, f"{len(wrong)} refused messages arrived, such as {wrong[:5]}")
-        often = [n for n, c in seen.items() if len(c) > 1 + deaths]
-        lab.check(not often, f"more copies than crashes: {often[:5]}")
 
 
 def house(folder):
@@ -79,29 +20,36 @@ def house(folder):
                                                   'smtpd { max-sessions-per-client = 1000 }\n'))
 
 
+def both(n):
+    return ["alice@postern.test"] if n % 3 == 0 else [f"r{n % 7}@sink.test"]
+
+
+def size(n):
+    return 400_000 if n % 50 == 0 else 3000
+
+
 def kill_rounds(folder, rooms, seconds, seed):
     net, postern = house(folder)
-    sink = lab.Sink(SINK)
+    ledger = lab.Ledger()
+    lab.Recorder(ledger, SINK)
     rng = random.Random(seed)
-    ledger = Ledger()
-    workers = ledger.load(lambda n: f"r{n % 7}@sink.test" if n % 3 else "alice@postern.test", seconds)
-    deaths, end = 0, time.monotonic() + seconds - 1
+    load = lab.Load(ledger, POSTERN, both, size, rate=200).start()
+    end = time.monotonic() + seconds - 1
     while time.monotonic() < end:
         time.sleep(rng.uniform(0.2, 0.8))
-        pids = postern.pids(rng.choice(rooms))
+        room = rng.choice(rooms)
+        pids = postern.pids(room)
         if pids:
             try:
                 os.kill(rng.choice(pids), signal.SIGKILL)
-                deaths += 1
+                ledger.crashed(room)
             except ProcessLookupError:
                 pass
-    for w in workers:
-        w.join()
+    load.stop()
     postern.wait_ready(70)
-    postern.wait_empty(90)
-    lab.check(len(ledger.acknowledged) > 20, f"only {len(ledger.acknowledged)} messages were acknowledged at all")
-    ledger.balance([c for _, _, c in sink.messages] + net.mailbox("alice"), deaths)
-    print(f"# {len(ledger.acknowledged)} acknowledged, {len(ledger.refused)} refused, {len(ledger.unknown)} unanswered, {deaths} kills (seed {seed})")
+    sums = ledger.settle(postern, net)
+    lab.check(sums["acknowledged"] > 20, f"only {sums['acknowledged']} messages were acknowledged at all")
+    print(f"# {dict(sums)}, kills {dict(ledger.rooms)} (seed {seed})")
 
 
 def test_smtpd_dies_under_load(folder):
@@ -122,32 +70,29 @@ def test_resolver_router_log_control_die_under_load(folder):
 
 def test_the_whole_daemon_dies(folder):
     net, postern = house(folder)
-    ledger = Ledger()
-    workers = ledger.load(lambda n: "alice@postern.test" if n % 2 else "x@sink.test", 3)
+    ledger = lab.Ledger()
+    load = lab.Load(ledger, POSTERN, both, size, rate=200, timeout=10).start()
     time.sleep(2)
+    ledger.crashed("master")
     postern.kill()
-    for w in workers:
-        w.join()
-    sink = lab.Sink(SINK)
+    load.stop()
+    lab.Recorder(ledger, SINK)
     postern.start()
-    postern.wait_empty(60)
-    ledger.balance([c for _, _, c in sink.messages] + net.mailbox("alice"), 1)
+    ledger.settle(postern, net)
 
 
 def test_reload_under_load_drops_nothing(folder):
     net, postern = house(folder)
-    sink = lab.Sink(SINK)
-    ledger = Ledger()
-    workers = ledger.load(lambda n: "x@sink.test", 5)
+    ledger = lab.Ledger()
+    lab.Recorder(ledger, SINK)
+    load = lab.Load(ledger, POSTERN, both, size, rate=200).start()
     for _ in range(8):
         time.sleep(0.5)
         postern.reload()
-    for w in workers:
-        w.join()
-    lab.equal(sorted(ledger.unknown), [], "sessions dropped by reloads")
-    lab.equal(sorted(ledger.refused), [], "messages refused by reloads")
-    postern.wait_empty(60)
-    ledger.balance([c for _, _, c in sink.messages], 0)
+    load.stop()
+    sums = ledger.settle(postern, net)
+    lab.equal((sums["unknown"], sums["refused"], sums["unsent"]), (0, 0, 0), "messages without an answer, refused, never sent")
+    lab.equal(load.classes["dot 250"], sums["acknowledged"], "messages that were taken")
 
 
 def test_graceful_stop_and_restart_keep_the_queue(folder):
