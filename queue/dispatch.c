@@ -14,36 +14,10 @@ enum {
 	RCPTS_AT_ONCE = 1000,		/* taken for one job; rcpts_per_job is the usual limit */
 };
 
-/* --- sessions of a carrier, by handle --- */
-
-static const struct session *
-of_node(const struct tree_node *node)
-{
-	return (const struct session *)(const void *)node;
-}
-
-static int
-compare(const void *key, const struct tree_node *node)
-{
-	uint32_t a = *(const uint32_t *)key, b = of_node(node)->handle;
-
-	return a < b ? -1 : a > b;
-}
-
-static uint64_t
-priority(const struct tree_node *node)
-{
-	uint64_t x = of_node(node)->handle * UINT64_C(0x9e3779b97f4a7c15);
-
-	return x ^ x >> 29;
-}
-
-static const struct tree_ops sessions_ops = { compare, priority };
-
 static struct session *
 find(struct carrier *c, uint32_t handle)
 {
-	return (struct session *)(void *)tree_find(&c->sessions, &handle);
+	return handles_find(&c->sessions, handle);
 }
 
 static struct session *
@@ -63,7 +37,7 @@ void
 session_let_go(struct session *s)
 {
 	s->phase = SESSION_ENDING;
-	(void)d_idle_send(s->carrier->peer, s->handle, &(struct d_idle){ 0 });
+	(void)d_idle_send(s->carrier->peer, s->named.handle, &(struct d_idle){ 0 });
 }
 
 /* Nothing came for it in time. */
@@ -148,7 +122,7 @@ session_end(struct session *s, enum session_end how, uint64_t wait_ms)
 		leave_idle(s);
 	if (s->job != NULL)
 		job_end(s->job, wait_ms);
-	tree_remove(&s->carrier->sessions, &s->node, &s->handle);
+	handles_remove(&s->carrier->sessions, &s->named);
 	timer_cancel(&s->timer);
 	free(s);
 	schedule_hold(d);
@@ -291,7 +265,7 @@ carrier_new(struct queue *q, enum carrier_kind kind, unsigned index, int fd)
 	}
 	c->queue = q;
 	c->kind = kind;
-	tree_init(&c->sessions, &sessions_ops);
+	handles_init(&c->sessions);
 	c->peer = peer_new(q->room->loop, fd, ROLE_QUEUE, kind == CARRIER_LOCAL ? ROLE_LOCAL : ROLE_DELIVER, index,
 	    &carrier_ops, c);
 	if (c->peer == NULL) {
@@ -326,9 +300,9 @@ session_open(struct carrier *c, struct destination *d)
 	if (s == NULL)
 		return false;
 	do
-		s->handle = ++c->last_handle;
-	while (find(c, s->handle) != NULL || s->handle == 0);
-	if (d_open_send(c->peer, s->handle, &m) != RC_OK) {
+		s->named.handle = ++c->last_handle;
+	while (find(c, s->named.handle) != NULL || s->named.handle == 0);
+	if (d_open_send(c->peer, s->named.handle, &m) != RC_OK) {
 		free(s);
 		return false;
 	}
@@ -336,7 +310,7 @@ session_open(struct carrier *c, struct destination *d)
 	s->destination = d;
 	s->phase = SESSION_OPENING;
 	timer_setup(&s->timer, c->queue->room->loop, idle_over, s);
-	(void)tree_add(&c->sessions, &s->node, &s->handle);
+	(void)handles_add(&c->sessions, &s->named);
 	schedule_opened(&c->queue->schedule, d);
 	return true;
 }

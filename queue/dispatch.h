@@ -5,6 +5,7 @@
 #ifndef POSTERN_QUEUE_DISPATCH_H
 #define POSTERN_QUEUE_DISPATCH_H
 
+#include "queue/handles.h"
 #include "queue/queue.h"
 
 struct job;
@@ -27,13 +28,12 @@ struct carrier {
 };
 
 struct session {
-	struct tree_node node;		/* first */
+	struct handled named;		/* first */
 	struct link idle;		/* in the ring of its destination */
 	struct carrier *carrier;
 	struct destination *destination;
 	struct job *job;
 	struct timer timer;		/* of idleness */
-	uint32_t handle;
 	enum session_phase phase;
 };
 

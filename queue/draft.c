@@ -2,6 +2,7 @@
 #include "queue/draft.h"
 
 #include "common/wire/address.h"
+#include "queue/handles.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,10 +24,9 @@ struct smtpd_line {
 };
 
 struct draft {
-	struct tree_node node;		/* first */
+	struct handled named;		/* first */
 	struct queue *queue;
 	struct smtpd_line *line;	/* NULL: lost after the commit */
-	uint32_t handle;
 	bool committing;
 	struct message *message;	/* made before the commit: nothing can fail behind it */
 	struct store_stream *stream;
@@ -36,36 +36,10 @@ struct draft {
 	uint8_t envelope[];
 };
 
-/* --- drafts of a line, by handle --- */
-
-static const struct draft *
-of_node(const struct tree_node *node)
-{
-	return (const struct draft *)(const void *)node;
-}
-
-static int
-compare(const void *key, const struct tree_node *node)
-{
-	uint32_t a = *(const uint32_t *)key, b = of_node(node)->handle;
-
-	return a < b ? -1 : a > b;
-}
-
-static uint64_t
-priority(const struct tree_node *node)
-{
-	uint64_t x = of_node(node)->handle * UINT64_C(0x9e3779b97f4a7c15);
-
-	return x ^ x >> 29;
-}
-
-static const struct tree_ops drafts_ops = { compare, priority };
-
 static struct draft *
 find(struct smtpd_line *line, uint32_t handle)
 {
-	return (struct draft *)(void *)tree_find(&line->drafts, &handle);
+	return handles_find(&line->drafts, handle);
 }
 
 static struct slice
@@ -81,7 +55,7 @@ draft_free(struct draft *d)
 	struct queue *q = d->queue;
 
 	if (d->line != NULL)
-		tree_remove(&d->line->drafts, &d->node, &d->handle);
+		handles_remove(&d->line->drafts, &d->named);
 	store_stream_abort(&d->stream);
 	if (d->message != NULL)
 		recent_drop(&q->recents, d->message);
@@ -255,12 +229,12 @@ on_durable(void *arg, enum rc rc, struct store_where where)
 
 	if (rc != RC_OK) {
 		if (d->line != NULL)
-			refuse_for(d->line, d->handle, rc);
+			refuse_for(d->line, d->named.handle, rc);
 		draft_free(d);
 		return;
 	}
 	if (d->line != NULL)
-		(void)q_accepted_send(d->line->peer, d->handle, &(struct q_accepted){ message_id(d->message) });
+		(void)q_accepted_send(d->line->peer, d->named.handle, &(struct q_accepted){ message_id(d->message) });
 	BUG_ON(envelope_parse(envelope_of(d), &e) != RC_OK);	/* checked when it came */
 	d->message->where = where;
 	d->message->size = d->size;
@@ -312,9 +286,9 @@ draft_new(struct smtpd_line *line, bool whole, uint32_t handle, struct msgid id,
 	d->n_envelope = envelope.n;
 	d->queue = q;
 	d->line = line;
-	d->handle = handle;
+	d->named.handle = handle;
 	q->n_drafts++;
-	BUG_ON(!tree_add(&line->drafts, &d->node, &d->handle));
+	BUG_ON(!handles_add(&line->drafts, &d->named));
 	*ret_draft = d;
 	*ret_rc = RC_OK;
 	return NULL;
@@ -374,7 +348,7 @@ grant(struct draft *d)
 		window = IPC_CONTENT_WINDOW;
 	if (window < ahead + CREDIT_STEP || d->line == NULL)
 		return;
-	if (q_credit_send(d->line->peer, d->handle, &(struct q_credit){ (uint32_t)(window - ahead) }) == RC_OK)
+	if (q_credit_send(d->line->peer, d->named.handle, &(struct q_credit){ (uint32_t)(window - ahead) }) == RC_OK)
 		d->granted += window - ahead;
 }
 
@@ -389,7 +363,7 @@ on_stream(void *arg, enum rc rc)
 		grant(d);
 		return;
 	}
-	refuse_for(d->line, d->handle, rc);
+	refuse_for(d->line, d->named.handle, rc);
 	draft_free(d);
 }
 
@@ -564,7 +538,7 @@ smtpd_line_new(struct queue *q, unsigned index, int fd)
 	}
 	line->queue = q;
 	line->since_ms = loop_now(q->room->loop);
-	tree_init(&line->drafts, &drafts_ops);
+	handles_init(&line->drafts);
 	line->peer = peer_new(q->room->loop, fd, ROLE_QUEUE, ROLE_SMTPD, index, &line_ops, line);
 	if (line->peer == NULL) {
 		free(line);

@@ -73,7 +73,7 @@ unreadable(struct job *job, enum rc rc)
 		    F_TEXT("error", rc_name(rc)));
 	}
 	if (announced)
-		(void)d_revoke_send(s->carrier->peer, s->handle, &(struct d_revoke){ job->number });
+		(void)d_revoke_send(s->carrier->peer, s->named.handle, &(struct d_revoke){ job->number });
 	job_end(job, damaged ? DAMAGED_RETRY_MS : READ_RETRY_MS);
 	if (announced)
 		s->phase = SESSION_ENDING;	/* the carrier had to cut the connection */
@@ -180,7 +180,7 @@ announce(struct job *job, struct slice content)
 		return;
 	}
 	frame.rcpts = buf_slice(&run);
-	if (d_job_send(s->carrier->peer, s->handle, &frame) != RC_OK) {
+	if (d_job_send(s->carrier->peer, s->named.handle, &frame) != RC_OK) {
 		buf_free(&run);
 		unreadable(job, RC_AGAIN);
 		return;
@@ -208,7 +208,7 @@ send_content(struct job *job, struct slice content)
 
 		if (part.n > job->credited + IPC_CONTENT_WINDOW - job->sent)
 			part.n = (size_t)(job->credited + IPC_CONTENT_WINDOW - job->sent);
-		if (d_chunk_send(s->carrier->peer, s->handle, &(struct d_chunk){ job->number, part }) != RC_OK) {
+		if (d_chunk_send(s->carrier->peer, s->named.handle, &(struct d_chunk){ job->number, part }) != RC_OK) {
 			stall(job);
 			return;
 		}

@@ -2,6 +2,7 @@
 #include "queue/routing.h"
 
 #include "queue/bounce.h"
+#include "queue/handles.h"
 #include "queue/result.h"
 
 #include <stdlib.h>
@@ -14,40 +15,15 @@ enum {
 /* --- questions --- */
 
 struct question {
-	struct tree_node node;		/* first */
-	uint32_t handle;
+	struct handled named;		/* first */
 	routing_fn *fn;
 	void *arg;
 };
 
-static const struct question *
-of_node(const struct tree_node *node)
-{
-	return (const struct question *)(const void *)node;
-}
-
-static int
-compare(const void *key, const struct tree_node *node)
-{
-	uint32_t a = *(const uint32_t *)key, b = of_node(node)->handle;
-
-	return a < b ? -1 : a > b;
-}
-
-static uint64_t
-priority(const struct tree_node *node)
-{
-	uint64_t x = of_node(node)->handle * UINT64_C(0x9e3779b97f4a7c15);
-
-	return x ^ x >> 29;
-}
-
-static const struct tree_ops questions_ops = { compare, priority };
-
 void
 routing_init(struct queue *q)
 {
-	tree_init(&q->questions, &questions_ops);
+	handles_init(&q->questions);
 }
 
 enum rc
@@ -60,11 +36,11 @@ routing_ask(struct queue *q, struct slice from, struct slice to, routing_fn *fn,
 	question = calloc(1, sizeof *question);
 	if (question == NULL)
 		return RC_AGAIN;
-	question->handle = ++q->last_question;
+	question->named.handle = ++q->last_question;
 	question->fn = fn;
 	question->arg = arg;
-	if (r_route_send(q->router, question->handle, &(struct r_route){ from, to }) != RC_OK ||
-	    !tree_add(&q->questions, &question->node, &question->handle)) {
+	if (r_route_send(q->router, question->named.handle, &(struct r_route){ from, to }) != RC_OK ||
+	    !handles_add(&q->questions, &question->named)) {
 		free(question);
 		return RC_AGAIN;
 	}
@@ -91,10 +67,10 @@ on_verdict(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	if (!r_verdict_get(body, &v) || v.action < VERDICT_ACCEPT || v.action > VERDICT_DEFER || v.enhanced.n > 16 ||
 	    v.text.n > 1024)
 		return "malformed R_VERDICT";
-	question = (struct question *)(void *)tree_find(&q->questions, &handle);
+	question = handles_find(&q->questions, handle);
 	if (question == NULL)
 		return "R_VERDICT without a question";
-	tree_remove(&q->questions, &question->node, &question->handle);
+	handles_remove(&q->questions, &question->named);
 	question->fn(question->arg, &v);
 	free(question);
 	queue_pump(q);
@@ -300,7 +276,7 @@ line_closed(void *ctx, struct peer *p, const char *why)
 	if (q->router == p)
 		q->router = NULL;
 	peer_free(p);
-	tree_init(&q->questions, &questions_ops);
+	handles_init(&q->questions);
 	while ((n = tree_drain(&lost)) != NULL) {
 		struct question *question = (struct question *)(void *)n;
 
