@@ -3,6 +3,7 @@
  * No second reader of the configuration: what this says is what a start would say. */
 #include "ctl/posternctl.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -70,7 +71,7 @@ config_check(const char *file, const char *base, bool json)
 	size_t cap = 0;
 	pid_t pid;
 
-	if (json && pipe(fds) == -1)
+	if (json && pipe2(fds, O_CLOEXEC) == -1)
 		return EX_OSERR;
 	pid = fork();
 	if (pid == -1)
