@@ -155,7 +155,8 @@ check_only(const struct options *o)
 	enum rc rc = generation_read(o, &source, &errors);
 	struct slice s = buf_slice(&errors);
 
-	(void)fwrite(s.p, 1, s.n, stderr);
+	if (s.n > 0)
+		(void)fwrite(s.p, 1, s.n, stderr);
 	if (rc == RC_OK) {
 		(void)printf("%s: the configuration is good\n", o->file == NULL ? "(embedded)" : o->file);
 		conf_source_free(&source);
