@@ -220,7 +220,7 @@ copy_text(char to[JOB_TEXT_MAX + 1], struct slice from)
 	size_t n = from.n < JOB_TEXT_MAX ? from.n : JOB_TEXT_MAX;
 
 	for (size_t i = 0; i < n; i++)
-		to[i] = from.p[i] >= 0x20 && from.p[i] < 0x7f ? (char)from.p[i] : ' ';
+		to[i] = (char)(from.p[i] >= 0x20 && from.p[i] < 0x7f ? from.p[i] : ' ');
 	to[n] = '\0';
 }
 

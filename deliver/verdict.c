@@ -17,7 +17,7 @@ verdict_add(struct verdict *v, struct slice words)
 		v->text[v->n++] = ' ';
 	}
 	for (size_t i = 0; i < words.n && v->n < sizeof v->text; i++)
-		v->text[v->n++] = char_is_print(words.p[i]) ? (char)words.p[i] : '?';
+		v->text[v->n++] = (char)(char_is_print(words.p[i]) ? words.p[i] : '?');
 }
 
 void

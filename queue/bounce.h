@@ -20,12 +20,12 @@ struct bounce_failure {
 	struct slice relay, host;	/* may be empty */
 };
 
-/* Adds a recipient (in no list) to *b, which is made when it is NULL; one that is full is sent off and replaced. envelope:
+/* Adds a recipient (in no list) to *at, which is made when it is NULL; one that is full is sent off and replaced. envelope:
  * of the message, empty when it has to be read. With no memory the recipient waits for another attempt. */
-void bounce_add(struct queue *q, struct bounce **b, struct slice envelope, struct rcpt *r,
+void bounce_add(struct queue *q, struct bounce **at, struct slice envelope, struct rcpt *r,
     const struct bounce_failure *failure);
 /* That was all. NULL is fine. Consumes it. */
-void bounce_go(struct bounce **b);
+void bounce_go(struct bounce **at);
 /* Those that had to wait for the router. */
 void bounces_work(struct queue *q);
 /* What the schedule gives up: too old, or the destination never takes mail. False: more is to be done. */

@@ -193,6 +193,7 @@ real_list(struct spool_io *io, const char *path, spool_list_fn *fn, void *arg)
 		(void)close(fd);
 		return rc;
 	}
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): threads share no stream of a folder */
 	for (errno = 0; rc == 0 && (e = readdir(d)) != NULL; errno = 0)
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			rc = fn(arg, e->d_name);

@@ -191,6 +191,7 @@ store_update_state(struct store *s)
 		log_say(LOG_SPOOL_FULL, NULL, F_TEXT("why", why), F_U64("free", s->free_bytes));
 		break;
 	case STORE_FAILED:
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): the loop alone asks, and glibc has the text per thread */
 		log_say(LOG_SPOOL_FAILED, NULL, F_TEXT("why", why), F_TEXT("error", strerror(s->committer_error)));
 		break;
 	}

@@ -386,6 +386,7 @@ set_anchors(struct unbound *u, const struct setup *s, struct buf *why)
 }
 
 static void
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is libunbound's */
 on_first(void *data, int rcode, void *packet, int n_packet, int sec, char *why, int ratelimited)
 {
 	(void)data, (void)rcode, (void)packet, (void)n_packet, (void)sec, (void)why, (void)ratelimited;

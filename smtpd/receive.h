@@ -42,6 +42,6 @@ void receive_free(struct receive *r);	/* NULL is fine */
 enum rc receive_input(struct session *s, struct slice in, size_t *ret_used);
 
 /* The queue refuses, or is gone: the rest is thrown away, the refusal said at the end. */
-void receive_refuse(struct transaction *tx, const struct refusal *r);
+void receive_refuse(struct transaction *tx, const struct refusal *why);
 
 #endif

@@ -37,7 +37,7 @@ copy_text(char *to, size_t size, struct slice s)
 	size_t n = s.n < size ? s.n : size - 1;
 
 	for (size_t i = 0; i < n; i++)
-		to[i] = char_is_print(s.p[i]) ? (char)s.p[i] : '?';
+		to[i] = (char)(char_is_print(s.p[i]) ? s.p[i] : '?');
 	to[n] = '\0';
 }
 

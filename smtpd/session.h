@@ -24,7 +24,7 @@ enum phase {
 	PH_DEAD,	/* freed at the end of this turn */
 	PHASE_COUNT
 };
-#define PHASE_BIT(phase) (1u << (phase))
+#define PHASE_BIT(phase) (1U << (phase))
 
 enum {
 	SESSION_READ_MAX = 64 * 1024,	/* one read; what cannot be handled at once is kept */

@@ -57,7 +57,7 @@ struct transaction {
 struct transaction *transaction_new(struct session *s, struct msgid id, struct slice sender);
 
 /* The one end of a transaction. why: for the event LOG_ABORTED, a constant; NULL: it ended as it should. */
-void transaction_free(struct transaction **tx, const char *why);
+void transaction_free(struct transaction **at, const char *why);
 
 /* A RCPT that waits for its turn to be answered. NULL: no memory. */
 struct rcpt *rcpt_new(struct transaction *tx, struct slice canonical);

@@ -203,6 +203,7 @@ enum {
 	X(A_END,	a_end,		 92,	ADMIN_ROOMS,		ADMIN_ASKERS,		0)
 
 enum ipc_type {
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a name that is declared cannot stand in parentheses */
 #define IPC_ENUM(NAME, lower, no, from, to, fds) NAME = no,
 	IPC_MESSAGES(IPC_ENUM)
 #undef IPC_ENUM
@@ -260,6 +261,7 @@ rd_ip(struct rd *r)
 }
 
 #define IPC_FIELD(type, name)	IPC_C_##type name;
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a term of a sum that other fields go on with */
 #define IPC_SIZE(type, name)	+ IPC_SIZE_##type(m->name)
 #define IPC_PUT(type, name)	wr_##type(w, m->name);
 #define IPC_GET(type, name)	out.name = rd_##type(r);

@@ -97,6 +97,7 @@ finish(struct wr *w)
 }
 
 size_t
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to, through w */
 date_rfc5322(char out[DATE_RFC5322_MAX], int64_t seconds, int offset, const char *zone)
 {
 	static const char weekdays[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -120,7 +121,7 @@ date_rfc5322(char out[DATE_RFC5322_MAX], int64_t seconds, int offset, const char
 	put_offset(&w, offset, "");
 	if (zone != NULL) {
 		put_text(&w, " (", 2);
-		for (size_t i = 0; zone[i] != '\0' && i < ZONE_MAX; i++)
+		for (size_t i = 0; i < ZONE_MAX && zone[i] != '\0'; i++)
 			put_text(&w, char_is_alnum((uint8_t)zone[i]) ? zone + i : "?", 1);
 		put_text(&w, ")", 1);
 	}
@@ -128,6 +129,7 @@ date_rfc5322(char out[DATE_RFC5322_MAX], int64_t seconds, int offset, const char
 }
 
 size_t
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to, through w */
 date_iso8601(char out[DATE_ISO8601_MAX], int64_t us, int offset)
 {
 	struct wr w = { (uint8_t *)out, 0, DATE_ISO8601_MAX - 1, false };
