@@ -100,10 +100,10 @@ class Lab:
             loop MX 10 localhost.sink.test.
             localhost A 127.0.0.1
             """)
-        self.zone("plain.test", f"""
+        self.zone("plain.test", """
             @ MX 10 mx.sink.test.
             """, signed=False)
-        self.zone("bogus.test", f"""
+        self.zone("bogus.test", """
             @ MX 10 mx.sink.test.
             """, bogus=True)
 

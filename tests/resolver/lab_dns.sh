@@ -23,6 +23,7 @@ file_of() { [ "$1" = . ] && echo "$folder/root.zone" || echo "$folder/$1.zone"; 
 
 begin() {
 	origin=$1; [ "$1" = . ] || origin=$1.
+	# shellcheck disable=SC2016 # the dollars are words of the zone file
 	printf '$ORIGIN %s\n$TTL 300\n@ SOA ns.test. admin.test. 1 60 60 86400 60\n@ NS ns.test.\n' "$origin"
 }
 for zone in $signed; do
@@ -65,7 +66,7 @@ printf '# ours\nsearch test\nnameserver fe80::1%%eth0\nnameserver 127.0.0.1 # he
 knotd -c knot.conf &
 knot=$!
 trap 'kill $knot; wait $knot; exit 0' TERM INT
-for try in $(seq 100); do
+for _ in $(seq 100); do
 	served=yes
 	for zone in $signed; do
 		kdig @127.0.0.1 -p "$port" +dnssec +timeout=1 +retry=0 "$zone" SOA 2>/dev/null | grep -q RRSIG || served=no

@@ -122,7 +122,7 @@ def test_stop(folder):
 
 def test_a_long_listing_streams(folder):
     net, postern = house(folder)
-    sink = lab.Sink(SINK, script={"CONNECT": b"421 4.3.2 closed for now\r\n"})
+    lab.Sink(SINK, script={"CONNECT": b"421 4.3.2 closed for now\r\n"})
     with lab.Client(POSTERN, timeout=60) as c:
         c.ehlo()
         for n in range(1500):

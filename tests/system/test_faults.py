@@ -137,7 +137,7 @@ def test_eight_bit_bounces_when_the_peer_lacks_it(folder):
 
 def test_double_bounce_goes_to_postmaster(folder):
     net, postern = house(folder, FAST + 'postmaster = "bob"\n')
-    sink = lab.Sink(SINK, script={"RCPT": b"550 5.1.1 nobody\r\n"})
+    lab.Sink(SINK, script={"RCPT": b"550 5.1.1 nobody\r\n"})
     lab.send(POSTERN, "ghost@sink.test", ["x@sink.test"], lab.message(1, 300))
     got = lab.wait_for(lambda: net.mailbox("bob"), "the double bounce in the postmaster's mailbox", 30)
     lab.check(b"ghost@sink.test" in got[0], "it tells of the failed bounce")

@@ -5,7 +5,6 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
-import socket  # noqa: E402
 import time  # noqa: E402
 from lab.hosts import POSTERN, SINK  # noqa: E402
 
