@@ -4,7 +4,7 @@ import shutil
 import time
 
 import lab
-from lab.hosts import POSTERN, POSTFIX, PostfixInstance
+from lab.hosts import POSTERN, POSTFIX
 from lab.tap import wait_for
 
 # What both are told: mail of the lab's network is relayed; 100 sessions to the sink at most, 20 at first.
@@ -90,7 +90,7 @@ class PostfixServer:
         self.start()
 
     def start(self):
-        self.net.postfix = PostfixInstance(self.net.path("postfix", "conf"))
+        self.net.postfix.start()
         self.find_root()
 
 

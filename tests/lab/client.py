@@ -3,13 +3,16 @@ import hashlib
 import random
 import socket
 
+from . import net
 from .tap import Failed
 
 
 class Client:
-    def __init__(self, address, port=25, source="10.77.0.1", greet=True, timeout=20):
+    def __init__(self, address, port=25, source=net.CLIENT, greet=True, timeout=20, host=None):
+        """From this source address and the host that has it, or from the host that is given (a net.Host)."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self.s = socket.socket(family)
+        with (host or net.known(source)).inside():
+            self.s = socket.socket(family)
         self.s.settimeout(timeout)
         if source and family == socket.AF_INET:
             self.s.bind((source, 0))
@@ -124,7 +127,7 @@ def number_of(content):
     return None
 
 
-def send(address, sender, rcpts, data, port=25, source="10.77.0.1"):
+def send(address, sender, rcpts, data, port=25, source=net.CLIENT):
     with Client(address, port, source) as c:
         c.ehlo()
         code, lines = c.mail(sender, rcpts, data)

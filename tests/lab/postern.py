@@ -4,25 +4,31 @@ import os
 import signal
 import subprocess
 
-from .hosts import POSTERN, Process
+from . import net
+from .hosts import POSTERN
+from .process import Process
 from .tap import Failed, wait_for
 
 STAGE = os.environ.get("POSTERN_STAGE", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/stage"))
 
 
 class Postern:
-    """One instance below lab.folder/name."""
+    """One instance below lab.folder/name, on a host of its own. For several give each another name, host (an address),
+    domain, and uid_base."""
 
-    def __init__(self, lab, conf=None, name="postern", address=POSTERN, port=25, start=True):
+    def __init__(self, lab, conf=None, name="postern", host=POSTERN, domain="postern.test", uid_base=64100, port=25, start=True):
         self.lab = lab
+        lab.posterns.append(self)
+        self.domain = domain
+        self.host = net.host(host)
+        self.address = host
         self.base = lab.path(name)
-        self.address = address
         self.port = port
         os.makedirs(self.base, exist_ok=True)
         os.chmod(self.base, 0o755)
-        lab.make_homes()
+        lab.make_homes(domain)
         self.conf_file = os.path.join(self.base, "postern.conf")
-        self.configure(lab.postern_conf() if conf is None else conf)
+        self.configure(lab.postern_conf("", domain, host, uid_base) if conf is None else conf)
         self.process = None
         if start:
             self.start()
@@ -37,7 +43,7 @@ class Postern:
 
     def start(self, wait=True):
         self.log_file = os.path.join(self.base, "log")
-        self.process = Process([self.program, "--base", self.base, "-c", self.conf_file], self.log_file)
+        self.process = Process([self.program, "--base", self.base, "-c", self.conf_file], self.log_file, host=self.host)
         if wait:
             self.wait_ready()
 
@@ -83,18 +89,19 @@ class Postern:
     # --- processes ---
 
     def processes(self):
-        """{pid: (room, command line)} of every process of this instance."""
+        """{pid: room} of every process of this instance. One that is alone owns them all, whoever started it."""
         found = {}
+        session = str(self.process.child.pid) if len(self.lab.posterns) > 1 else None
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{pid}/cmdline", "rb") as f:
                     argv = f.read().split(b"\0")
                 with open(f"/proc/{pid}/stat") as f:
-                    state = f.read().rpartition(")")[2].split()[0]
+                    state, _, _, its_session = f.read().rpartition(")")[2].split()[:4]
             except OSError:
                 continue
             program = os.path.basename(argv[0].decode(errors="replace"))
-            if state != "Z" and program.startswith("postern-"):
+            if state != "Z" and session in (None, its_session) and program.startswith("postern-"):
                 found[int(pid)] = program[len("postern-"):]
         return found
 
@@ -116,6 +123,9 @@ class Postern:
 
     def queue(self):
         return self.ctl_rows("queue", "list")
+
+    def mailbox(self, user):
+        return self.lab.mailbox(user, self.domain)
 
     def wait_empty(self, seconds=30):
         wait_for(lambda: not self.queue(), "the queue to be empty", seconds)

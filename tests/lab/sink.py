@@ -3,6 +3,8 @@ import socket
 import threading
 import time
 
+from . import net
+
 
 class Sink:
     """script maps a verb (CONNECT, EHLO, MAIL, RCPT, DATA, DOT, RSET, QUIT) to what to answer instead: a reply as
@@ -14,10 +16,7 @@ class Sink:
         self.messages = []          # (sender, [rcpts], content)
         self.sessions = 0
         self.lock = threading.Lock()
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind((address, port))
-        self.listener.listen(512)
+        self.listener = net.listener(address, port)
         self.stopped = False
         threading.Thread(target=self.accept, daemon=True).start()
 

@@ -20,8 +20,8 @@ def house(folder, extra="", start=True):
 
 
 def run(postern, *words, env=None):
-    return subprocess.run([postern.program, "--base", postern.base, "-c", postern.conf_file, *words], capture_output=True,
-                          text=True, timeout=60, env=env)
+    return postern.host.run([postern.program, "--base", postern.base, "-c", postern.conf_file, *words], capture_output=True,
+                            text=True, timeout=60, env=env)
 
 
 def refused(postern, *said):
@@ -49,10 +49,7 @@ def test_mistakes_are_told_and_nothing_starts(folder):
 
 def test_a_port_in_use_is_told(folder):
     net, postern = house(folder, start=False)
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind((POSTERN, 25))
-        s.listen()
+    with lab.net.listener(POSTERN, 25):
         refused(postern, POSTERN, "port 25", "in use")
 
 
@@ -106,9 +103,9 @@ def test_service_manager_is_told(folder):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.bind(path)
         s.settimeout(20)
-        child = subprocess.Popen([postern.program, "--base", postern.base, "-c", postern.conf_file],
-                                 env=dict(os.environ, NOTIFY_SOCKET=path, WATCHDOG_USEC="2000000"),
-                                 stderr=open(os.path.join(folder, "log"), "w"))
+        child = postern.host.start([postern.program, "--base", postern.base, "-c", postern.conf_file],
+                                   env=dict(os.environ, NOTIFY_SOCKET=path, WATCHDOG_USEC="2000000"),
+                                   stderr=open(os.path.join(folder, "log"), "w"))
         try:
             def until(words):
                 for _ in range(20):
@@ -131,12 +128,12 @@ def test_service_manager_is_told(folder):
 
 def test_embedded_defaults(folder):
     net, postern = house(folder, start=False)
-    child = subprocess.Popen([postern.program, "--base", postern.base, "-o", "uid-base=64100"],
-                             stderr=open(os.path.join(folder, "log"), "w"))
+    child = postern.host.start([postern.program, "--base", postern.base, "-o", "uid-base=64100"],
+                               stderr=open(os.path.join(folder, "log"), "w"))
     try:
         def greeted():
             try:
-                with lab.Client("127.0.0.1", 2525, source=None):
+                with lab.Client("127.0.0.1", 2525, source=None, host=postern.host):
                     return True
             except OSError:
                 return False
