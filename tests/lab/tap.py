@@ -34,7 +34,7 @@ def wait_for(probe, what, seconds=20.0, pause=0.05):
         time.sleep(pause)
 
 
-def main(namespace, flat=False, seconds=300):
+def main(namespace, flat=False, seconds=600):
     """For the end of a test file: lab.main(globals()). Arguments choose tests by part of their name. Each may take
     `seconds`. flat: all hosts are addresses of one loopback (what measures speed needs no bridge)."""
     from . import cell, net
