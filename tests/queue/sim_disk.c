@@ -26,6 +26,7 @@ struct inode {
 
 struct name {
 	char path[SPOOL_PATH_MAX];
+	uint64_t hash, folder;	/* of the path, and of its folder's: hundreds of them are looked through again and again */
 	struct inode *inode;	/* NULL: a folder */
 };
 
@@ -170,11 +171,23 @@ make_safe(struct inode *i)
 
 /* --- names --- */
 
+static uint64_t
+hash_of(const char *path, size_t n)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; n > 0; n--, path++)
+		h = (h ^ (uint8_t)*path) * UINT64_C(0x100000001b3);
+	return h;
+}
+
 static struct name *
 find_name(struct names *names, const char *path)
 {
+	uint64_t hash = hash_of(path, strlen(path));
+
 	for (size_t i = 0; i < names->n; i++)
-		if (strcmp(names->list[i].path, path) == 0)
+		if (names->list[i].hash == hash && strcmp(names->list[i].path, path) == 0)
 			return &names->list[i];
 	return NULL;
 }
@@ -183,6 +196,7 @@ static void
 add_name(struct names *names, const char *path, struct inode *inode)
 {
 	struct name *old = find_name(names, path);
+	const char *slash = strrchr(path, '/');
 
 	if (old != NULL) {
 		old->inode = inode;
@@ -193,6 +207,8 @@ add_name(struct names *names, const char *path, struct inode *inode)
 		names->list = need(reallocarray(names->list, names->max, sizeof *names->list));
 	}
 	(void)snprintf(names->list[names->n].path, SPOOL_PATH_MAX, "%s", path);
+	names->list[names->n].hash = hash_of(path, strlen(path));
+	names->list[names->n].folder = hash_of(path, slash == NULL ? 0 : (size_t)(slash - path));
 	names->list[names->n++].inode = inode;
 }
 
@@ -536,6 +552,7 @@ sim_list(struct spool_io *io, const char *path, spool_list_fn *fn, void *arg)
 {
 	struct sim_disk *d = disk_of(io);
 	char (*found)[SPOOL_PATH_MAX] = NULL;
+	uint64_t folder = hash_of(path, strlen(path));
 	size_t n = 0;
 	int rc = 0;
 
@@ -543,7 +560,7 @@ sim_list(struct spool_io *io, const char *path, spool_list_fn *fn, void *arg)
 		return -EIO;
 	/* A copy: fn may unlink. */
 	for (size_t i = 0; i < d->now.n; i++)
-		if (is_in(d->now.list[i].path, path)) {
+		if (d->now.list[i].folder == folder && is_in(d->now.list[i].path, path)) {
 			const char *slash = strrchr(d->now.list[i].path, '/');
 
 			found = need(reallocarray(found, n + 1, sizeof *found));

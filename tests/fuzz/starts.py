@@ -1,0 +1,340 @@
+#!/usr/bin/python3
+"""starts.py: writes the first inputs of the room targets (tests/fuzz/room_X.in), whole conversations that a mutation can spoil.
+
+An input is a program for tests/fuzz/room.c. Run it again after messages were added to common/ipc/schema.h: the programs name
+messages by their place among those that the sender may send."""
+import os
+import re
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HERE = os.path.join(TOP, "tests", "fuzz")
+SCHEMA = open(os.path.join(TOP, "common", "ipc", "schema.h")).read()
+ROOM = open(os.path.join(HERE, "room.c")).read()
+
+GROUPS = {"ROUTE_ASKERS": "SMTPD DELIVER", "CARRIERS": "DELIVER LOCAL MAILBOX", "DISPATCHERS": "QUEUE LOCAL",
+          "ADMIN_ROOMS": "MASTER QUEUE ROUTER RESOLVER LOG CONTROL", "ADMIN_ASKERS": "CONTROL CLIENT"}
+
+
+def roles(text):
+    if text == "TO_ANY":
+        return None
+    if text == "FROM_ROOMS":
+        return "not MASTER"
+    found = set(re.findall(r"ROLE_BIT\(ROLE_(\w+)\)", text))
+    for group, members in GROUPS.items():
+        if group in text:
+            found |= set(members.split())
+    return found
+
+
+def has(group, role):
+    return group is None or (role != "MASTER" if group == "not MASTER" else role in group)
+
+
+MESSAGES = {}
+for name, number, sender, to in re.findall(r"X\((\w+),\s*\w+,\s*(\d+),\s*([^,]+),\s*([^,]+),\s*[01]\)", SCHEMA):
+    MESSAGES[name] = (int(number), roles(sender.strip()), roles(to.strip()))
+WORDS = re.findall(r'SLICE\("((?:[^"\\]|\\.)*)"\)', ROOM[ROOM.index("words[] ="):ROOM.index("N_WORDS =")])
+WORDS = [w.encode().decode("unicode_escape") for w in WORDS]
+CODES = [0, 200, 220, 250, 354, 421, 450, 451, 452, 550, 552, 554, 599, 600, 65535, 1]
+LAST = 0xE0     # the latest handle, number or id that the room said
+
+
+def text(s):
+    """A word, or the bytes themselves."""
+    if isinstance(s, bytes) and len(s) > 0 and s[0] >= 0xF0:
+        return s                    # made by one of the functions below
+    if isinstance(s, str) and s in WORDS:
+        return bytes([WORDS.index(s)])
+    raw = s if isinstance(s, bytes) else s.encode("latin-1")
+    if len(raw) < 0x60:
+        return bytes([0x90 + len(raw)]) + raw
+    return b"\xf6" + len(raw).to_bytes(2, "little") + raw
+
+
+def code(n):
+    return bytes([0xE0 + CODES.index(n)])
+
+
+def envelope(sender, *rcpts):
+    return b"\xf0" + bytes([0, len(rcpts)]) + text(sender) + b"".join(text(a) + text(t) + text(n) for a, t, n in rcpts)
+
+
+def results(*rows):
+    return b"\xf1" + bytes([len(rows)]) + b"".join(bytes([i, s]) + code(c) + text(e) + text(t) for i, s, c, e, t in rows)
+
+
+def rcpts(*addresses):
+    return b"\xf2" + bytes([len(addresses)]) + b"".join(bytes([i]) + text(a) for i, a in enumerate(addresses))
+
+
+def hosts(*names):
+    return b"\xf3" + bytes([len(names)]) + b"".join(bytes([0x10 * i + 2]) + text(n) + b"\x01" for i, n in enumerate(names))
+
+
+def log_fields(*fields):
+    return b"\xf4" + bytes([len(fields)]) + b"".join(text(k) + b"\x01" + text(v) for k, v in fields)
+
+
+class Program:
+    """What happens to a room: p.send(line, MESSAGE, handle, fields...)."""
+
+    def __init__(self, room, lines, master=()):
+        self.room, self.lines, self.master, self.bytes = room, lines, master, b""
+
+    def send(self, line, message, handle, *fields):
+        role = self.lines[line]
+        legal = [m for m in sorted(MESSAGES, key=lambda m: MESSAGES[m][0])
+                 if has(MESSAGES[m][1], role) and has(MESSAGES[m][2], self.room) and (role != "MASTER" or m in self.master)]
+        self.bytes += bytes([line, legal.index(message), handle])
+        for f in fields:
+            self.bytes += bytes([f]) if isinstance(f, int) else f if isinstance(f, bytes) else text(f)
+        return self
+
+    def special(self, *parts):
+        self.bytes += b"\xc0" + b"".join(bytes([p]) if isinstance(p, int) else p for p in parts)
+        return self
+
+    def seconds(self, n):
+        """About so long: the nearest power of two."""
+        self.bytes += bytes([0xA0 + max(0, min(15, (int(n * 1000) // 16).bit_length() - 1))])
+        return self
+
+    def hours(self, n):
+        self.bytes += bytes([0xB0 + max(0, min(15, (int(n * 3600) // 16).bit_length() - 1))])
+        return self
+
+    def hang_up(self, line):
+        self.bytes += bytes([0x90 + line])
+        return self
+
+    def wire(self, line):
+        self.bytes += bytes([0x98 + line])
+        return self
+
+    def stop(self):
+        self.bytes += b"\xf1"
+        return self
+
+    def reload(self):
+        self.bytes += b"\xf2"
+        return self
+
+
+MESSAGE = "From: a\r\nTo: b\r\n\r\nbody\r\n"
+TO_SINK = envelope("alice@house.test", ("x@sink.test", "smtp", "sink.test"))
+TO_TWO = envelope("alice@house.test", ("x@sink.test", "smtp", "sink.test"), ("alice@house.test", "local", "alice"))
+
+
+def queue():
+    def q():
+        return Program("QUEUE", ["SMTPD", "SMTPD", "DELIVER", "LOCAL", "ROUTER", "CONTROL"])
+
+    def submitted(e=TO_SINK):
+        # Ids: the ring holds what Q_IDS gave, one block a line; line 1 came last.
+        return q().send(0, "Q_SUBMIT", 1, 1, e, MESSAGE)
+
+    def job():
+        return submitted().send(2, "D_PULL", LAST, 0)
+
+    status = {"delivered": 1, "deferred": 2, "failed": 3}
+
+    def result(p, how, c, enhanced, pull=1):
+        return p.send(2, "D_RESULT", LAST, 0xE0, results((0, status[how], c, enhanced, "a text")), "mx.sink.test", 1, 25, "TLSv1.3", pull)
+
+    yield "submit", submitted()
+    yield "two", submitted(TO_TWO)
+    yield "chunks", (q().send(0, "Q_BEGIN", 3, 1, TO_SINK, 0).send(0, "Q_CHUNK", 3, MESSAGE).send(0, "Q_CHUNK", 3, "a text")
+                     .send(0, "Q_COMMIT", 3, 0xD0))
+    big = q().send(0, "Q_BEGIN", 3, 1, TO_SINK, 0)
+    for _ in range(6):
+        big.send(0, "Q_CHUNK", 3, b"\xf5x\x20")
+    yield "big", big.send(0, "Q_COMMIT", 3, 0xD0)
+    yield "abort", q().send(0, "Q_BEGIN", 3, 1, TO_SINK, 0).send(0, "Q_CHUNK", 3, MESSAGE).send(0, "Q_ABORT", 3, 1)
+    yield "ids", q().send(0, "Q_IDS_WANT", 0, 10).send(1, "Q_IDS_WANT", 0, 10)
+    yield "delivered", result(job(), "delivered", 250, "2.1.5")
+    yield "deferred", result(job(), "deferred", 450, "4.2.1").hours(1).send(2, "D_PULL", LAST, 0)
+    yield "failed", result(job(), "failed", 550, "5.1.1").send(4, "R_VERDICT", LAST, 1, code(0), "", "", "default", "", "smtp", "sink.test", 1)
+    yield "expired", result(job(), "deferred", 450, "4.2.1").hours(100).hours(100)
+    yield "down", submitted().send(2, "D_CLOSED", LAST, 2, code(451), "4.4.1", "a text", "mx.sink.test", 1).hours(1)
+    yield "never", submitted().send(2, "D_CLOSED", LAST, 3, code(550), "5.1.1", "a text", "mx.sink.test", 1)
+    yield "busy", submitted().send(2, "D_CLOSED", LAST, 5, code(0), "", "", "", 0).seconds(2)
+    yield "dies", job().hang_up(2).seconds(2).wire(2).send(2, "D_PULL", LAST, 0)
+    yield "reload", submitted().reload().send(4, "R_VERDICT", LAST, 1, code(0), "", "", "default", "", "local", "bob", 2)
+    yield "rejected", submitted().reload().send(4, "R_VERDICT", LAST, 2, code(550), "5.7.1", "a text", "default", "", "", "", 2)
+    for verb in range(2, 8):
+        yield "admin-%d" % verb, (submitted(TO_TWO).send(5, "A_REQUEST", 9, verb, "", "", 0, 10)
+                                  .send(5, "A_REQUEST", 10, verb, "000100000001", "", 0, 10))
+    yield "remove-all", job().send(5, "A_REQUEST", 9, 7, "--all", "", 0, 10)
+    yield "disk-fails", q().special(0x07, 0).send(0, "Q_SUBMIT", 1, 1, TO_SINK, MESSAGE).seconds(5).special(0)
+    yield "disk-full", q().special(1, 1).send(0, "Q_SUBMIT", 1, 1, TO_SINK, MESSAGE).seconds(5).special(0)
+    yield "disk-fails-late", result(job().special(0x0f, 0), "delivered", 250, "2.1.5").seconds(5).special(0).seconds(5)
+    yield "stop", job().stop()
+
+
+def deliver():
+    def opened(nexthop="sink.test"):
+        return Program("DELIVER", ["QUEUE", "RESOLVER"]).send(0, "D_OPEN", 1, "smtp", nexthop)
+
+    def routed():
+        return opened().send(1, "V_HOSTS", LAST, 1, 0, 60, hosts("mx.sink.test", "sink.test"), "")
+
+    def up():
+        return routed().special(0, 0).special(0, 1)
+
+    def mail(p, *to):
+        return p.send(0, "D_JOB", 1, 7, 1, 0, "alice@house.test", rcpts(*to), len(MESSAGE), MESSAGE)
+
+    yield "routed", routed()
+    yield "delivered", mail(up(), "x@sink.test").special(0, 3).special(0, 14).special(0, 6).send(0, "D_IDLE", 1, 0).special(0, 7)
+    yield "one-of-two", mail(up(), "x@sink.test", "y@other.test").special(0, 15).special(0, 6)
+    yield "helo", mail(routed().special(0, 0).special(0, 12).special(0, 2), "x@sink.test").special(0, 3).special(0, 4).special(0, 5).special(0, 6)
+    yield "refused", mail(up(), "x@sink.test").special(0, 3).special(0, 10)
+    yield "later", mail(up(), "x@sink.test").special(0, 8)
+    yield "closes", mail(up(), "x@sink.test").special(0, 3).special(0xC0)
+    yield "after-dot", mail(up(), "x@sink.test").special(0, 3).special(0, 14).special(0xC0)
+    yield "timeout", mail(up(), "x@sink.test").hours(1)
+    yield "revoked", mail(up(), "x@sink.test").send(0, "D_REVOKE", 1, 7)
+    yield "parts", (up().send(0, "D_JOB", 1, 7, 1, 0, "alice@house.test", rcpts("x@sink.test"), 0xE0 + 8, "a text")
+                    .send(0, "D_CHUNK", 1, 7, MESSAGE).special(0, 14).send(0, "D_CHUNK", 1, 7, b"\xf5x\x20"))
+    yield "no-route", opened().send(1, "V_HOSTS", LAST, 2, 0, 60, "", "a text")
+    yield "bogus", opened().send(1, "V_HOSTS", LAST, 6, 0, 60, "", "a text")
+    yield "literal", mail(opened("[192.0.2.1]:2525").special(0, 0).special(0, 1), "x@sink.test").special(0, 14)
+    for fate in range(1, 7):
+        yield "fate-%d" % fate, opened().special(0xE0 + fate).send(1, "V_HOSTS", LAST, 1, 0, 60, hosts("mx.sink.test"), "").special(0, 0)
+    yield "resolver-dies", opened().hang_up(1).wire(1).send(1, "V_HOSTS", LAST, 1, 0, 60, hosts("mx.sink.test"), "")
+    yield "queue-dies", mail(up(), "x@sink.test").hang_up(0).wire(0)
+    yield "stop", mail(up(), "x@sink.test").stop()
+
+
+def local():
+    def p():
+        return Program("LOCAL", ["MASTER", "QUEUE", "MAILBOX"], ("M_SPAWNED", "M_SPAWN_FAILED"))
+
+    def job():
+        return (p().send(1, "D_OPEN", 1, "local", "alice").send(0, "M_SPAWNED", LAST, 99).send(2, "D_PULL", LAST, 0)
+                .send(1, "D_JOB", 1, 7, 1, 0, "alice@house.test", rcpts("alice@house.test"), len(MESSAGE), MESSAGE))
+
+    def result(status, c):
+        return job().send(2, "D_RESULT", LAST, 7, results((0, status, c, "2.1.5", "a text")), "", 0, 0, "", 1)
+
+    yield "delivered", result(1, 250).send(1, "D_IDLE", 1, 0).send(2, "D_CLOSED", LAST, 1, code(0), "", "", "", 0)
+    yield "failed", result(3, 550)
+    yield "no-such", p().send(1, "D_OPEN", 1, "local", "bob").send(0, "M_SPAWN_FAILED", LAST, 4, "a text")
+    yield "cannot", p().send(1, "D_OPEN", 1, "local", "bob").send(0, "M_SPAWN_FAILED", LAST, 7, "a text")
+    yield "many", (p().send(1, "D_OPEN", 1, "local", "alice").send(1, "D_OPEN", 2, "local", "bob").send(1, "D_OPEN", 3, "local", "postmaster")
+                   .send(1, "D_IDLE", 3, 0).send(0, "M_SPAWNED", LAST, 9))
+    yield "parts", (p().send(1, "D_OPEN", 1, "local", "alice").send(0, "M_SPAWNED", LAST, 99).send(2, "D_PULL", LAST, 0)
+                    .send(1, "D_JOB", 1, 7, 1, 0, "alice@house.test", rcpts("alice@house.test"), 0xE0 + 8, "a text")
+                    .send(1, "D_CHUNK", 1, 7, MESSAGE).send(2, "D_CREDIT", LAST, 7, 20).send(1, "D_REVOKE", 1, 7))
+    yield "slow", job().hours(1)
+    yield "dies", job().hang_up(2)
+    yield "queue-dies", job().hang_up(1).wire(1)
+    yield "stop", job().stop()
+
+
+def resolver():
+    def p():
+        return Program("RESOLVER", ["SMTPD", "DELIVER", "DELIVER"])
+
+    def answer(p, how, *records):
+        return p.special(0, how | len(records), *records)
+
+    mx = b"\x00\x02\x10\x0a\x01"                # a name that was asked, type MX, of ttl 256, preference 10, a name
+    mx = b"\x01\x00\x10" + b"\x0a" + b"\x00\x17"
+    a = b"\x01\x00\x10\x01"
+    route = p().send(1, "V_ROUTE", 1, 1, "sink.test")
+    yield "mx", answer(answer(route, 0x20, mx), 0x20, a)
+    yield "implicit", answer(answer(p().send(1, "V_ROUTE", 1, 1, "sink.test"), 0), 0, a)
+    yield "nxdomain", answer(p().send(1, "V_ROUTE", 1, 1, "sink.test"), 8)
+    yield "host", answer(answer(p().send(1, "V_ROUTE", 1, 2, "sink.test"), 0, a), 0, a)
+    yield "ptr", answer(answer(p().send(0, "V_PTR", 1, 1), 0, b"\x01\x00\x10\x00\x26"), 0, a)
+    yield "same", answer(p().send(1, "V_ROUTE", 1, 1, "sink.test").send(2, "V_ROUTE", 2, 1, "sink.test").hang_up(1), 0x20, mx)
+    yield "late", p().send(1, "V_ROUTE", 1, 1, "sink.test").hours(1)
+    yield "alias", answer(p().send(1, "V_ROUTE", 1, 1, "sink.test"), 0, b"\x01\xa1\x10\x00\x05", b"\x00\x05\x00\x10\x0a\x00\x17")
+    yield "stop", p().send(1, "V_ROUTE", 1, 1, "sink.test").stop()
+
+
+def router():
+    def p():
+        return Program("ROUTER", ["SMTPD", "SMTPD", "QUEUE", "CONTROL"])
+
+    for i, to in enumerate(("alice@house.test", "x@sink.test", "y@other.test", "postmaster", "\"quoted part\"@house.test")):
+        yield "check-%d" % i, p().send(0, "R_CHECK", 1, "mx", 1, "client.example.net", "house.test", "x@sink.test", to)
+        yield "route-%d" % i, p().send(2, "R_ROUTE", 1, "", to)
+    yield "inside", p().send(1, "R_CHECK", 1, "mx", 6, "", "house.test", "", "y@other.test")
+    yield "explain", p().send(3, "A_REQUEST", 1, 9, "from=x@sink.test to=alice@house.test client=192.0.2.1", "", 0, 0)
+    yield "explain-2", p().send(3, "A_REQUEST", 1, 9, "alice@house.test", "x@sink.test", 0, 0)
+    yield "other-verb", p().send(3, "A_REQUEST", 1, 1, "", "", 0, 0)
+
+
+def smtpd():
+    def p():
+        return (Program("SMTPD", ["ROUTER", "RESOLVER", "QUEUE"]).send(2, "Q_IDS", 0, 0xF0, b"\x07" + bytes(7) + b"\x01\x00" + b"\x01" + bytes(7), 100)
+                .send(2, "Q_STATE", 0, 1, code(0), "", "", 0))
+
+    def client():
+        return p().special(0).send(1, "V_NAME", LAST, 1, 0, "client.example.net")
+
+    def verdict(p, action, c, enhanced, rcpt=""):
+        return p.send(0, "R_VERDICT", LAST, action, code(c), enhanced, "a text", "default", rcpt, "local", "alice", 1)
+
+    def mail():
+        return verdict(client().special(0, 0).special(0, 2).special(0, 4), 1, 0, "")
+
+    yield "accepted", mail().special(0, 6).special(0, 7).send(2, "Q_ACCEPTED", LAST, 0).special(0, 9)
+    yield "refused", mail().special(0, 6).special(0, 7).send(2, "Q_REFUSED", LAST, code(451), "4.2.1", "a text")
+    yield "rejected", verdict(client().special(0, 0).special(0, 2).special(0, 4), 2, 550, "5.1.1").special(0, 6)
+    yield "deferred", verdict(client().special(0, 0).special(0, 2).special(0, 4), 3, 450, "4.2.1").special(0, 9)
+    yield "alias", verdict(client().special(0, 0).special(0, 2).special(0, 4), 1, 0, "", "bob@house.test").special(0, 6)
+    yield "pipelined", verdict(client().special(0, 12), 1, 0, "").special(0, 7).send(2, "Q_ACCEPTED", LAST, 0)
+    yield "queue-dies", mail().special(0, 6).special(0, 7).hang_up(2).wire(2)
+    yield "router-dies", client().special(0, 12).hang_up(0).wire(0)
+    yield "full", p().send(2, "Q_STATE", 0, 0, code(452), "4.2.1", "a text", 0).special(0).special(0, 0).special(0, 2)
+    yield "no-ids", Program("SMTPD", ["ROUTER", "RESOLVER", "QUEUE"]).send(2, "Q_STATE", 0, 1, code(0), "", "", 0).special(0).special(0, 12)
+    large = mail().special(0, 6).special(0, 0xF0, b"\xf5x\xa0")
+    yield "large", large.special(0, 0xF0, b"\xf5\x0a\xa0").send(2, "Q_CREDIT", LAST, 0xE0 + 4).special(0, 7).send(2, "Q_ACCEPTED", LAST, 0)
+    yield "slow", mail().special(0, 6).hours(1)
+    yield "two", client().special(1).special(1, 12).special(0, 12)
+    yield "stop", mail().stop().special(0, 9)
+
+
+def log():
+    def p():
+        return Program("LOG", ["SMTPD", "QUEUE", "DELIVER", "MAILBOX", "CONTROL"])
+
+    yield "event", p().send(0, "L_EVENT", 0, code(1), 5, 99, "000100000001", log_fields(("client", "192.0.2.7"), ("listener", "mx")))
+    yield "escapes", p().send(1, "L_EVENT", 0, 9, 5, 99, "", log_fields(("client", "two\r\nlines"), ("helo", b"\x1b[0m\xff"))).special(0)
+    yield "dropped", p().send(2, "L_DROPPED", 0, 99, 7).special(0)
+    yield "status", p().send(4, "A_REQUEST", 1, 13, "", "", 0, 0)
+    many = p()
+    for i in range(30):
+        many.send(i % 3, "L_EVENT", 0, 9 + i % 20, 5, 99, "000100000001", log_fields(("text", b"\x90" if False else "a text")))
+    yield "many", many.seconds(2).special(0).seconds(2)
+    yield "stop", p().send(0, "L_EVENT", 0, 1, 5, 99, "", log_fields(("reason", "a text"))).stop()
+
+
+def control():
+    def p():
+        return Program("CONTROL", ["MASTER", "QUEUE", "ROUTER", "CLIENT"], ("A_ROW", "A_END")).special(0)
+
+    def asked(verb, arg=""):
+        return p().send(3, "A_REQUEST", 5, verb, arg, "", 0, 10)
+
+    yield "status", asked(1).send(0, "A_ROW", LAST, 1, "{}").send(0, "A_END", LAST, 0, "", 0, 0)
+    yield "list", asked(3).send(1, "A_ROW", LAST, 1, "{}").send(1, "A_ROW", LAST, 1, "{}").send(1, "A_END", LAST, 0, "", 1, 7)
+    yield "flush", asked(6, "sink.test").send(1, "A_END", LAST, 4, "a text", 0, 0)
+    yield "explain", asked(9, "alice@house.test").send(2, "A_END", LAST, 0, "", 0, 0)
+    yield "unasked", p().send(1, "A_ROW", 1, 1, "{}").send(1, "A_END", 1, 0, "", 0, 0)
+    yield "twice", asked(3).send(3, "A_REQUEST", 6, 3, "", "", 0, 10)
+    yield "dies", asked(3).hang_up(1).wire(1)
+    yield "hangs-up", asked(3).hang_up(3).send(1, "A_ROW", LAST, 1, "{}")
+    yield "log", asked(13)
+
+
+for room in (queue, deliver, local, resolver, router, smtpd, log, control):
+    folder = os.path.join(HERE, "room_%s.in" % room.__name__)
+    os.makedirs(folder, exist_ok=True)
+    for name, program in room():
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(program.bytes)
