@@ -6,11 +6,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
 	COMMIT_FRAME = SPOOL_HEADER_BYTES + SPOOL_COMMIT_PAYLOAD,
 	SEAL_FRAME = SPOOL_HEADER_BYTES + ((SPOOL_SEAL_PAYLOAD + 7) & ~7),
 	LIVE_MAX = 1 << 20,		/* segments that SPOOL_SEGMENTS can list */
+	GATHER_FROM = 8,		/* ops of a batch that say: many clients send at once */
+	GATHER_US = 1000,		/* how long one of many clients may wait for the others; one that is alone never waits */
+	RESULTS_US = 10 * 1000,		/* how long results wait for mail: so much of them may be forgotten at a crash */
+	RESULTS_ENOUGH = 64,
 	PROLOGUE_MAX = SEALS_MAX * SEAL_FRAME + SPOOL_HEADER_BYTES + 8 + 4 * LIVE_MAX,
 };
 
@@ -19,7 +24,7 @@ struct batch {
 	struct spool_list ops;
 	size_t bytes;
 	unsigned n;
-	bool client;		/* mail of a client is in it */
+	unsigned n_clients;	/* mail of clients in it */
 };
 
 static struct spool_op *
@@ -263,6 +268,17 @@ answer(struct committer *c, struct spool_op *op, enum rc rc)
 	spool_bell_ring(c->bell, &op->work);
 }
 
+/* Durable, all of them. The loop hears of them at once, and what it sends about them leaves in one write a line. */
+static void
+answer_all(struct committer *c, struct spool_list *ops)
+{
+	for (struct spool_work *w = ops->head; w != NULL; w = w->next) {
+		op_of(w)->rc = RC_OK;
+		w->done = c->ops->op_done;
+	}
+	spool_bell_ring_all(c->bell, ops);
+}
+
 /* The seal of a segment that has no END of its own must outlive it: tells the store, as an op without frames. */
 static void
 pin_seals(struct committer *c)
@@ -375,7 +391,7 @@ commit_batch(struct committer *c, struct batch *b)
 		give_up_segment(c);
 	if (c->spoiled)
 		return -EIO;
-	rc = find_room(c, b->bytes, b->client);
+	rc = find_room(c, b->bytes, b->n_clients > 0);
 	return rc == 0 ? write_batch(c, b) : rc;
 }
 
@@ -450,8 +466,7 @@ run_batch(struct committer *c, struct batch *b)
 		while ((w = spool_list_take(&b->ops)) != NULL)
 			spool_list_append(&c->held, w);
 	state_from(c, rc);
-	while ((w = spool_list_take(&b->ops)) != NULL)
-		answer(c, op_of(w), RC_OK);
+	answer_all(c, &b->ops);
 }
 
 /* --- the loop of the thread --- */
@@ -466,9 +481,18 @@ move_batch(struct spool_list *from, struct batch *to)
 			break;
 		spool_list_append(&to->ops, spool_list_take(from));
 		to->bytes += op->bytes;
-		to->client |= op->client;
+		to->n_clients += op->client;
 		to->n++;
 	}
+}
+
+/* Under the lock. */
+static void
+take_batch(struct committer *c, struct batch *to)
+{
+	move_batch(&c->queue, to);
+	c->n_queued -= to->n;
+	c->n_clients -= to->n_clients;
 }
 
 /* While the disk does not work, only a probe touches it; everything else is sorted out. */
@@ -507,10 +531,11 @@ step(struct committer *c)
 	if (broken) {
 		queue = c->queue;
 		c->queue = (struct spool_list){ NULL, NULL };
+		c->n_queued = c->n_clients = 0;
 	} else if (c->held.head != NULL)
 		move_batch(&c->held, &b);
 	else
-		move_batch(&c->queue, &b);
+		take_batch(c, &b);
 	(void)pthread_mutex_unlock(&c->lock);
 	if (broken) {
 		if (queue.head == NULL && !probe)
@@ -520,8 +545,58 @@ step(struct committer *c)
 	}
 	if (b.n == 0)
 		return false;
+	c->last_n = b.n;
 	run_batch(c, &b);
 	return true;
+}
+
+/* Under the lock. Sleeps until there is something to do. */
+static void
+sleep_on(struct committer *c)
+{
+	c->asleep = true;
+	while (c->queue.head == NULL && !c->probe && !c->stop)
+		(void)pthread_cond_wait(&c->wake, &c->lock);
+	c->asleep = false;
+}
+
+/* Under the lock. False: the time is up. */
+static bool
+wait_until(struct committer *c, const struct timespec *until, unsigned enough)
+{
+	c->gathers = enough;
+	return pthread_cond_timedwait(&c->wake, &c->lock, until) == 0;
+}
+
+static struct timespec
+from_now(long us)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += us * 1000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return t;
+}
+
+/* Under the lock. A batch is worth a short wait for more: results for mail that comes, which would need a sync of its own;
+ * and mail for more mail, when the last batch shows that many clients send at once. */
+static void
+gather(struct committer *c)
+{
+	struct timespec until = from_now(RESULTS_US);
+
+	while (c->n_clients == 0 && c->n_queued < RESULTS_ENOUGH && !c->probe && !c->stop)
+		if (!wait_until(c, &until, RESULTS_ENOUGH))
+			break;
+	until = from_now(GATHER_US);
+	while (c->n_clients > 0 && c->last_n >= GATHER_FROM && c->n_queued < c->last_n && !c->probe && !c->stop)
+		if (!wait_until(c, &until, c->last_n))
+			break;
+	c->gathers = 0;
 }
 
 static void *
@@ -532,19 +607,34 @@ committer_main(void *arg)
 	for (;;) {
 		bool stop;
 
-		if (step(c))
-			continue;
 		(void)pthread_mutex_lock(&c->lock);
-		while (c->queue.head == NULL && !c->probe && !c->stop)
-			(void)pthread_cond_wait(&c->wake, &c->lock);
+		if (c->held.head == NULL || c->state != COMMITTER_OK) {
+			sleep_on(c);
+			gather(c);
+		}
 		stop = c->stop && c->queue.head == NULL && !c->probe;
 		(void)pthread_mutex_unlock(&c->lock);
 		if (stop)
 			return NULL;
+		(void)step(c);
 	}
 }
 
 /* --- called from the loop --- */
+
+/* Its waits are by the monotonic clock: the other one may jump. */
+static bool
+init_wake(pthread_cond_t *wake)
+{
+	pthread_condattr_t attr;
+	bool ok;
+
+	if (pthread_condattr_init(&attr) != 0)
+		return false;
+	ok = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 && pthread_cond_init(wake, &attr) == 0;
+	(void)pthread_condattr_destroy(&attr);
+	return ok;
+}
 
 enum rc
 committer_init(struct committer *c, struct spool_io *io, struct spool_bell *bell, const struct committer_ops *ops,
@@ -559,7 +649,7 @@ committer_init(struct committer *c, struct spool_io *io, struct spool_bell *bell
 		free(c->iov);
 		return RC_NOMEM;
 	}
-	if (pthread_cond_init(&c->wake, NULL) == 0)
+	if (init_wake(&c->wake))
 		return RC_OK;
 	(void)pthread_mutex_destroy(&c->lock);
 	free(c->iov);
@@ -610,10 +700,17 @@ committer_start(struct committer *c)
 void
 committer_queue(struct committer *c, struct spool_op *op)
 {
+	bool wake;
+
 	(void)pthread_mutex_lock(&c->lock);
 	spool_list_append(&c->queue, &op->work);
-	(void)pthread_cond_signal(&c->wake);
+	c->n_queued++;
+	c->n_clients += op->client;
+	wake = c->asleep || (c->gathers != 0 && (c->n_queued >= c->gathers || (op->client && c->n_clients == 1)));
 	(void)pthread_mutex_unlock(&c->lock);
+	/* Behind the lock, which it would wake up to find taken; and not at all while it is at work. */
+	if (wake)
+		(void)pthread_cond_signal(&c->wake);
 }
 
 void

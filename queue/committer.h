@@ -63,6 +63,9 @@ struct committer {
 	pthread_mutex_t lock;		/* guards from here... */
 	pthread_cond_t wake;
 	struct spool_list queue;
+	unsigned n_queued, n_clients;	/* in it; mail of clients among them */
+	unsigned gathers;		/* it waits for so many; 0: it does not */
+	bool asleep;			/* it waits for anything at all */
 	struct spool_file *spares;	/* oldest first */
 	unsigned n_spares;
 	uint32_t next_number;
@@ -79,6 +82,7 @@ struct committer {
 	struct spool_file *current;
 	uint32_t last_number;		/* the youngest segment ever used */
 	uint64_t sequence, batch;
+	unsigned last_n;		/* ops of the last batch */
 	struct spool_seal_record *seals;	/* for the next segment's first batch */
 	size_t n_seals, max_seals;
 	bool seals_written;		/* in current */

@@ -8,7 +8,7 @@
 #include "queue/message.h"
 
 enum {
-	RECENT_BYTES_MAX = 64 * 1024 * 1024,
+	RECENT_BYTES_MAX = 16 * 1024 * 1024,	/* seconds of the heaviest traffic; behind it stands the kernel's own cache */
 	RECENT_ONE_MAX = 256 * 1024,		/* larger messages are not kept */
 };
 

@@ -17,6 +17,19 @@ spool_list_append(struct spool_list *l, struct spool_work *w)
 	l->tail = w;
 }
 
+void
+spool_list_move(struct spool_list *to, struct spool_list *from)
+{
+	if (from->head == NULL)
+		return;
+	if (to->tail == NULL)
+		to->head = from->head;
+	else
+		to->tail->next = from->head;
+	to->tail = from->tail;
+	*from = (struct spool_list){ NULL, NULL };
+}
+
 struct spool_work *
 spool_list_take(struct spool_list *l)
 {
@@ -89,12 +102,23 @@ spool_bell_attach(struct spool_bell *bell, struct loop *loop)
 void
 spool_bell_ring(struct spool_bell *bell, struct spool_work *w)
 {
+	struct spool_list list = { NULL, NULL };
+
+	spool_list_append(&list, w);
+	spool_bell_ring_all(bell, &list);
+}
+
+void
+spool_bell_ring_all(struct spool_bell *bell, struct spool_list *list)
+{
 	uint64_t one = 1;
 	bool first;
 
+	if (list->head == NULL)
+		return;
 	(void)pthread_mutex_lock(&bell->lock);
 	first = bell->list.head == NULL;
-	spool_list_append(&bell->list, w);
+	spool_list_move(&bell->list, list);
 	(void)pthread_mutex_unlock(&bell->lock);
 	/* A full counter wakes as well: the only way this can fail. */
 	if (first && bell->fd >= 0 && write(bell->fd, &one, sizeof one) < 0)

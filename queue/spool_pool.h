@@ -21,6 +21,7 @@ struct spool_list {
 	struct spool_work *head, *tail;
 };
 void spool_list_append(struct spool_list *l, struct spool_work *w);
+void spool_list_move(struct spool_list *to, struct spool_list *from);	/* all of from behind to */
 struct spool_work *spool_list_take(struct spool_list *l);	/* NULL: empty */
 void spool_list_drop(struct spool_list *l);
 
@@ -35,6 +36,7 @@ enum rc spool_bell_init(struct spool_bell *bell);
 /* From now on the loop answers. */
 enum rc spool_bell_attach(struct spool_bell *bell, struct loop *loop);
 void spool_bell_ring(struct spool_bell *bell, struct spool_work *w);	/* any thread: done() will run in the loop */
+void spool_bell_ring_all(struct spool_bell *bell, struct spool_list *list);	/* the same, together; list becomes empty */
 bool spool_bell_answer(struct spool_bell *bell);	/* runs every done(); false: there was none */
 /* Drops what is left in it. */
 void spool_bell_end(struct spool_bell *bell);

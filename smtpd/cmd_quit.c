@@ -4,6 +4,8 @@
 void
 cmd_quit(struct session *s, struct slice arg)
 {
-	if (!command_has_argument(s, arg))
-		session_last(s, 221, "2.0.0", "Bye", "QUIT");
+	if (command_has_argument(s, arg))
+		return;
+	s->quits = true;
+	session_last(s, 221, "2.0.0", "Bye", "QUIT");
 }

@@ -48,7 +48,6 @@ listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip)
 	const struct conf_smtpd *conf = &smtpd->conf->smtpd;
 	struct client *client;
 	bool full;
-	int one = 1;
 
 	if (smtpd->n_sessions >= conf->max_sessions) {
 		turn_away(smtpd, listener, fd, ip, "4.3.2", "Too many sessions, try again later");
@@ -62,8 +61,6 @@ listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip)
 			turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
 		return;
 	}
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	if (session_new(smtpd, fd, listener, ip, client) == NULL) {
 		client_leave(&smtpd->clients, client);
 		turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
@@ -164,7 +161,11 @@ void
 listener_add(struct smtpd *smtpd, uint32_t generation, struct slice name, int fd)
 {
 	struct listener *l = NULL;
-	int flags = fcntl(fd, F_GETFL);
+	int flags = fcntl(fd, F_GETFL), one = 1;
+
+	/* Every connection that is accepted inherits these from the socket that listens. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 
 	if (smtpd->n_listeners < LISTENERS_MAX && !smtpd->stopping && flags != -1 &&
 	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) != -1)

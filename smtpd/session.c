@@ -181,7 +181,7 @@ flush(struct session *s)
 static void
 leave(struct session *s)
 {
-	if (s->eof || shutdown(s->watch.fd, SHUT_WR) == -1) {
+	if (s->eof || s->quits || shutdown(s->watch.fd, SHUT_WR) == -1) {
 		session_end(s, NULL);
 		return;
 	}
@@ -233,6 +233,8 @@ work(struct session *s, struct slice in)
 static void
 keep(struct session *s, struct slice rest)
 {
+	if (rest.n > 0 && s->quits)
+		s->quits = false;	/* it does not stop: see leave() */
 	if (takes_input(s) || s->phase == PH_COMMIT)
 		if (!buf_put_slice(&s->in, rest))
 			session_last(s, 421, "4.3.0", "Out of memory, try again later", "no memory");
@@ -244,8 +246,10 @@ work_kept(struct session *s)
 {
 	size_t used = work(s, buf_slice(&s->in));
 
-	if (s->phase >= PH_LAST)
+	if (s->phase >= PH_LAST) {
+		s->quits = s->quits && used == buf_len(&s->in);
 		return;
+	}
 	buf_consume(&s->in, used);
 	if (buf_len(&s->in) == 0)
 		buf_free(&s->in);
@@ -280,12 +284,31 @@ read_input(struct session *s)
 
 /* --- together --- */
 
+static bool
+reads_now(const struct session *s)
+{
+	return takes_input(s) && !s->eof && !s->held && !s->yielded && buf_len(&s->out) < REPLY_HIGH;
+}
+
+/* Is the socket to be watched for input? While another room is asked it need not be, but most clients are silent then, and
+ * switching the watch off and on again would cost each of them two system calls a question: it is switched off when the
+ * client is heard. */
+static bool
+is_heard(struct session *s)
+{
+	if (s->phase == PH_LINGER)
+		return true;
+	if (reads_now(s)) {
+		s->overheard = false;
+		return true;
+	}
+	return (s->held || s->phase == PH_COMMIT) && !s->overheard && !s->eof && s->watch.read && buf_len(&s->out) < REPLY_HIGH;
+}
+
 /* After anything happened: replies out, what to wait for, until when. */
 static void
 settle(struct session *s)
 {
-	bool stuck;
-
 	flush(s);
 	/* The client has closed its side, and all that it had sent is done. */
 	if (s->eof && takes_input(s) && !s->held && !s->yielded)
@@ -294,11 +317,9 @@ settle(struct session *s)
 		leave(s);
 	if (s->phase == PH_DEAD)
 		return;
-	stuck = buf_len(&s->out) >= REPLY_HIGH;
-	if (s->yielded && !stuck)
+	if (s->yielded && buf_len(&s->out) < REPLY_HIGH)
 		chore_queue(&s->chore);
-	watch_set(&s->watch, s->phase == PH_LINGER || (takes_input(s) && !s->eof && !s->held && !s->yielded && !stuck),
-	    s->phase != PH_LINGER && buf_len(&s->out) > 0);
+	watch_set(&s->watch, is_heard(s), s->phase != PH_LINGER && buf_len(&s->out) > 0);
 	deadline_arm(s);
 }
 
@@ -310,8 +331,10 @@ on_ready(struct watch *w, bool readable, bool writable, void *ctx)
 	(void)w, (void)writable;
 	if (s->phase == PH_LINGER)
 		linger(s);
-	else if (readable && takes_input(s))
+	else if (readable && reads_now(s))
 		read_input(s);
+	else if (readable)
+		s->overheard = true;
 	settle(s);
 }
 

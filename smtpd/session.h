@@ -51,6 +51,8 @@ struct session {
 	bool held;			/* waits for another room */
 	bool yielded;			/* has more to do, after its replies left or others had their turn */
 	bool eof;			/* the client has closed its side */
+	bool overheard;			/* it has said more while another room was being asked */
+	bool quits;			/* it has said QUIT, and nothing behind it */
 	bool esmtp;			/* EHLO, not HELO */
 
 	char *name;			/* the client's confirmed name; NULL: unknown */

@@ -9,6 +9,7 @@
 #include "queue/store.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,15 +76,32 @@ on_visit(void *arg, const struct store_message *m)
 	}
 }
 
+/* Batches written: only they consist of several pieces, the last of which is the COMMIT. */
+static atomic_uint batches;
+static ssize_t (*real_pwritev)(struct spool_io *io, int fd, const struct iovec *v, int n, uint64_t at);
+
+static ssize_t
+counting_pwritev(struct spool_io *io, int fd, const struct iovec *v, int n, uint64_t at)
+{
+	if (n > 1)
+		atomic_fetch_add(&batches, 1);
+	return real_pwritev(io, fd, v, n, at);
+}
+
 static void
 open_store(struct world *w)
 {
+	static struct spool_io_ops counting;
 	struct store_params params = { .segment_size = 256 * 1024, .big_message = 16 * 1024, .allow_unsafe_fs = true };
 	const char *why = "";
 	enum rc rc;
 
 	w->loop = loop_new();
 	w->io = spool_io_real(w->dir);
+	counting = *w->io->ops;
+	real_pwritev = counting.pwritev;
+	counting.pwritev = counting_pwritev;
+	w->io->ops = &counting;
 	w->store = store_new(w->loop, w->io, &params, &ops, w);
 	assert_non_null(w->store);
 	assert_int_equal(store_threads_start(w->store), RC_OK);
@@ -444,6 +462,29 @@ test_batches(void **state)
 	assert_int_equal(w->n_kept, 2000);
 }
 
+/* What became of mail waits a moment for new mail, whose sync it shares; mail of one client waits for nothing. */
+static void
+test_results_share_the_sync_of_mail(void **state)
+{
+	struct world *w = *state;
+	struct store_where where = put(w, id_of(w, 1), "envelope", S("first"));
+	struct slice body = SLICE("second");
+	struct store_mail m = { id_of(w, 2), 1, S("envelope"), &body, 1 };
+	unsigned before = atomic_load(&batches);
+
+	w->waiting = 2;
+	store_drop(w->store, id_of(w, 1), where, on_done, w);
+	store_put(w->store, &m, on_done, w);
+	wait_all(w);
+	assert_int_equal(atomic_load(&batches), before + 1);
+	/* And without any mail they are written all the same. */
+	where = w->where;
+	w->waiting = 1;
+	store_drop(w->store, id_of(w, 2), where, on_done, w);
+	wait_all(w);
+	assert_int_equal(w->rc, RC_OK);
+}
+
 int
 main(void)
 {
@@ -455,6 +496,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_streams, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_roll_and_delete, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_results_share_the_sync_of_mail, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
