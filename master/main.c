@@ -141,7 +141,8 @@ say(const struct buf *text, int status)
 	struct slice s = buf_slice(text);
 
 	(void)fwrite("postern: ", 1, 9, stderr);
-	(void)fwrite(s.p, 1, s.n, stderr);
+	if (s.n > 0)
+		(void)fwrite(s.p, 1, s.n, stderr);
 	if (s.n == 0 || s.p[s.n - 1] != '\n')
 		(void)fputc('\n', stderr);
 	return status;
