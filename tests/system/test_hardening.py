@@ -21,8 +21,8 @@ PRIVILEGED = {"fork", "vfork", "execve", "execv", "execvp", "execl", "execlp", "
               "posix_spawnp", "system", "popen", "dlopen", "dlmopen", "ptrace", "mount", "listen", "bpf", "process_vm_readv"}
 # Never, whoever it is.
 BANNED = {"strcpy", "strcat", "strncpy", "strncat", "stpcpy", "sprintf", "vsprintf", "gets", "sscanf", "__isoc99_sscanf",
-          "strtok", "atoi", "atol", "atoll", "getaddrinfo", "gethostbyname", "system", "popen", "wordexp", "tmpnam", "tempnam", "mktemp",
-          "rand", "random", "syslog", "setjmp", "_setjmp", "longjmp", "mprotect", "sigaction", "dlopen", "usleep"}
+          "strtok", "atoi", "atol", "atoll", "getaddrinfo", "gethostbyname", "system", "popen", "wordexp", "tmpnam", "tempnam",
+          "mktemp", "rand", "random", "syslog", "setjmp", "_setjmp", "longjmp", "mprotect", "sigaction", "dlopen", "usleep"}
 
 
 def programs():
