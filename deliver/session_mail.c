@@ -121,7 +121,7 @@ pump_and_write(struct session *s)
 			return false;
 		grant_credit(s);
 	} while (flowing && buf_len(&s->exchange.out) == 0 && buf_len(&s->job->content.waiting) > 0 &&
-	    s->transaction.flowing);
+	    s->transaction.flowing && !exchange_has_input(&s->exchange));
 	return true;
 }
 

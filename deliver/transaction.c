@@ -122,8 +122,9 @@ transaction_pump(struct transaction *t, struct exchange *x)
 {
 	if (t->over)
 		return RC_OK;
+	/* Words that came before the dot answer something else: they are read first, so that nobody takes them for its reply. */
 	if (t->flowing)
-		return put_content(t, x);
+		return exchange_has_input(x) ? RC_OK : put_content(t, x);
 	if (!t->refused)
 		put_commands(t, x);
 	return x->out.failed ? RC_NOMEM : RC_OK;
@@ -180,11 +181,18 @@ data_reply(struct transaction *t, struct exchange *x, struct reply_meaning m, co
 }
 
 static void
-dot_reply(struct transaction *t, struct reply_meaning m, const struct smtp_reply *reply)
+dot_reply(struct transaction *t, struct exchange *x, struct reply_meaning m, const struct smtp_reply *reply)
 {
 	t->dot_answered = true;
-	if (!t->alone)
-		refuse_all(t, m.status, reply);
+	if (t->alone)
+		return;
+	if (m.status == JOB_DELIVERED && buf_len(&x->out) > 0) {
+		job_decide_rest(t->job, JOB_DEFERRED, reply->code, ENHANCED(4, 5, 0),
+		    S("the server said that it took the message before it had all of it"));
+		t->refused = t->over = true;
+		return;
+	}
+	refuse_all(t, m.status, reply);
 }
 
 void
@@ -207,7 +215,7 @@ transaction_reply(struct transaction *t, struct exchange *x, enum stage stage, c
 		data_reply(t, x, m, reply);
 		break;
 	case STAGE_DOT:
-		dot_reply(t, m, reply);
+		dot_reply(t, x, m, reply);
 		break;
 	case STAGE_RSET:
 		if (m.action == REPLY_MESSAGE)

@@ -85,6 +85,18 @@ send_text(struct stream *st, const char *text, const char *end)
 	return send(st->fd, line, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
+/* Lines in one segment, so that they are read together. */
+static void
+send_block(struct stream *st, const char *text)
+{
+	struct buf lines = BUF_INIT(8192);
+
+	for (; *text != '\0'; text++)
+		(void)(*text == '|' ? buf_put_str(&lines, "\r\n") : buf_put_byte(&lines, (uint8_t)*text));
+	(void)send(st->fd, buf_slice(&lines).p, buf_len(&lines), MSG_NOSIGNAL);
+	buf_free(&lines);
+}
+
 static void
 pause_ms(long ms)
 {
@@ -105,6 +117,9 @@ play(struct server *server, struct stream *st, const char *step)
 		return true;
 	case 'R':
 		(void)send_text(st, step + 2, "");
+		return true;
+	case 'B':
+		send_block(st, step + 2);
 		return true;
 	case 'C':
 		line = read_line(st);

@@ -15,6 +15,7 @@
  *	S:TEXT	send TEXT CRLF		C:TEXT	read a line, which must start with TEXT
  *	D	read content to the final dot	Q	nothing must come for 50 ms
  *	W:MS	wait			R:TEXT	send TEXT without CRLF
+ *	B:TEXT	send TEXT at once, where | is CRLF
  *	X	close			H	hang until the other side closes
  * At its end the connection is closed. */
 struct server {

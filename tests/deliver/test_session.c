@@ -8,6 +8,7 @@
 #include "tests/deliver/scene.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -676,6 +677,32 @@ an_early_refusal_is_heard(void **state)
 	free(big);
 }
 
+/* The server answers a dot that it has not seen, in one segment with the reply to DATA: what comes before the content
+ * cannot be about it. */
+static void
+an_answer_ahead_of_the_dot_delivers_nothing(void **state)
+{
+	static const char *const ahead[] = { "250 ok|250 ok|354 go|250 taken|", "250 ok|250 ok|354 go|2" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char script[256];
+		const char *scripts[] = { script, NULL };
+		struct server server;
+		struct scene s;
+
+		(void)snprintf(script, sizeof script, "%sC:MAIL\nC:RCPT\nC:DATA\nB:%s\nW:50\nS:50 taken\nH", EHLO_PIPE, ahead[i]);
+		open_one(&s, &server, scripts);
+		scene_until(&s, &s.n_pulls, 1);
+		small_job(&s, 1, one);
+		scene_until(&s, &s.n_results, 1);
+		assert_int_equal(s.results[0].rows[0].status, JOB_DEFERRED);
+		scene_until(&s, &s.n_closed, 1);
+		server_end(&server);
+		scene_close(&s);
+	}
+}
+
 /* Revoked in the middle of its content: the server must not see an end of it. */
 static void
 a_revoked_message_has_no_end(void **state)
@@ -827,6 +854,7 @@ main(void)
 		cmocka_unit_test(a_queue_that_breaks_the_rules_is_dropped),
 		cmocka_unit_test(sessions_have_a_limit),
 		cmocka_unit_test(an_early_refusal_is_heard),
+		cmocka_unit_test(an_answer_ahead_of_the_dot_delivers_nothing),
 		cmocka_unit_test(a_revoked_message_has_no_end),
 		cmocka_unit_test(idle_while_busy_ends_after_the_message),
 		cmocka_unit_test(a_session_carries_so_many_messages),
