@@ -52,15 +52,8 @@ def set_up(flat=False):
         subprocess.run("ip route add local 10.77.0.0/16 dev lo".split(), stderr=subprocess.DEVNULL)
         ip(*(f"addr add {a} dev lo{' nodad' if ':' in a else ''}" for n in KNOWN for a in (f"10.77.0.{n}/32", f"fd77::{n}/128")))
         return
-    for family in ("ipv4", "ipv6"):
-        _sysctl(f"net/{family}/conf/all/forwarding", "0")
     ip("link set lo up", "link add br0 type bridge mcast_snooping 0", "link set br0 up",
        *(f"addr add 10.77.0.{n}/16 dev br0" for n in KNOWN), *(f"addr add fd77::{n}/64 dev br0 nodad" for n in KNOWN))
-
-
-def _sysctl(name, value):
-    with contextlib.suppress(FileNotFoundError), open("/proc/sys/" + name, "w") as f:
-        f.write(value)
 
 
 def host(address=None):
@@ -148,6 +141,10 @@ class Host:
         for a in addresses:
             _hosts[a] = self
 
+    def sysctl(self, name, value):
+        with self.inside(), open("/proc/sys/net/" + name, "w") as f:
+            f.write(value)
+
     # --- the network between them fails ---
 
     def _must_be_apart(self):
@@ -182,9 +179,9 @@ class Host:
             raise Failed("tc: " + r.stderr.strip())
 
 
-def listener(address, port, backlog=512):
-    """A listening TCP socket on the host with this address if there is one, or else on the test's own."""
-    with known(address).inside():
+def listener(address, port, backlog=512, host=None):
+    """A listening TCP socket on the host that is given, or has this address, or else on the test's own."""
+    with (host or known(address)).inside():
         s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind((address, port))

@@ -23,14 +23,14 @@ def equal(got, expected, what):
 
 
 def wait_for(probe, what, seconds=20.0, pause=0.05):
-    """Calls probe until it returns something true, which is returned."""
+    """Calls probe until it returns something true, which is returned. `what` may be a function that makes the words."""
     end = time.monotonic() + seconds
     while True:
         result = probe()
         if result:
             return result
         if time.monotonic() > end:
-            raise Failed(f"waited {seconds:g} s for {what}")
+            raise Failed(f"waited {seconds:g} s for {what() if callable(what) else what}")
         time.sleep(pause)
 
 

@@ -439,13 +439,6 @@ sim_forget(struct spool_io *io, int fd)
 }
 
 static int
-sim_skip_hole(struct spool_io *io, int fd, uint64_t *at)
-{
-	(void)io, (void)fd, (void)at;
-	return 0;
-}
-
-static int
 resize(struct spool_io *io, int fd, uint64_t bytes, enum sim_op op)
 {
 	struct sim_disk *d = disk_of(io);
@@ -622,7 +615,6 @@ static const struct spool_io_ops sim_ops = {
 	.sync_folder = sim_sync_folder,
 	.start_writeback = sim_hint,
 	.forget = sim_forget,
-	.skip_hole = sim_skip_hole,
 	.reserve = sim_reserve,
 	.truncate = sim_truncate,
 	.size = sim_size,
@@ -692,13 +684,6 @@ bool
 sim_disk_is_dead(const struct sim_disk *d)
 {
 	return d->dead;
-}
-
-void
-sim_disk_reopen(struct sim_disk *d)
-{
-	memset(d->fds, 0, sizeof d->fds);
-	d->dead = d->cutting = false;
 }
 
 uint64_t
