@@ -2,8 +2,10 @@
 
 FAULT_SEED chooses what happens, FAULT_SECONDS about how long a test that goes by time may take.
 """
+import datetime
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -35,6 +37,7 @@ def rcpts(n):
 
 def size(n):
     return 400_000 if n % 40 == 0 else 40_000 if n % 9 == 0 else 2000
+DIED = re.compile(r'^(\S+) \S+ postern/master\[\d+\]: room-died room=(\S+) .*?cause="([^"]*)"', re.M)
 
 
 class Rig:
@@ -50,6 +53,7 @@ class Rig:
         self.conf = self.net.postern_conf(FAST.format(segment=segment, big=big) + extra)
         self.postern = lab.Postern(self.net, self.conf, start=False)
         self.gauge = None
+        self.read_to = 0
         if start:
             self.postern.start()
 
@@ -78,7 +82,17 @@ class Rig:
             self.ledger.crashed(room)
         return True
 
+    def note_deaths(self):
+        """Deaths that the master has logged, whoever caused them. [(room, cause)] of those that are new."""
+        found, self.read_to = DIED.findall(self.postern.log()[self.read_to:]), len(self.postern.log())
+        for when, room, cause in found:
+            if "SIGKILL" not in cause:          # those are ours, and entered already
+                when = datetime.datetime.fromisoformat(when.replace("Z", "+00:00")).timestamp()
+                self.ledger.crashed(f"{room} ({cause})", when)
+        return [(room, cause) for _, room, cause in found]
+
     def settle(self, seconds=120):
+        self.note_deaths()
         return self.ledger.settle(self.postern, self.net, seconds=seconds)
 
     def end(self, load=None, seconds=120, least=20):

@@ -24,8 +24,8 @@ class Inject:
         self.log = log
         calls = ",".join(s.partition(":")[0] for s in specs)
         argv = [tool("strace"), "-f", "-qq", "-ttt", "-s0", "-o", log, "-e", f"trace={calls}", "-e", "signal=none"]
-        for s in specs:
-            argv += ["-e", f"inject={s}"]
+        for s in specs:             # a call that is not made becomes getpid: an invalid one would offend the room's filter
+            argv += ["-e", f"inject={s}" + (":syscall=getpid" if ":error=" in s or ":retval=" in s else "")]
         for pid in pids:
             argv += ["-p", str(pid)]
         self.pids = list(pids)

@@ -108,6 +108,7 @@ class Ledger:
         self.floor = 0              # numbers up to here are settled
         self.crashes = []           # times, rising
         self.rooms = collections.Counter()
+        self.doubts = []            # (from, to): what was acknowledged then proves nothing
         self.strangers = []
         self.totals = collections.Counter()
 
@@ -162,6 +163,11 @@ class Ledger:
             bisect.insort(self.crashes, time.time() if when is None else when)
             self.rooms[room] += 1
 
+    def doubt(self, since):
+        """Acknowledgements that came between `since` and now prove nothing. For power cuts that leave the machine running: in
+        the instant in which ext4 is shut down a sync may return as if it were done."""
+        self.doubts.append((since, time.time()))
+
     def _crashes_between(self, begin, end):
         return bisect.bisect_right(self.crashes, end) - bisect.bisect_left(self.crashes, begin)
 
@@ -214,6 +220,10 @@ class Ledger:
                 with open(file, "rb") as f:
                     self.arrived(f.read(), rcpt, os.fstat(f.fileno()).st_mtime)
                 os.unlink(file)
+            if names:               # or a power cut brings them back
+                fd = os.open(os.path.join(path, folder), os.O_RDONLY | os.O_DIRECTORY)
+                os.fsync(fd)
+                os.close(fd)
 
     def read_sink(self, sink):
         """Enters what a lab.Sink has taken, and makes it forget that."""
@@ -232,7 +242,7 @@ class Ledger:
         if entry.reply is None:
             return "unknown"
         if entry.reply.startswith("2"):
-            return "acknowledged"
+            return "unknown" if any(a <= entry.answered <= b for a, b in self.doubts) else "acknowledged"
         crashed = self._crashes_between(entry.dot - TROUBLE, entry.answered + SLACK)
         return "unknown" if crashed and entry.reply.startswith("4") else "refused"
 
@@ -434,7 +444,7 @@ class _Session:
         elif self.phase == "ehlo" and good:
             self.next()
         elif self.phase == "mail":
-            self.mailed, self.phase = good, "rcpt"
+            self.mailed, self.refusal, self.phase = good, line[:3], "rcpt"
         elif self.phase == "rcpt":
             rcpt = self.asked.pop(0)
             if good and self.mailed:
@@ -444,7 +454,7 @@ class _Session:
                     self.phase = "data"
                     self.say(b"DATA\r\n")
                 else:
-                    load.classes["rcpt " + line[:3]] += 1
+                    load.classes[f"rcpt {line[:3]}" if self.mailed else f"mail {self.refusal}"] += 1
                     self.phase = "reset"
                     self.say(b"RSET\r\n")
         elif self.phase == "reset" and good:

@@ -1,0 +1,278 @@
+#!/usr/bin/python3
+"""Disks that lose power, fill up, fail and dawdle: no promise is broken, and it goes on by itself."""
+import collections
+import os
+import time
+
+from rig import POSTERN, SECONDS, Rig, lab, until
+from lab.disk import Disk
+from lab.inject import Inject
+
+SPOOL, HOME = "postern/spool", "home"
+
+
+class Disks:
+    """A rig with the spool, or spool and homes, on disks of their own."""
+
+    def __init__(self, folder, homes=False, megabytes=64, **how):
+        self.spool = Disk(os.path.join(folder, SPOOL), megabytes, **how)
+        self.home = Disk(os.path.join(folder, HOME), 64, mode=0o755) if homes else None
+        self.all = [d for d in (self.spool, self.home) if d]
+
+
+def test_power_cuts(folder):
+    """The disks of spool and homes lose what was not synced, at any moment, also while the spool is being opened."""
+    disks = Disks(folder, homes=True)
+    rig = Rig(folder)
+    os.sync()           # the homes themselves are no promise of ours
+    cuts = 0
+
+    def cut():
+        order = rig.rng.choice(("disk", "house"))
+        if order == "house":
+            rig.ledger.crashed("power")
+            rig.postern.kill()
+        since = time.time()
+        for d in disks.all:             # the spool first: nothing that a mailbox says after this can be kept
+            d.cut()
+        if order == "disk":
+            rig.ledger.crashed("power", since)
+            time.sleep(rig.rng.choice((0, 0, 0.05)))
+            rig.postern.kill()
+            time.sleep(0.1)             # what was said before the end has been heard
+            rig.ledger.doubt(since)
+        rig.ledger.crashed("power")
+        for d in disks.all:
+            d.again()
+    for n in until(SECONDS):
+        load = rig.load(rate=250, timeout=8, sessions=16)
+        time.sleep(rig.rng.uniform(0.1, 1.5))
+        cut()
+        cuts += 1
+        load.stop()
+        if rig.rng.random() < 0.5:      # and once more while it starts
+            rig.postern.start(wait=False)
+            time.sleep(rig.rng.uniform(0, 0.5))
+            cut()
+            cuts += 1
+        rig.postern.start()
+        if rig.rng.random() < 0.5:      # the backlog is kept for the next cut now and then
+            rig.settle()
+    rig.settle()
+    lab.check("damaged=0" in rig.postern.log() and not any(
+        "spool-opened" in line and "damaged=0" not in line for line in rig.postern.log().splitlines()), "a cut was taken for damage")
+    rig.warm(1)
+    rig.end()
+    print(f"# {cuts} power cuts")
+
+
+def refused_for_now(load):
+    """Everything that was not taken was refused with 4xx, or never answered."""
+    wrong = {k: n for k, n in load.classes.items() if k.split()[-1][:1] == "5"}
+    lab.check(not wrong, f"refusals for good: {wrong}")
+
+
+def hold(stage, visit):
+    """A recorder that takes nothing: what is accepted fills the disk."""
+    return b"421 4.3.2 not now\r\n" if stage in ("CONNECT", "MAIL") else None
+
+
+def fill_up(rig, hurt, least, **how):
+    """Load while `hurt` lasts, until at least so many refusals came; then a house that takes mail again by itself."""
+    rig.recorder.at = hold
+    load = rig.load(rcpts=lambda n: ["x@sink.test"], **how)
+    hurt(load)
+
+    def refusals():
+        return sum(n for k, n in load.classes.items() if k.split()[-1][:1] == "4")
+    for _ in until(60):
+        if refusals() >= least:
+            break
+        time.sleep(0.1)
+    else:
+        lab.fail(f"fewer than {least} refusals: {dict(load.classes)}")
+    load.stop()
+    refused_for_now(load)
+    return load
+
+
+def takes_again(rig, seconds=60):
+    """Mail is accepted without a hand."""
+    lab.wait_for(lambda: (rig.ledger.send(POSTERN, ["alice@postern.test"]).reply or "").startswith("250"), "mail to be accepted again",
+                 seconds, 0.5)
+
+
+def test_full_disk(folder):
+    """The spool's disk fills with mail that cannot leave; 452; it leaves; and again."""
+    Disks(folder, megabytes=24)
+    rig = Rig(folder).warm(1)
+    for _ in until(SECONDS):
+        fill_up(rig, lambda load: None, 10, size=lambda n: rig.rng.choice((2000, 30_000, 300_000)), rate=None, sessions=10)
+        rig.recorder.at = None
+        rig.postern.ctl("queue", "flush")
+        takes_again(rig)
+        rig.settle()
+    rig.end()
+
+
+def test_full_disk_and_death(folder):
+    """The queue, or all of the house, dies while the disk is full; what results it could not write it does not forget."""
+    Disks(folder, megabytes=24)
+    rig = Rig(folder).warm(1)
+    for n in until(SECONDS):
+        fill_up(rig, lambda load: None, 5, size=lambda n: rig.rng.choice((2000, 30_000, 300_000)), rate=None, sessions=10)
+        if n % 2:
+            rig.kill("queue")
+        else:
+            rig.ledger.crashed("master")
+            rig.postern.kill()
+            rig.postern.start(wait=False)
+        rig.recorder.at = None
+        rig.postern.wait_ready(70)
+        rig.postern.ctl("queue", "flush")
+        takes_again(rig)
+        rig.settle()
+    rig.warm(0.5)
+    rig.end()
+
+
+def test_full_beneath(folder):
+    """The disk beneath the file system is full: writes are taken and fail at the sync, as on thin storage."""
+    disks = Disks(folder, megabytes=96)
+    rig = Rig(folder).warm(1)
+    for _ in until(SECONDS):
+        disks.spool.fill(rig.rng.randrange(0, 3 << 20))
+        load = rig.load(rate=100)
+        time.sleep(3)
+        disks.spool.free()
+        load.stop()
+        refused_for_now(load)
+        try:
+            takes_again(rig, 30)
+        except lab.Failed:              # ext4 gave up its journal and is read-only: only a mount brings it back
+            print("# the journal was given up; mounted again")
+            rig.ledger.crashed("house")
+            rig.postern.kill()
+            disks.spool.again()
+            rig.postern.start()
+        rig.settle()
+    rig.warm(0.5)
+    rig.end()
+
+
+def test_inodes(folder):
+    """No more files: large messages, which are files of their own, get 4xx; small ones go on as long as a segment lasts."""
+    Disks(folder, megabytes=64, mkfs=("-N", "320"))
+    rig = Rig(folder).warm(1)
+    for _ in until(SECONDS):
+        fill_up(rig, lambda load: None, 10, size=lambda n: 100_000, rate=40)
+        rig.recorder.at = None
+        rig.postern.ctl("queue", "flush")
+        takes_again(rig)
+        rig.settle()
+    rig.end()
+
+
+def test_quota(folder):
+    """The queue's user may have no more blocks, or no more files."""
+    try:
+        disks = Disks(folder, megabytes=64, mkfs=("-O", "quota", "-E", "quotatype=usrquota"), options="usrquota")
+    except lab.Failed as e:
+        if "mount" not in str(e):
+            raise
+        return print("# SKIP this kernel mounts no ext4 with quotas (EDQUOT is among the errors of calls)")
+    rig = Rig(folder).warm(1)
+    uid = os.stat(f"/proc/{rig.postern.pids('queue')[0]}").st_uid or owner_of(rig.postern.pids("queue")[0])
+    for n in until(SECONDS):
+        disks.spool.quota(uid, *((16 << 10, 0) if n % 2 == 0 else (0, 24)))
+        fill_up(rig, lambda load: None, 10, size=lambda n: rig.rng.choice((2000, 100_000)), rate=100)
+        rig.recorder.at = None
+        if rig.rng.random() < 0.5:
+            disks.spool.quota(uid, 0, 0)
+        rig.postern.ctl("queue", "flush")
+        takes_again(rig)
+        rig.settle()
+        disks.spool.quota(uid, 0, 0)
+    return rig.end()
+
+
+def owner_of(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return int(next(line for line in f if line.startswith("Uid:")).split()[2])
+
+
+def test_full_home(folder):
+    """The users' disk is full: their mail waits, nobody else's does, and it comes when there is room."""
+    home = Disk(os.path.join(folder, HOME), 8, mode=0o755)
+    rig = Rig(folder).warm(1)
+    for _ in until(SECONDS):
+        with open(os.path.join(home.at, "filler"), "wb") as f:
+            s = os.statvfs(home.at)
+            os.posix_fallocate(f.fileno(), 0, max(0, s.f_bavail * s.f_frsize - rig.rng.randrange(0, 200_000)) or 1)
+        load = rig.load(rcpts=lambda n: ["alice@postern.test" if n % 2 else "x@sink.test"], rate=60)
+        time.sleep(3)
+        load.stop()
+        lab.equal(sum(n for k, n in load.classes.items() if k.split()[-1][:1] in "45"), 0, "refusals")
+        lab.wait_for(lambda: rig.postern.queue() and all("alice" in str(q) for q in rig.postern.queue()), "only alice's mail to wait", 30)
+        os.unlink(os.path.join(home.at, "filler"))
+        rig.settle()
+    rig.end()
+
+
+# Each is a system call of the spool, with errors that a disk or file system gives there.
+ERRORS = {
+    "pwritev": ("EIO", "ENOSPC", "EDQUOT", "EROFS"), "fdatasync": ("EIO", "ENOSPC", "EDQUOT"), "fsync": ("EIO",),
+    "openat": ("EIO", "ENOSPC", "EMFILE", "EROFS"), "fallocate": ("ENOSPC", "EIO", "EDQUOT", "EOPNOTSUPP"), "renameat2": ("EIO", "ENOSPC"),
+    "unlinkat": ("EIO", "EROFS"), "pread64": ("EIO",), "sync_file_range": ("EIO",), "mkdirat": ("ENOSPC",), "fstatfs": ("EIO",),
+    "ftruncate": ("EIO",), "fadvise64": ("EINVAL",),
+}
+
+
+def test_errors_of_calls(folder):
+    """The n-th call of a kind fails, n rising until no call is hurt any more; once, or from there on for two seconds."""
+    rig = Rig(folder).warm(1)
+    fired = collections.Counter()
+    for _ in until(SECONDS):
+        call = rig.rng.choice(sorted(ERRORS))
+        error = rig.rng.choice(ERRORS[call])
+        lasting = rig.rng.random() < 0.4
+        nth = rig.rng.choice((1, 2, 3, 5, 8, 13) if call in ("pwritev", "fdatasync") else (1, 1, 2, 3))
+        load = rig.load(rate=150, sessions=10, size=lambda n: (2000, 100_000, 3000, 30_000)[n % 4])
+        with Inject(rig.postern.pids("queue"), f"{call}:error={error}:when={nth}{'+' if lasting else ''}", log=rig.net.path("strace")) as trace:
+            time.sleep(2.5)
+        dead = [room for room, _ in rig.note_deaths()]
+        lab.equal(dead, [], f"rooms that died of {call}={error}, nth {nth}{', lasting' if lasting else ''}")
+        if trace.fired():
+            fired[f"{call}={error}{'+' if lasting else ''}"] += 1
+        load.stop()
+        refused_for_now(load)
+        takes_again(rig)
+        rig.settle()
+        lab.equal(rig.postern.process.child.poll(), None, "the master")
+    lab.check(fired, "no call was hurt")
+    rig.end()
+    print("# hurt: " + ", ".join(f"{what} {n}" for what, n in sorted(fired.items())))
+
+
+def test_slow_disk(folder):
+    """Every sync takes long: nobody else waits for it, mail is taken at the disk's pace or put off, and all is well after."""
+    rig = Rig(folder).warm(1)
+    for _ in until(SECONDS):
+        delay = rig.rng.choice((50_000, 500_000, 5_000_000))
+        load = rig.load(rate=100, timeout=60)
+        with Inject(rig.postern.pids("queue"), f"fdatasync:delay_enter={delay}", log=rig.net.path("strace")):
+            time.sleep(max(3.0, 2.5 * delay / 1e6))
+            began = time.monotonic()
+            rig.postern.ctl("status")
+            lab.check(time.monotonic() - began < 2, "status takes long while the disk is slow")
+            with lab.Client(POSTERN) as c:
+                began = time.monotonic()
+                c.ehlo()
+                lab.check(time.monotonic() - began < 2, "a greeting takes long while the disk is slow")
+        load.stop()
+        refused_for_now(load)
+        rig.settle()
+    rig.end()
+
+
+lab.main(globals())
