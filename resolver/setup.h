@@ -39,8 +39,8 @@ struct setup_files {
 	struct slice resolv_conf, root_hints, trust_anchor;
 };
 
-/* RC_SYNTAX with words in why: something in the configuration or a file makes no sense. RC_NOMEM. setup_free() then
- * and after RC_OK. */
+/* RC_SYNTAX with words in why: something in the configuration or a file makes no sense. RC_NOMEM. Only after
+ * RC_OK is there something for setup_free(). */
 enum rc setup_make(const struct conf_resolver *conf, const struct setup_files *files, struct setup *ret_setup, struct buf *why);
 void setup_free(struct setup *s);
 bool setup_equal(const struct setup *a, const struct setup *b);
