@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 #include "common/ipc/peer.h"
+#include "ctl/render.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -79,6 +80,19 @@ read_page(int fd, struct buf *b, row_fn *fn, void *ctx, struct a_end *ret_end)
 	}
 }
 
+/* Refusals of a configuration have many lines. */
+static void
+say(struct slice text)
+{
+	while (text.n > 0) {
+		size_t n = slice_find(text, '\n');
+
+		render_text(stderr, slice_first(text, n));
+		(void)fputc('\n', stderr);
+		text = slice_from(text, n + 1);
+	}
+}
+
 enum rc
 ask(int fd, const struct request *q, row_fn *fn, void *ctx)
 {
@@ -98,9 +112,10 @@ ask(int fd, const struct request *q, row_fn *fn, void *ctx)
 			break;
 		if (end.status != RC_OK) {
 			rc = (enum rc)end.status;
-			(void)fprintf(stderr, "posternctl: %.*s\n", (int)end.text.n, (const char *)end.text.p);
+			(void)fputs("posternctl: ", stderr);
+			say(end.text.n > 0 ? end.text : S("refused"));
 		} else if (end.text.n > 0)
-			(void)fprintf(stderr, "%.*s\n", (int)end.text.n, (const char *)end.text.p);
+			say(end.text);
 		if (!q->all_pages)
 			break;
 	}

@@ -50,7 +50,7 @@ struct command {
 static const struct command commands[] = {
 	{ "queue", "list", ADMIN_QUEUE_LIST, ARG_NONE, true, &view_queue_list },
 	{ "queue", "show", ADMIN_QUEUE_SHOW, ARG_MUST, false, &view_queue_show },
-	{ "queue", "cat", ADMIN_QUEUE_CAT, ARG_MUST, true, &view_done },
+	{ "queue", "cat", ADMIN_QUEUE_CAT, ARG_MUST, true, &view_cat },
 	{ "queue", "flush", ADMIN_QUEUE_FLUSH, ARG_MAY, true, &view_done },
 	{ "queue", "remove", ADMIN_QUEUE_REMOVE, ARG_MUST, true, &view_done },
 	{ "config", "show", ADMIN_CONFIG_SHOW, ARG_NONE, true, &view_config },

@@ -5,12 +5,22 @@
 #include <string.h>
 #include <time.h>
 
-/* Bytes that a terminal would act on become '?'; UTF-8 above them passes. */
+void
+render_text(FILE *to, struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		/* U+0080 to U+009F are control characters too: a terminal may take the last for an ESC [. */
+		bool high = s.p[i] == 0xc2 && i + 1 < s.n && s.p[i + 1] >= 0x80 && s.p[i + 1] < 0xa0;
+
+		(void)fputc(s.p[i] < 0x20 || s.p[i] == 0x7f || high ? '?' : s.p[i], to);
+		i += high;
+	}
+}
+
 static void
 put_safe(FILE *to, const char *s)
 {
-	for (; *s != '\0'; s++)
-		(void)fputc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, to);
+	render_text(to, slice_str(s));
 }
 
 static size_t
@@ -107,6 +117,8 @@ table_row(struct render *r, const json_t *row)
 	(void)fputc('\n', r->to);
 }
 
+enum { PAIR_WIDTH = 16 };
+
 static void
 pairs_row(struct render *r, const json_t *row)
 {
@@ -117,7 +129,9 @@ pairs_row(struct render *r, const json_t *row)
 	json_object_foreach((json_t *)(uintptr_t)row, key, v) {
 		if (json_is_array(v) || json_is_object(v))
 			continue;
-		(void)fprintf(r->to, "%-16s ", key);
+		put_safe(r->to, key);
+		pad(r->to, PAIR_WIDTH - (int)strnlen(key, PAIR_WIDTH));
+		(void)fputc(' ', r->to);
 		(void)put_value(r->to, v);
 		(void)fputc('\n', r->to);
 	}
@@ -141,7 +155,7 @@ static const struct column status_columns[] = {
 	{ "ROOM", "role", -10 }, { "#", "index", 2 }, { "PID", "pid", 7 }, { "UID", "uid", 6 }, { "STATE", "state", -9 },
 	{ "RESTARTS", "restarts", 8 }, { "UPTIME", "uptime", 9 }, { "GEN", "generation", 3 }, { NULL, NULL, 0 },
 };
-const struct view view_status = { status_columns, status_row, NULL };
+const struct view view_status = { .columns = status_columns, .row = status_row };
 
 /* --- the queue --- */
 
@@ -157,7 +171,7 @@ list_end(struct render *r)
 		(void)fputs("The queue is empty.\n", r->to);
 }
 
-const struct view view_queue_list = { list_columns, NULL, list_end };
+const struct view view_queue_list = { .columns = list_columns, .end = list_end };
 
 static void
 show_row(struct render *r, const json_t *row)
@@ -183,7 +197,7 @@ show_row(struct render *r, const json_t *row)
 	}
 }
 
-const struct view view_queue_show = { NULL, show_row, NULL };
+const struct view view_queue_show = { .row = show_row };
 
 /* --- mailq: the form of postqueue -p, which scripts parse --- */
 
@@ -216,8 +230,8 @@ mailq_row(struct render *r, const json_t *row)
 	if (r->rows == 0)
 		(void)fprintf(r->to, "%-12s %8s %-19s %s\n", "-Queue ID--", "--Size--", "---Arrival Time----",
 		    "--Sender/Recipient------");
-	(void)fprintf(r->to, "%s%c %8lld ", text_of(row, "id"), strcmp(state, "active") == 0 ? '*' : ' ',
-	    number_of(row, "size"));
+	put_safe(r->to, text_of(row, "id"));
+	(void)fprintf(r->to, "%c %8lld ", strcmp(state, "active") == 0 ? '*' : ' ', number_of(row, "size"));
 	mailq_time(r->to, text_of(row, "arrived"));
 	(void)fputs("  ", r->to);
 	put_safe(r->to, *sender == '\0' ? "MAILER-DAEMON" : sender);
@@ -252,7 +266,7 @@ mailq_end(struct render *r)
 		    r->rows == 1 ? "" : "s");
 }
 
-const struct view view_mailq = { NULL, mailq_row, mailq_end };
+const struct view view_mailq = { .row = mailq_row, .end = mailq_end };
 
 /* --- configuration: as it would be written --- */
 
@@ -261,25 +275,40 @@ config_row(struct render *r, const json_t *row)
 {
 	const char *section = text_of(row, "section"), *title = text_of(row, "title"), *source = text_of(row, "source");
 
-	if (*section != '\0')
-		(void)fprintf(r->to, "%s%s%s%s.", section, *title ? " \"" : "", title, *title ? "\"" : "");
-	(void)fprintf(r->to, "%s = ", text_of(row, "option"));
+	if (*section != '\0') {
+		put_safe(r->to, section);
+		if (*title != '\0') {
+			(void)fputs(" \"", r->to);
+			put_safe(r->to, title);
+			(void)fputc('"', r->to);
+		}
+		(void)fputc('.', r->to);
+	}
+	put_safe(r->to, text_of(row, "option"));
+	(void)fputs(" = ", r->to);
 	put_safe(r->to, text_of(row, "value"));
-	if (*source != '\0')
-		(void)fprintf(r->to, "\t# %s", source);
+	if (*source != '\0') {
+		(void)fputs("\t# ", r->to);
+		put_safe(r->to, source);
+	}
 	(void)fputc('\n', r->to);
 }
 
-const struct view view_config = { NULL, config_row, NULL };
+const struct view view_config = { .row = config_row };
 
 /* --- explain: every rule that was looked at, then the verdict --- */
+
+enum { RULE_WIDTH = 28 };
 
 static void
 explain_row(struct render *r, const json_t *row)
 {
 	if (json_object_get(row, "rule") != NULL && json_object_get(row, "action") == NULL) {
-		(void)fprintf(r->to, "%-10s %-28s ", json_is_true(json_object_get(row, "matched")) ? "matches" : "passes by",
-		    text_of(row, "rule"));
+		const char *rule = text_of(row, "rule");
+
+		(void)fprintf(r->to, "%-10s ", json_is_true(json_object_get(row, "matched")) ? "matches" : "passes by");
+		put_safe(r->to, rule);
+		pad(r->to, RULE_WIDTH + 1 - (int)strnlen(rule, RULE_WIDTH));
 		put_safe(r->to, text_of(row, "why"));
 		(void)fputc('\n', r->to);
 		return;
@@ -287,7 +316,7 @@ explain_row(struct render *r, const json_t *row)
 	pairs_row(r, row);
 }
 
-const struct view view_explain = { NULL, explain_row, NULL };
+const struct view view_explain = { .row = explain_row };
 
 static const struct column selftest_columns[] = {
 	{ "ROOM", "room", -10 }, { "PROBE", "probe", -22 }, { "VERDICT", "verdict", -8 }, { "DETAIL", "detail", -1 },
@@ -300,8 +329,9 @@ selftest_end(struct render *r)
 	(void)fprintf(r->to, "%lu probes, %lu failed\n", r->rows, r->failures);
 }
 
-const struct view view_selftest = { selftest_columns, NULL, selftest_end };
-const struct view view_done = { NULL, NULL, NULL };
+const struct view view_selftest = { .columns = selftest_columns, .end = selftest_end };
+const struct view view_done = { .raw = false };
+const struct view view_cat = { .raw = true };
 
 /* --- all of them --- */
 
@@ -325,6 +355,10 @@ render_row(void *ctx, enum admin_row kind, struct slice row)
 	json_error_t error;
 	json_t *object;
 
+	if (kind == ADMIN_ROW_RAW && !r->view->raw) {
+		(void)fprintf(stderr, "posternctl: the daemon sent bytes that were not asked for\n");
+		return false;
+	}
 	if (kind == ADMIN_ROW_RAW)
 		return fwrite(row.p, 1, row.n, r->to) == row.n;
 	object = json_loadb((const char *)row.p, row.n, 0, &error);

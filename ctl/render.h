@@ -23,6 +23,7 @@ struct view {
 	const struct column *columns;	/* ends with a NULL head; NULL: key and value, one a line */
 	void (*row)(struct render *r, const struct json_t *row);	/* instead of columns, may be NULL */
 	void (*end)(struct render *r);				/* after the last row, may be NULL */
+	bool raw;						/* rows may be bytes of mail, which are shown as they are */
 };
 
 struct render {
@@ -35,7 +36,11 @@ struct render {
 };
 
 extern const struct view view_status, view_queue_list, view_queue_show, view_mailq, view_config, view_explain,
-    view_selftest, view_done;
+    view_selftest, view_done, view_cat;
+
+/* Bytes that a terminal would act on become '?'; UTF-8 above them passes. Whatever is shown goes through here, names as well
+ * as values: a room that has been broken into may have written them. */
+void render_text(FILE *to, struct slice s);
 
 /* A row_fn; ctx is a struct render. */
 bool render_row(void *ctx, enum admin_row kind, struct slice row);
