@@ -33,12 +33,11 @@ conf(void)
 }
 
 static void
-begin(struct fuzz_world *w)
+open_spool(struct fuzz_world *w)
 {
 	struct store_params params = { .segment_size = 256 * 1024, .big_message = 8192, .min_free = 4096 };
 	struct queue *q = calloc(1, sizeof *q);
 
-	disk = sim_disk_new(1);
 	if (q == NULL || disk == NULL)
 		abort();
 	w->room.ctx = q;
@@ -51,11 +50,66 @@ begin(struct fuzz_world *w)
 }
 
 static void
+begin(struct fuzz_world *w)
+{
+	disk = sim_disk_new(1);
+	open_spool(w);
+}
+
+static void
 turn(struct fuzz_world *w)
 {
 	struct queue *q = w->room.ctx;
 
 	store_pump(q->store);
+}
+
+/* The process is gone, and what it held in memory; what is under way on behalf of nobody needs the router to end. */
+static bool
+forget_all(struct fuzz_world *w)
+{
+	struct queue *q = w->room.ctx;
+	struct message *m;
+
+	for (size_t i = 0; i < FUZZ_ENDS_MAX; i++)
+		fuzz_hang_up(&w->ends[i]);
+	fuzz_settle(w);
+	if (q->smtpds != NULL || q->carriers[0] != NULL || q->carriers[1] != NULL || q->router != NULL || q->n_listings != 0)
+		abort();
+	if (q->n_bounces > 0 || q->n_batches > 0 || q->n_drafts > 0)
+		return false;
+	while ((m = messages_after(&q->messages, 0)) != NULL) {
+		messages_remove(&q->messages, m);
+		recent_drop(&q->recents, m);
+		reasons_drop(&q->reasons, m);
+		free(m);
+	}
+	timer_cancel(&q->tick);
+	timer_cancel(&q->look);
+	chore_cancel(&q->pump);
+	store_free(q->store);
+	schedule_free(&q->schedule);
+	recents_free(&q->recents);
+	reasons_free(&q->reasons);
+	free(q);
+	return true;
+}
+
+/* The power goes, and comes back. */
+static void
+restart(struct fuzz_world *w, enum sim_cut how)
+{
+	struct sim_disk *found;
+
+	w->room.stopping = false;
+	if (forget_all(w)) {
+		found = sim_disk_after_cut(disk, how, 1);
+		sim_disk_free(disk);
+		disk = found;
+		open_spool(w);
+	}
+	for (size_t i = 0; w->def->lines[i] != ROLE_NONE; i++)
+		(void)fuzz_wire(w, i);
 }
 
 /* Something happens to the disk. */
@@ -66,6 +120,10 @@ special(struct fuzz_world *w)
 	struct queue *q = w->room.ctx;
 	uint8_t what = rd_u8(&w->in);
 
+	if (what >= 0xf0) {
+		restart(w, (enum sim_cut)((what & 15) % SIM_CUTS));
+		return;
+	}
 	switch (what & 3) {
 	case 0:
 		sim_disk_heal(disk);
@@ -152,26 +210,11 @@ end(struct fuzz_world *w)
 	struct queue *q = w->room.ctx;
 
 	drain(w, q);
-	for (size_t i = 0; i < FUZZ_ENDS_MAX; i++)
-		if (w->ends[i].fd != -1) {
-			(void)close(w->ends[i].fd);
-			w->ends[i].fd = -1;
-			buf_free(&w->ends[i].in);
-		}
 	w->watching = false;
-	fuzz_settle(w);
-	if (q->smtpds != NULL || q->carriers[0] != NULL || q->carriers[1] != NULL || q->router != NULL || q->n_listings != 0)
-		abort();
-	timer_cancel(&q->tick);
-	timer_cancel(&q->look);
-	chore_cancel(&q->pump);
 	store_close(q->store);
-	store_free(q->store);
-	schedule_free(&q->schedule);
-	recents_free(&q->recents);
-	reasons_free(&q->reasons);
+	if (!forget_all(w))
+		abort();
 	sim_disk_free(disk);
-	free(q);
 }
 
 static const struct fuzz_room def = {

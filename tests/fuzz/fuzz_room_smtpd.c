@@ -27,7 +27,7 @@ conf(void)
 	c->global.hostname = strdup("mx.house.test");
 	c->smtpd.max_recipients = 5;
 	c->smtpd.max_hops = 10;
-	c->smtpd.max_message_size = 64 * 1024;
+	c->smtpd.max_message_size = 512 * 1024;
 	return c;
 }
 
@@ -62,7 +62,22 @@ static const struct slice says[] = {
 	SLICE("Subject: x\r\n\r\nbody\r\n.\r\n"), SLICE("RSET\r\n"), SLICE("QUIT\r\n"), SLICE("VRFY alice\r\n"), SLICE("NOOP\r\n"),
 	SLICE("EHLO client.test\r\nMAIL FROM:<a@sink.test>\r\nRCPT TO:<alice@house.test>\r\nDATA\r\n"),
 	SLICE("MAIL FROM:<a@sink.test> SIZE=60000\r\n"), SLICE("Received: by x\r\n"), SLICE(".\r\n"),
+	SLICE("EXPN list\r\n"), SLICE("HELP\r\n"), SLICE("TURN\r\n"), SLICE("MAIL FROM:<a@sink.test> BODY=8BITMIME\r\n"),
 };
+
+/* Lines of content, 32 KiB at a time. */
+static void
+send_much(struct fuzz_world *w, int fd, unsigned times)
+{
+	static char lines[32 * 1024];
+
+	for (size_t i = 0; i < sizeof lines; i++)
+		lines[i] = i % 64 == 62 ? '\r' : i % 64 == 63 ? '\n' : 'x';
+	while (times-- > 0) {
+		(void)send(fd, lines, sizeof lines, MSG_NOSIGNAL);
+		fuzz_settle(w);
+	}
+}
 
 /* A client comes, says something, or goes. */
 static void
@@ -86,6 +101,10 @@ special(struct fuzz_world *w)
 		return;
 	}
 	what = rd_u8(&w->in);
+	if (what >= 0xf8) {
+		send_much(w, *fd, (what & 7) + 1u);
+		return;
+	}
 	s = what < 0x80 ? says[what % (sizeof says / sizeof says[0])] : what < 0xf0 ? rd_take(&w->in, what & 0x7f) : fuzz_text(w);
 	(void)send(*fd, s.p, s.n, MSG_NOSIGNAL);
 }

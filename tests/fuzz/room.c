@@ -129,8 +129,8 @@ take_frames(struct fuzz_world *w, struct fuzz_end *e)
 	}
 }
 
-static void
-hang_up(struct fuzz_end *e)
+void
+fuzz_hang_up(struct fuzz_end *e)
 {
 	if (e->fd != -1)
 		(void)close(e->fd);
@@ -152,7 +152,7 @@ listen_to(struct fuzz_world *w, struct fuzz_end *e)
 			break;
 		came = true;
 		if (n == 0) {
-			hang_up(e);
+			fuzz_hang_up(e);
 			break;
 		}
 		buf_advance(&e->in, (size_t)n);
@@ -245,7 +245,7 @@ struct ip
 fuzz_ip(struct fuzz_world *w)
 {
 	static const struct ip some[] = {
-		{ 0, { 0 } }, { 4, { 192, 0, 2, 1 } }, { 4, { 127, 0, 0, 1 } }, { 4, { 192, 0, 2, 7 } },
+		{ 0, { 0 } }, { 4, { 5, 9, 1, 1 } }, { 4, { 127, 0, 0, 1 } }, { 4, { 192, 0, 2, 7 } },
 		{ 6, { 0x20, 0x01, 0x0d, 0xb8, 1 } }, { 6, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 } },
 		{ 4, { 10, 1, 2, 3 } }, { 4, { 0, 0, 0, 0 } },
 	};
@@ -467,7 +467,7 @@ send_bytes(struct fuzz_end *e, struct slice bytes, int with_fd)
 	}
 	n = e->fd == -1 ? 0 : sendmsg(e->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (e->fd != -1 && n != (ssize_t)bytes.n && !(n == -1 && errno == EAGAIN))
-		hang_up(e);
+		fuzz_hang_up(e);
 }
 
 /* The other end of the descriptor becomes a line of its own: a mailbox process, that may say what it likes. */
@@ -561,7 +561,7 @@ fuzz_wire(struct fuzz_world *w, size_t i)
 	struct fuzz_end *e = &w->ends[i];
 	int pair[2];
 
-	hang_up(e);
+	fuzz_hang_up(e);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
 		abort();
 	*e = (struct fuzz_end){ .role = w->def->lines[i], .fd = pair[1] };
@@ -617,7 +617,7 @@ step(struct fuzz_world *w)
 		struct fuzz_end *e = an_end(w, what & 7);
 
 		if (e->role != ROLE_MASTER)
-			hang_up(e);
+			fuzz_hang_up(e);
 	} else if (what < 0xa0)
 		wire_one(w, what & 7);
 	else if (what < 0xb0)
@@ -729,15 +729,15 @@ fuzz_room_run(const struct fuzz_room *def, const uint8_t *data, size_t size)
 		step(&w);
 	for (size_t i = 0; i < FUZZ_ENDS_MAX; i++)
 		if (w.ends[i].role != ROLE_MASTER)
-			hang_up(&w.ends[i]);
+			fuzz_hang_up(&w.ends[i]);
 	fuzz_settle(&w);
 	def->end(&w);
 	log_attach(NULL);
 	peer_free(log);
-	hang_up(&w.log);
+	fuzz_hang_up(&w.log);
 	peer_free(w.room.master);
 	for (size_t i = 0; i < FUZZ_ENDS_MAX; i++)
-		hang_up(&w.ends[i]);
+		fuzz_hang_up(&w.ends[i]);
 	loop_free(w.room.loop);
 	return 0;
 }

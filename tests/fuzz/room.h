@@ -61,6 +61,7 @@ void fuzz_settle(struct fuzz_world *w);
 /* A new line in place i of def->lines, and a frame of ours on it. */
 struct fuzz_end *fuzz_wire(struct fuzz_world *w, size_t i);
 void fuzz_send(struct fuzz_end *e, unsigned type, uint32_t handle, const struct wr *body);
+void fuzz_hang_up(struct fuzz_end *e);
 /* Room for the body of a frame. */
 struct wr fuzz_body(void);
 

@@ -169,6 +169,9 @@ def queue():
     yield "disk-fails", q().special(0x07, 0).send(0, "Q_SUBMIT", 1, 1, TO_SINK, MESSAGE).seconds(5).special(0)
     yield "disk-full", q().special(1, 1).send(0, "Q_SUBMIT", 1, 1, TO_SINK, MESSAGE).seconds(5).special(0)
     yield "disk-fails-late", result(job().special(0x0f, 0), "delivered", 250, "2.1.5").seconds(5).special(0).seconds(5)
+    for cut in range(7):
+        yield "restart-%d" % cut, result(job(), "deferred", 450, "4.2.1").special(0xF0 + cut).send(2, "D_PULL", LAST, 0).hours(1)
+    yield "restart-two", submitted(TO_TWO).special(0xF1).special(0xF1).send(5, "A_REQUEST", 9, 4, "000100000001", "", 0, 10)
     yield "stop", job().stop()
 
 
@@ -292,8 +295,10 @@ def smtpd():
     yield "router-dies", client().special(0, 12).hang_up(0).wire(0)
     yield "full", p().send(2, "Q_STATE", 0, 0, code(452), "4.2.1", "a text", 0).special(0).special(0, 0).special(0, 2)
     yield "no-ids", Program("SMTPD", ["ROUTER", "RESOLVER", "QUEUE"]).send(2, "Q_STATE", 0, 1, code(0), "", "", 0).special(0).special(0, 12)
-    large = mail().special(0, 6).special(0, 0xF0, b"\xf5x\xa0")
-    yield "large", large.special(0, 0xF0, b"\xf5\x0a\xa0").send(2, "Q_CREDIT", LAST, 0xE0 + 4).special(0, 7).send(2, "Q_ACCEPTED", LAST, 0)
+    yield "large", mail().special(0, 6).special(0, 0xFB).send(2, "Q_CREDIT", LAST, 0xE0 + 4).special(0, 15).send(2, "Q_ACCEPTED", LAST, 0)
+    yield "too-large", mail().special(0, 6).special(0, 0xFF).send(2, "Q_CREDIT", LAST, 0xE0 + 9).special(0, 0xFF).special(0, 0xFF).special(0, 15)
+    yield "large-refused", mail().special(0, 6).special(0, 0xFB).send(2, "Q_REFUSED", LAST, code(452), "4.2.1", "a text").special(0, 15)
+    yield "all-verbs", client().special(0, 0).special(0, 16).special(0, 17).special(0, 18).special(0, 10).special(0, 11).special(0, 8)
     yield "slow", mail().special(0, 6).hours(1)
     yield "two", client().special(1).special(1, 12).special(0, 12)
     yield "stop", mail().stop().special(0, 9)
