@@ -1,14 +1,20 @@
 """The figures. Each is a function that yields rows while it measures; README.md tells what they mean."""
+import os
+import socket
 import statistics
 import subprocess
 import time
 
 from lab.hosts import SINK, tool
+from lab.tap import Failed, wait_for
 
+import load
 import measure
-import servers as both_servers
+import servers
+from load import send
 
 FIGURES = {}
+CONTENT = 4096      # bytes of a message
 
 
 def figure(name, what):
@@ -21,11 +27,12 @@ def figure(name, what):
 class Options:
     """How long and how often."""
 
-    def __init__(self, smoke=False, rounds=5, seconds=4.0, detail=False):
+    def __init__(self, smoke=False, rounds=5, seconds=4.0, detail=False, profile=False):
         self.smoke = smoke
-        self.rounds = 2 if smoke else rounds
+        self.rounds = 1 if smoke else rounds
         self.seconds = 0.1 if smoke else seconds
         self.detail = detail
+        self.profile = profile
 
     def some(self, n, least):
         return least if self.smoke else n
@@ -35,155 +42,451 @@ def say(words):
     print(f"  {words}", flush=True)
 
 
-# --- load ---
+# --- rounds and rows ---
 
-def source(address, sessions, messages, to, kept=False, size=4096):
-    """Sends and returns the seconds until the last message was acknowledged and the last session has ended."""
-    argv = [tool("smtp-source"), "-s", str(sessions), "-m", str(messages), "-l", str(size), "-f", "sender@client.test",
-            "-t", to, "-S", "bench"]
-    began = time.monotonic()
-    subprocess.run(argv + (["-d"] if kept else []) + [f"inet:{address}:25"], check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - began
-
-
-class CountingSink:
-    """Takes so many messages and ends."""
-
-    def __init__(self, messages):
-        self.child = subprocess.Popen([tool("smtp-sink"), "-u", "root", "-M", str(messages), f"{SINK}:25", "1024"],
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.3)
-
-    def wait(self, seconds=300):
-        self.child.wait(seconds)
-
-    def stop(self):
-        self.child.kill()
-        self.child.wait()
-
-
-# --- rounds ---
-
-def alternate(servers, rounds, one, show):
-    """ABAB, the first of each round changing: {name: [result of one(server)]}."""
-    results = {s.name: [] for s in servers}
+def alternate(contenders, rounds, one, show):
+    """ABAB, the first of each round changing: {name: [result of one(contender)]}."""
+    results = {c.name: [] for c in contenders}
     for n in range(rounds):
-        for s in servers if n % 2 == 0 else servers[::-1]:
-            results[s.name].append(one(s))
-        say(f"round {n + 1} of {rounds}: " + show({k: v[-1] for k, v in results.items()}))
+        for c in contenders if n % 2 == 0 else contenders[::-1]:
+            results[c.name].append(one(c))
+        say(f"round {n + 1} of {rounds}: " + ", ".join(f"{k} {show(v[-1])}" for k, v in results.items()))
     return results
 
 
-def compare(what, unit, ours, theirs, more_is_better, target=None):
-    """A row: medians, and the median of the ratios of each round."""
-    ratios = sorted((a / b if more_is_better else b / a) if a and b else 0.0 for a, b in zip(ours, theirs))
-    return {"what": what, "unit": unit, "postern": statistics.median(ours), "postfix": statistics.median(theirs),
-            "ratio": statistics.median(ratios), "ratio_least": ratios[0], "ratio_most": ratios[-1], "target": target,
-            "postern_all": ours, "postfix_all": theirs}
+def compare(what, unit, ours, theirs, more_is_better=False, target=None, machine=None):
+    """A row: medians, and the median of the ratios of each round. A ratio above 1 is in Postern's favour."""
+    row = {"what": what, "unit": unit, "postern": statistics.median(ours), "target": target, "postern_all": ours}
+    if theirs:
+        pairs = [(a / b if more_is_better else b / a) if a and b else 0.0 for a, b in zip(ours, theirs)]
+        row.update(postfix=statistics.median(theirs), postfix_all=theirs, ratio=statistics.median(pairs), ratio_least=min(pairs),
+                   ratio_most=max(pairs))
+    if machine:
+        row.update(machine=statistics.median(machine), machine_all=machine)
+    return row
 
 
-def rate_and_cpu(servers, o, send, prepare=lambda s: None, what="accepted", targets=(None, None)):
-    """Rows for messages a second and CPU a message. send(server, messages) returns the seconds that count."""
+def machine_row(what, unit, values):
+    return {"what": what, "unit": unit, "machine": statistics.median(values), "machine_all": values}
+
+
+class Straight:
+    """No server: the load goes to the sink itself. What the load tools and the loopback device allow."""
+    name = "straight"
+    address = SINK
+    root = None
+
+
+def rate_and_cpu(contenders, o, one_run, what="accepted", targets=(None, None)):
+    """Rows for messages a second and CPU a message. one_run(contender, messages) returns the seconds that count."""
     counts = {}
-    for s in servers:
-        prepare(s)
-        n = o.some(300, 100)
-        send(s, n)                              # caches, and the first processes
-        counts[s.name] = max(int(n / send(s, n) * o.seconds), o.some(500, 100))
+    for c in contenders:
+        n = o.some(500, 20)
+        one_run(c, n)                           # caches, and the first processes
+        counts[c.name] = max(int(n / one_run(c, n) * o.seconds), o.some(500, 40))
 
-    def one(s):
-        prepare(s)
-        n = counts[s.name]
-        before = sum(measure.cpu(s.root))
-        seconds = send(s, n)
-        return n / seconds, (sum(measure.cpu(s.root)) - before) / n
+    def one(c):
+        n = counts[c.name]
+        before = sum(measure.cpu(c.root)) if c.root else 0
+        seconds = one_run(c, n)
+        return n / seconds, (sum(measure.cpu(c.root)) - before) / n * 1e6 if c.root else 0
 
-    r = alternate(servers, o.rounds, one, lambda r: ", ".join(f"{k} {v[0]:.0f}/s {v[1] * 1e6:.0f} us CPU" for k, v in r.items()))
-    ours, theirs = r["postern"], r["postfix"]
-    yield compare(what, "messages/s", [a for a, _ in ours], [a for a, _ in theirs], True, targets[0])
-    yield compare("CPU a message", "us", [b * 1e6 for _, b in ours], [b * 1e6 for _, b in theirs], False, targets[1])
+    r = alternate(contenders, o.rounds, one, lambda v: f"{v[0]:.0f}/s" + (f" {v[1]:.0f} us CPU" if v[1] else ""))
+    rates = {k: [a for a, _ in v] for k, v in r.items()}
+    cpus = {k: [b for _, b in v] for k, v in r.items()}
+    yield compare(what, "messages/s", rates["postern"], rates["postfix"], True, targets[0], rates.get("straight"))
+    yield compare("CPU a message", "us", cpus["postern"], cpus["postfix"], False, targets[1])
+
+
+# --- accepting ---
+
+def accept_only(folder, o, kept, mode, targets=(None, None)):
+    pair = servers.both(folder, mode, o.smoke)
+    sink = load.Sink()
+    try:
+        yield from rate_and_cpu(pair + [Straight()], o, lambda s, n: send(s.address, 100, n, "r@held.test", kept=kept),
+                                targets=targets)
+    finally:
+        sink.stop()
 
 
 @figure("accept", "accept-only, 4 KB, 100 sessions, one message a session")
 def accept(folder, o):
-    s = both_servers.both(folder, held=True)
-    yield from rate_and_cpu(s, o, lambda s, n: source(s.address, 100, n, "r@held.test"), targets=("4", "6"))
+    yield from accept_only(folder, o, False, servers.DEFER, (">=4", ">=6"))
+
+
+@figure("accept-hold", "the same, with Postfix's hold queue: not even its queue manager sees the mail")
+def accept_hold(folder, o):
+    yield from accept_only(folder, o, False, servers.HOLD)
 
 
 @figure("kept", "accept-only, 4 KB, 100 kept sessions")
-def kept(folder, o):
-    s = both_servers.both(folder, held=True)
-    yield from rate_and_cpu(s, o, lambda s, n: source(s.address, 100, n, "r@held.test", kept=True), targets=("6", "6"))
+def kept_sessions(folder, o):
+    yield from accept_only(folder, o, True, servers.DEFER, (">=6", ">=6"))
 
 
-def relay(folder, o, sessions):
-    def send(s, n):
-        sink = CountingSink(n)
+@figure("kept-hold", "the same, with Postfix's hold queue")
+def kept_hold(folder, o):
+    yield from accept_only(folder, o, True, servers.HOLD)
+
+
+# --- relaying ---
+
+def relay_run(sessions, kept=False):
+    def run(s, n):
+        sink = load.Sink(n)
         try:
             began = time.monotonic()
-            source(s.address, sessions, n, "r@sink.test")
-            sink.wait()
-            return time.monotonic() - began
+            send(s.address, sessions, n, "r@sink.test", kept=kept)
+            return sink.wait() - began
         finally:
             sink.stop()
-    s = both_servers.both(folder)
-    yield from rate_and_cpu(s, o, send, what="arrived", targets=("4", "6"))
+    return run
 
 
 @figure("relay-20", "relay to a sink, 4 KB, 20 sessions, until the last has arrived")
-def relay20(folder, o):
-    yield from relay(folder, o, 20)
+def relay_20(folder, o):
+    yield from rate_and_cpu(servers.both(folder, servers.RELAY, o.smoke) + [Straight()], o, relay_run(20), what="arrived", targets=(">=4", ">=6"))
 
 
 @figure("relay-100", "relay to a sink, 4 KB, 100 sessions, until the last has arrived")
-def relay100(folder, o):
-    yield from relay(folder, o, 100)
+def relay_100(folder, o):
+    yield from rate_and_cpu(servers.both(folder, servers.RELAY, o.smoke) + [Straight()], o, relay_run(100), what="arrived", targets=(">=4", ">=6"))
+
+
+# --- one message at a time ---
+
+def percentile(values, p):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * p / 100))]
+
+
+@figure("latency", "one message at a time: end of data to 250, and 250 to arrival at the sink")
+def latency(folder, o):
+    pair = servers.both(folder, servers.RELAY, o.smoke)
+    n = o.some(200, 10)
+    sent_file, came_file = os.path.join(folder, "sent"), os.path.join(folder, "came")
+
+    def one(s):
+        sink = load.Sink(n, records=came_file)
+        try:
+            send(s.address, 1, n, "r@sink.test", kept=True, records=sent_file, pause=o.some(20, 5))
+            sink.wait()
+        finally:
+            sink.stop()
+        came = dict(load.records(came_file, 2))
+        rows = load.records(sent_file, 3)
+        taken = [(acknowledged - sent) / 1e6 for _, sent, acknowledged in rows]
+        # A message may arrive before its client has read the 250: then it took no time.
+        passed = [max(0, came[number] - acknowledged) / 1e6 for number, _, acknowledged in rows if number in came]
+        return [percentile(taken, 50), percentile(taken, 99), percentile(passed, 50), percentile(passed, 99)]
+
+    for s in pair:
+        one(s)
+    r = alternate(pair, o.rounds, one, lambda v: " ".join(f"{x:.2f}" for x in v) + " ms")
+    for i, (what, target) in enumerate((("end of data to 250, p50", ">=1"), ("end of data to 250, p99", None),
+                                        ("250 to arrival, p50", ">=1"), ("250 to arrival, p99", None))):
+        yield compare(what, "ms", [v[i] for v in r["postern"]], [v[i] for v in r["postfix"]], False, target)
+
+
+# --- memory ---
+
+@figure("idle", "memory of an idle plain connection: PSS of all processes")
+def idle(folder, o):
+    pair = servers.both(folder, servers.DEFER, o.smoke)
+    many = {"postern": o.some(5000, 100), "postfix": o.some(200, 10)}
+
+    def one(s):
+        s.stop()
+        s.start()
+        send(s.address, 10, 50, "r@held.test")          # libraries, caches, and what each process does once
+        time.sleep(0.5)
+        before = measure.pss_of_tree(s.root)
+        held = load.Idle(s.address, many[s.name])
+        try:
+            time.sleep(1)
+            return (measure.pss_of_tree(s.root) - before) / many[s.name] / 1024
+        finally:
+            held.close()
+
+    r = alternate(pair, o.rounds, one, lambda v: f"{v:.2f} KiB")
+    yield compare(f"{many['postern']} connections (Postfix: {many['postfix']})", "KiB", r["postern"], r["postfix"], False, "<=16")
+
+
+# --- what the disk is asked ---
+
+class Disk:
+    """An ext4 of its own on a loop device, so that nobody else's writes are in its counters."""
+
+    def __init__(self, folder, size):
+        self.image, self.folder = os.path.join(folder, "disk.img"), os.path.join(folder, "disk")
+        os.mkdir(self.folder)
+        with open(self.image, "wb") as f:
+            f.truncate(size)
+        subprocess.run([tool("mkfs.ext4"), "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", self.image], check=True)
+        subprocess.run(["mount", "-o", "loop", self.image, self.folder], check=True)
+        source = subprocess.run(["findmnt", "-n", "-o", "SOURCE", self.folder], check=True, capture_output=True, text=True)
+        self.stat = f"/sys/block/{os.path.basename(source.stdout.strip())}/stat"
+        os.chmod(self.folder, 0o755)
+
+    def written(self):
+        with open(self.stat) as f:
+            return int(f.read().split()[6]) * 512
+
+
+@figure("syncs", "waits for the disk and bytes written, for each accepted message")
+def syncs(folder, o):
+    disk = Disk(folder, o.some(4 << 30, 1 << 30))
+    pair = servers.both(disk.folder, servers.DEFER)
+    for sessions, n, target in ((100, o.some(5000, 200), "<=0.1"), (1, o.some(500, 20), "1")):
+        counts, bytes_asked, bytes_seen = {}, {}, {}
+
+        def one(s):
+            before = measure.written(s.root), disk.written()
+            found = measure.count_syncs(s.root, lambda: send(s.address, sessions, n, "r@held.test", kept=True))
+            asked = measure.written(s.root) - before[0]
+            subprocess.run(["sync", "-f", disk.folder], check=True)     # what Postfix leaves to the kernel counts too
+            return sum(found.values()) / n, asked / n / CONTENT, (disk.written() - before[1]) / n / CONTENT
+
+        for s in pair:
+            one(s)
+        r = alternate(pair, o.rounds, one, lambda v: f"{v[0]:.3f} syncs, {v[1]:.2f} and {v[2]:.2f} times the content")
+        for k, v in r.items():
+            counts[k], bytes_asked[k], bytes_seen[k] = zip(*v)
+        s = f"{sessions} session{'s' if sessions > 1 else ''}"
+        yield compare(f"syncs, {s}", "a message", list(counts["postern"]), list(counts["postfix"]), False, target)
+        yield compare(f"bytes written, {s}", "x content", list(bytes_asked["postern"]), list(bytes_asked["postfix"]), False,
+                      "<=1.6" if sessions > 1 else None)
+        yield compare(f"seen by the disk, {s}", "x content", list(bytes_seen["postern"]), list(bytes_seen["postfix"]))
 
 
 # --- system calls ---
 
-def calls_a_message(servers, o, what, target, sessions, n, block):
-    """Counted twice, with n and 2n messages: the difference is what messages cost, without what a run costs once."""
+def calls_a_message(pair, o, what, target, n, block):
+    """Counted twice, with n and 3n messages: the difference is what messages cost, without what a run costs once."""
     totals, rows = {}, {}
-    for s in servers:
-        block(s, o.some(200, 20))
+    for s in pair:
+        block(s, n)
         one = measure.count_system_calls(s.root, lambda: block(s, n))
-        two = measure.count_system_calls(s.root, lambda: block(s, 2 * n))
-        totals[s.name] = (sum(two.values()) - sum(one.values())) / n
-        rows[s.name] = sorted((((two[k] - one[k]) / n, *k) for k in two | one), reverse=True)
+        more = measure.count_system_calls(s.root, lambda: block(s, 3 * n))
+        totals[s.name] = (sum(more.values()) - sum(one.values())) / n / 2
+        rows[s.name] = sorted((((more[k] - one[k]) / n / 2, *k) for k in more | one), reverse=True)
         say(f"{what}: {s.name} {totals[s.name]:.1f}")
-    row = {"what": what, "unit": "calls", "postern": totals["postern"], "postfix": totals["postfix"],
-           "ratio": totals["postfix"] / totals["postern"] if totals["postern"] else 0.0, "target": target,
-           "detail": {k: [[f"{n:.2f}", comm, call] for n, comm, call in v if abs(n) >= 0.005] for k, v in rows.items()}}
+    row = compare(what, "calls", [totals["postern"]], [totals["postfix"]], False, target)
+    row["detail"] = {k: [[round(c, 3), comm, call] for c, comm, call in v if abs(c) >= 0.005] for k, v in rows.items()}
     if o.detail:
         for k, v in row["detail"].items():
             say(f"{what}, {k}: calls a message, process, call")
-            for n, comm, call in v[:60]:
-                say(f"  {n:>7}  {comm:<16} {call}")
-    yield row
+            for c, comm, call in v[:80]:
+                say(f"  {c:7.2f}  {comm:<16} {call}")
+    return row
 
 
-@figure("syscalls", "system calls a message, over all processes")
+@figure("syscalls", "system calls for an accepted 4 KB message, over all processes")
 def syscalls(folder, o):
-    s = both_servers.both(folder, held=True)
-    n = o.some(2000, 100)
-    for sessions in (1, 100):
-        yield from calls_a_message(s, o, f"accepted, {sessions} kept session{'s' if sessions > 1 else ''}", "<=45", sessions, n,
-                                   lambda s, n: source(s.address, sessions, n, "r@held.test", kept=True))
+    pair = servers.both(folder, servers.DEFER, o.smoke)
+    for sessions in o.some((1, 100), (1,)):
+        yield calls_a_message(pair, o, f"accepted, {sessions} kept", "<=45", o.some(1000, 15),
+                              lambda s, n: send(s.address, sessions, n, "r@held.test", kept=True))
+    if o.smoke:
+        return
+    yield calls_a_message(pair, o, "accepted, one a session", None, 1000,
+                          lambda s, n: send(s.address, 100, n, "r@held.test"))
+    yield calls_a_message(pair, o, "accepted, 1 kept, pipelining", None, 1000,
+                          lambda s, n: send(s.address, 1, n, "r@held.test", kept=True, pipeline=True))
 
 
-@figure("syscalls-relay", "system calls a relayed message, over all processes")
+@figure("syscalls-hold", "the same, with Postfix's hold queue")
+def syscalls_hold(folder, o):
+    pair = servers.both(folder, servers.HOLD, o.smoke)
+    for sessions in o.some((1, 100), (1,)):
+        yield calls_a_message(pair, o, f"accepted, {sessions} kept", "<=45", o.some(1000, 15),
+                              lambda s, n: send(s.address, sessions, n, "r@held.test", kept=True))
+
+
+@figure("syscalls-relay", "system calls for a relayed 4 KB message, over all processes")
 def syscalls_relay(folder, o):
-    s = both_servers.both(folder)
-    n = o.some(1000, 100)
+    pair = servers.both(folder, servers.RELAY, o.smoke)
+    for sessions in o.some((1, 20, 100), (1,)):
+        run = relay_run(sessions, kept=True)
 
-    for sessions in (1, 20):
-        def send(s, n):
-            sink = CountingSink(n)
-            try:
-                source(s.address, sessions, n, "r@sink.test", kept=True)
-                sink.wait()
-                time.sleep(0.5)
-            finally:
-                sink.stop()
-        yield from calls_a_message(s, o, f"relayed, {sessions} kept session{'s' if sessions > 1 else ''}", "<=90", sessions, n, send)
+        def block(s, n):
+            run(s, n)
+            time.sleep(0.3)     # results are still being written down
+
+        yield calls_a_message(pair, o, f"relayed, {sessions} kept", "<=90", o.some(1000, 15), block)
+
+
+# --- backlogs ---
+
+@figure("drain", "a deferred backlog for 200 destinations, until the last of it has arrived")
+def drain(folder, o):
+    pair = servers.both(folder, servers.DEFER, o.smoke)
+    counts = {"postern": o.some(20000, 400), "postfix": o.some(4000, 100)}
+
+    def one(s):
+        n = counts[s.name]
+        s.mode(servers.DEFER)
+        send(s.address, 100, n, "r@held.test", kept=True, domains=servers.DOMAINS)
+        s.settle(n)
+        sink = load.Sink(n, where=servers.HELD + ":25")
+        try:
+            began = time.monotonic()
+            s.mode(servers.RELAY)
+            s.retry()
+            return n / (sink.wait() - began)
+        finally:
+            sink.stop()
+
+    r = alternate(pair, o.rounds, one, lambda v: f"{v:.0f}/s")
+    yield compare(f"{counts['postern']} messages (Postfix: {counts['postfix']})", "messages/s", r["postern"], r["postfix"], True)
+
+
+def first_accepted(address, seconds=60):
+    """Tries until a message is accepted."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with socket.create_connection((address, 25), 5) as c:
+                f = c.makefile("rwb")
+
+                def command(line, expected):
+                    if line:
+                        f.write(line)
+                        f.flush()
+                    while (reply := f.readline())[3:4] == b"-":
+                        pass
+                    if not reply.startswith(expected):
+                        raise ConnectionError(reply)
+                command(b"", b"2")
+                for line, expected in ((b"EHLO client.test\r\n", b"2"), (b"MAIL FROM:<s@client.test>\r\n", b"2"),
+                                       (b"RCPT TO:<r@held.test>\r\n", b"2"), (b"DATA\r\n", b"3"),
+                                       (b"Subject: first\r\n\r\nafter a restart\r\n.\r\n", b"2")):
+                    command(line, expected)
+                return
+        except OSError:
+            time.sleep(0.001)
+    raise Failed(f"{address} accepts nothing for {seconds} s after a restart")
+
+
+@figure("restart", "restart with a backlog: from the start of the program to the first accepted message")
+def restart(folder, o):
+    pair = servers.both(folder, servers.DEFER, o.smoke)
+    counts = {"postern": o.some(100000, 500), "postfix": o.some(5000, 100)}
+    sizes = {"pss": [], "rss": [], "settled": []}
+    for s in pair:
+        send(s.address, 100, counts[s.name], "r@held.test", kept=True, domains=servers.DOMAINS)
+        say(f"{s.name} has {s.queued()} messages")
+
+    def one(s):
+        s.stop()
+        began = time.monotonic()
+        s.start(wait=False)
+        first_accepted(s.address)
+        took = time.monotonic() - began
+        if s.name == "postern":
+            pid = s.server.pids("queue")[0]
+            sizes["pss"].append(measure.pss(pid) / 1048576)
+            time.sleep(o.some(3, 0.2))
+            sizes["settled"].append(measure.pss(pid) / 1048576)
+            sizes["rss"].append(measure.rss(pid) / 1048576)
+        return took * 1000
+
+    r = alternate(pair, o.rounds, one, lambda v: f"{v:.0f} ms")
+    if pair[0].queued() < counts["postern"]:
+        raise Failed(f"Postern's backlog has shrunk to {pair[0].queued()}")
+    yield compare(f"{counts['postern']} queued (Postfix: {counts['postfix']})", "ms", r["postern"], r["postfix"], False, "<=1000")
+    yield compare("PSS of the queue room then", "MiB", sizes["pss"], None, target="<=40")
+    yield compare("PSS of it 3 s later", "MiB", sizes["settled"], None, target="<=40")
+    yield compare("RSS of it 3 s later", "MiB", sizes["rss"], None)
+
+
+# --- a peer that hangs ---
+
+@figure("hang", "a peer that accepts 500 connections and never greets: what it costs the rate to others")
+def hang(folder, o):
+    pair = servers.both(folder, servers.RELAY, o.smoke)
+    run = relay_run(20)
+    destinations = o.some(25, 2)
+    connections = destinations * 20         # as many as each server opens at first to one destination
+    counts = {}
+    peer = load.Sink(where=servers.HANGING + ":25/hang")
+    for s in pair:
+        run(s, o.some(500, 50))
+        counts[s.name] = max(int(o.some(500, 50) / run(s, o.some(500, 50)) * o.seconds), o.some(500, 50))
+    peer.stop()
+    held = {s.name: False for s in pair}
+
+    def hanging(s):
+        return measure.connections(servers.HANGING, s.address)
+
+    def rate(s):
+        before = sum(measure.cpu(s.root))
+        n = counts[s.name]
+        seconds = run(s, n)
+        return n / seconds, (sum(measure.cpu(s.root)) - before) / n * 1e6
+
+    def with_peer(s):
+        peer = load.Sink(where=servers.HANGING + ":25/hang")
+        try:
+            if held[s.name]:
+                s.retry()
+            else:
+                send(s.address, 20, connections * 2, "r@hanging.test", kept=True, domains=destinations)
+                held[s.name] = True
+            wait_for(lambda: hanging(s) >= connections, f"{s.name} to hang in {connections} connections", 120)
+            time.sleep(0.5)
+            result = rate(s)
+            if hanging(s) < connections:
+                raise Failed(f"{s.name} hangs in {hanging(s)} connections only")
+            return result
+        finally:
+            peer.stop()
+            wait_for(lambda: hanging(s) == 0, "the connections to be gone")
+            time.sleep(0.5)
+
+    def one(s):
+        # Which comes first changes: the machine's mood must not look like a cost.
+        one.turn += 1
+        if one.turn % 4 < 2:
+            without, with_it = rate(s), with_peer(s)
+        else:
+            with_it, without = with_peer(s), rate(s)
+        return [(1 - with_it[0] / without[0]) * 100, (with_it[1] / without[1] - 1) * 100, without[0], with_it[0]]
+    one.turn = 0
+
+    r = alternate(pair, o.rounds, one, lambda v: f"{v[2]:.0f}/s without, {v[3]:.0f}/s with it, {v[1]:+.1f} % CPU")
+    for i, (what, target) in enumerate(((f"rate lost, {connections} connections", "<2"), ("CPU a message, more", None))):
+        row = compare(what, "%", [v[i] for v in r["postern"]], [v[i] for v in r["postfix"]], False, target)
+        for k in ("ratio", "ratio_least", "ratio_most"):
+            row.pop(k)
+        yield row
+
+
+# --- the machine ---
+
+@figure("limits", "the machine itself: append and sync, and the load tools without a server")
+def limits(folder, o):
+    block = b"x" * 4095 + b"\n"
+    for batch in (1, 16, 128):
+        rates = []
+        for n in range(o.rounds):
+            fd = os.open(os.path.join(folder, "log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            began, done = time.monotonic(), 0
+            while time.monotonic() - began < o.some(1.0, 0.05):
+                os.writev(fd, [block] * batch)
+                os.fdatasync(fd)
+                done += batch
+            rates.append(done / (time.monotonic() - began))
+            os.close(fd)
+        say(f"append and fdatasync, {batch} at a time: {statistics.median(rates):.0f}/s")
+        yield machine_row(f"append 4 KiB, fdatasync each {batch}", "blocks/s", rates)
+    sink = load.Sink()
+    try:
+        for what, kept in (("load to sink, one a session", False), ("load to sink, kept sessions", True)):
+            n = o.some(20000, 500)
+            rates = [n / send(SINK, 100, n, kept=kept) for _ in range(o.rounds)]
+            say(f"{what}: {statistics.median(rates):.0f}/s")
+            yield machine_row(what, "messages/s", rates)
+    finally:
+        sink.stop()

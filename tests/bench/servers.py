@@ -1,13 +1,18 @@
 """Postern and Postfix behind one set of calls, each tuned so that only its own work limits it."""
 import os
-import shutil
+import subprocess
 import time
 
 import lab
-from lab.hosts import POSTERN, POSTFIX
-from lab.tap import wait_for
+from lab.hosts import POSTERN, POSTFIX, tool
+from lab.tap import Failed, wait_for
 
-# What both are told: mail of the lab's network is relayed; 100 sessions to the sink at most, 20 at first.
+HELD = "10.77.0.27"
+HANGING = "10.77.0.28"
+DOMAINS = 200           # d0.held.test and on
+
+# What both are told: mail of the lab's network is relayed; no limit on what one client may do; 100 sessions to one
+# destination at most, 20 at first; nothing is tried again by itself.
 POSTERN_EXTRA = """
 smtpd { max-sessions-per-client = 100000
     max-messages = 100000000
@@ -15,10 +20,11 @@ smtpd { max-sessions-per-client = 100000
 router { relay-clients = {"10.77.0.0/16", "127.0.0.0/8"} }
 queue { concurrency-first = 20
     concurrency-max = 100
-    retry-first = "%(retry)s"
+    retry-first = "1d"
     retry-max = "1d" }
 """
 
+# README.md has the reason for each.
 POSTFIX_EXTRA = """
 default_process_limit = 1000
 smtpd_client_connection_count_limit = 0
@@ -30,36 +36,49 @@ qmgr_message_active_limit = 200000
 qmgr_message_recipient_limit = 400000
 default_destination_concurrency_limit = 100
 initial_destination_concurrency = 20
+minimal_backoff_time = 1d
+maximal_backoff_time = 1d
 max_use = 10000
 enable_long_queue_ids = yes
 """
+
+# How mail is kept from being delivered. Postern needs nothing for it: nobody listens at the destination of held.test, and
+# one that could not be reached is left alone, nothing is tried and nothing written for its messages.
+RELAY, DEFER, HOLD = "relay", "defer", "hold"
+POSTFIX_MODES = {
+    RELAY: {"defer_transports": "", "smtpd_end_of_data_restrictions": ""},
+    DEFER: {"defer_transports": "smtp", "smtpd_end_of_data_restrictions": ""},
+    HOLD: {"defer_transports": "", "smtpd_end_of_data_restrictions": "check_client_access static:HOLD"},
+}
 
 
 class PosternServer:
     name = "postern"
     address = POSTERN
 
-    def __init__(self, net, held):
-        # Held: the destination of held.test refuses connections, and one that could not be reached is left alone for a
-        # day: nothing is tried, nothing is written for its messages.
-        self.net = net
-        self.server = lab.Postern(net, net.postern_conf(POSTERN_EXTRA % {"retry": "1d" if held else "5m"}))
+    def __init__(self, net):
+        self.server = lab.Postern(net, net.postern_conf(POSTERN_EXTRA))
         self.root = self.server.process.child.pid
 
+    def mode(self, mode):
+        pass
+
     def queued(self):
-        return next((r for r in self.server.ctl_rows("queue", "status")), {})
+        return next(r["messages"] for r in self.server.ctl_rows("status") if "messages" in r)
+
+    def settle(self, messages):
+        """So many messages are in the queue."""
+        if self.queued() < messages:
+            raise Failed(f"Postern has {self.queued()} messages, not {messages}")
+
+    def retry(self):
+        self.server.ctl("queue", "flush")
 
     def stop(self):
         self.server.stop()
 
-    def wipe(self):
-        """Stops it, empties its spool, starts it."""
-        self.server.stop()
-        shutil.rmtree(os.path.join(self.server.base, "spool"))
-        self.start()
-
-    def start(self):
-        self.server.start()
+    def start(self, wait=True):
+        self.server.start(wait)
         self.root = self.server.process.child.pid
 
 
@@ -67,39 +86,71 @@ class PostfixServer:
     name = "postfix"
     address = POSTFIX
 
-    def __init__(self, net, held):
+    def __init__(self, net, mode):
         self.net = net
-        net.start_postfix(POSTFIX_EXTRA + ("defer_transports = smtp\n" if held else ""))
+        self.current = mode
+        net.start_postfix(POSTFIX_EXTRA + "".join(f"{k} = {v}\n" for k, v in POSTFIX_MODES[mode].items()))
         self.find_root()
 
     def find_root(self):
         with open(self.net.path("postfix", "spool", "pid", "master.pid")) as f:
             self.root = int(f.read())
 
+    def command(self, program, *words):
+        subprocess.run([tool(program), "-c", self.net.path("postfix", "conf"), *words], check=True, capture_output=True)
+
+    def mode(self, mode):
+        if mode != self.current:
+            self.current = mode
+            self.command("postconf", "-e", *[f"{k}={v}" for k, v in POSTFIX_MODES[mode].items()])
+            self.command("postfix", "reload")
+            time.sleep(0.5)
+
+    def queued(self, *queues):
+        return sum(len(files) for queue in queues or ("incoming", "active", "deferred")
+                   for _, _, files in os.walk(self.net.path("postfix", "spool", queue)))
+
+    def settle(self, messages):
+        """So many messages have been moved to the deferred queue."""
+        wait_for(lambda: self.queued("deferred") >= messages, "Postfix to defer the mail", 120)
+
+    def retry(self):
+        self.command("postqueue", "-f")
+
+    def ended(self):
+        # Its master has left its parent and is ours to wait for.
+        try:
+            return os.waitpid(self.root, os.WNOHANG)[0] == self.root
+        except ChildProcessError:
+            return not os.path.exists(f"/proc/{self.root}")
+
     def stop(self):
         self.net.postfix.stop()
-        wait_for(lambda: not os.path.exists(f"/proc/{self.root}"), "Postfix to end")
+        wait_for(self.ended, "Postfix to end")
 
-    def wipe(self):
-        self.stop()
-        for queue in ("maildrop", "incoming", "active", "deferred", "defer", "hold", "bounce", "corrupt"):
-            folder = self.net.path("postfix", "spool", queue)
-            for path, _, files in os.walk(folder):
-                for f in files:
-                    os.unlink(os.path.join(path, f))
-        self.start()
-
-    def start(self):
+    def start(self, wait=True):
         self.net.postfix.start()
         self.find_root()
 
 
-def both(folder, held=False):
-    """The two servers, up, in a lab with signed DNS."""
+_shared = {}        # with --smoke: one lab for all figures, which saves most of the time
+
+
+def both(folder, mode=RELAY, shared=False):
+    """The two servers, up, in a lab with signed DNS: sink.test is where mail arrives, nobody listens for held.test,
+    hanging.test never greets."""
+    if "pair" in _shared:
+        for s in _shared["pair"]:
+            s.mode(mode)
+        return list(_shared["pair"])
     net = lab.Lab(folder)
     net.standard_zones()
-    net.zone("held.test", "@ MX 10 mx\nmx A 10.77.0.27\n")
+    many = "".join(f"d{i} MX 10 mx\n" for i in range(DOMAINS))
+    net.zone("held.test", f"@ MX 10 mx\nmx A {HELD}\n" + many)
+    net.zone("hanging.test", f"@ MX 10 mx\nmx A {HANGING}\n" + many)
     net.start_dns()
-    servers = [PosternServer(net, held), PostfixServer(net, held)]
+    pair = [PosternServer(net), PostfixServer(net, mode)]
     time.sleep(0.5)
-    return servers
+    if shared:
+        _shared["pair"] = pair
+    return pair
