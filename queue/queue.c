@@ -163,6 +163,22 @@ on_tick(struct timer *t, void *ctx)
 	queue_pump(ctx);
 }
 
+static int64_t
+wall_lead(const struct queue *q)
+{
+	return queue_wall() - (int64_t)loop_now(q->room->loop) * 1000;
+}
+
+/* A clock that was wrong when we started, and has been set back since: mail that we found is younger than it seemed. */
+static void
+look_at_clock(struct queue *q)
+{
+	int64_t ahead = (q->wall_lead - wall_lead(q)) / 1000000;
+
+	if (ahead > 0)
+		schedule_was_ahead(&q->schedule, ahead < UINT32_MAX ? (uint32_t)ahead : UINT32_MAX);
+}
+
 static void
 on_look(struct timer *t, void *ctx)
 {
@@ -173,6 +189,7 @@ on_look(struct timer *t, void *ctx)
 		return;
 	}
 	timer_start(t, QUEUE_LOOK_MS);
+	look_at_clock(q);
 	intake_tell(q);
 	bounces_work(q);
 	queue_pump(q);
@@ -319,6 +336,7 @@ recover(struct queue *q)
 	}
 	q->ids.next = store_first_id(q->store);
 	q->recovered = true;
+	q->wall_lead = wall_lead(q);
 	log_recovery(&rec, &stats);
 	while (rec.finished != NULL) {
 		struct finished *f = rec.finished;

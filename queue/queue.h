@@ -38,6 +38,7 @@ struct queue {
 	struct timer tick;
 	struct timer look;
 	uint64_t started_ms;		/* of the loop's clock: tick TICK_ORIGIN */
+	int64_t wall_lead;		/* of the wall clock over the loop's, when the spool was read: microseconds */
 
 	struct smtpd_line *smtpds;	/* draft.c */
 	uint64_t n_drafts, draft_bytes;

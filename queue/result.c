@@ -159,7 +159,7 @@ deferred(struct applying *a, struct rcpt *r, const struct job_result *row, const
 	struct queue *q = a->q;
 	struct message *m = a->job->message;
 
-	if (backoff_expired(&q->schedule.limits.backoff, schedule_age(&q->schedule, m), (m->flags & MESSAGE_BOUNCE) != 0))
+	if (schedule_expired(&q->schedule, m))
 		failed(a, r, row, true);
 	else
 		result_defer(q, r, &(struct result_deferral){ .envelope = &a->job->parsed, .row = who,

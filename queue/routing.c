@@ -131,8 +131,7 @@ put_off(struct batch_item *item, const struct r_verdict *v)
 	struct message *m = b->message;
 
 	r->due.state = RCPT_NEW;
-	if (backoff_expired(&b->queue->schedule.limits.backoff, schedule_age(&b->queue->schedule, m),
-	    (m->flags & MESSAGE_BOUNCE) != 0)) {
+	if (schedule_expired(&b->queue->schedule, m)) {
 		bounce_add(b->queue, &b->bounce, buf_slice(&b->envelope), r, &(struct bounce_failure){ .expired = true, .enhanced = v->enhanced, .text = v->text });
 		return;
 	}

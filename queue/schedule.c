@@ -19,7 +19,8 @@ generation_mark(uint32_t generation)
 void
 schedule_init(struct schedule *s, const struct schedule_limits *limits, uint32_t now, uint64_t seed)
 {
-	*s = (struct schedule){ .limits = *limits, .now = now, .random = seed | 1, .generation = generation_mark(1) };
+	*s = (struct schedule){ .limits = *limits, .now = now, .origin = now, .random = seed | 1,
+	    .generation = generation_mark(1) };
 	destinations_init(&s->destinations, seed);
 	wheel_init(&s->waiting, now);
 	wheel_init(&s->down, now);
@@ -230,7 +231,29 @@ schedule_done(struct schedule *s, struct rcpt *r)
 uint64_t
 schedule_age(const struct schedule *s, const struct message *m)
 {
-	return s->now > m->arrived ? (uint64_t)(s->now - m->arrived) * 1000 : 0;
+	uint32_t before = m->arrived < s->origin ? s->origin - m->arrived : 0;
+	uint32_t since = m->arrived > s->origin ? m->arrived : s->origin;
+
+	before -= before < s->ahead ? before : s->ahead;
+	return ((uint64_t)before + (s->now > since ? s->now - since : 0)) * 1000;
+}
+
+bool
+schedule_expired(const struct schedule *s, const struct message *m)
+{
+	enum { PROOF = 20 };	/* this part of the time must have been lived through */
+	uint64_t tried = (uint64_t)(s->now > s->origin ? s->now - s->origin : 0) * 1000;
+	bool bounce = (m->flags & MESSAGE_BOUNCE) != 0;
+
+	return backoff_expired(&s->limits.backoff, schedule_age(s, m), bounce) &&
+	    (m->arrived >= s->origin || backoff_expired(&s->limits.backoff, tried * PROOF, bounce));
+}
+
+void
+schedule_was_ahead(struct schedule *s, uint32_t seconds)
+{
+	if (seconds > s->ahead)
+		s->ahead = seconds;
 }
 
 /* --- time --- */
@@ -339,8 +362,7 @@ sweep_step(struct schedule *s, struct destination *d)
 	struct message *m = rcpt_message(r);
 
 	d->sweep_left--;
-	if (d->sweep == SWEEP_FAIL ||
-	    backoff_expired(&s->limits.backoff, schedule_age(s, m), (m->flags & MESSAGE_BOUNCE) != 0)) {
+	if (d->sweep == SWEEP_FAIL || schedule_expired(s, m)) {
 		schedule_cancel(s, r);
 		return r;
 	}

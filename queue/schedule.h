@@ -37,6 +37,8 @@ struct schedule {
 	uint64_t n_ready, n_busy, n_stale;
 	uint32_t n_sessions;
 	uint32_t now;
+	uint32_t origin;		/* when this process began to count */
+	uint32_t ahead;			/* seconds that the wall clock had been ahead then */
 	uint16_t generation;		/* of routes: 1..GENERATION_MASK */
 	struct destination *flush_only;	/* an operator wants the mail of this one alone; or NULL */
 };
@@ -68,6 +70,12 @@ void schedule_cancel(struct schedule *s, struct rcpt *r);
 void schedule_done(struct schedule *s, struct rcpt *r);
 /* How long its message is in the queue, in milliseconds. */
 uint64_t schedule_age(const struct schedule *s, const struct message *m);
+/* Has it been tried for long enough (see backoff_expired)? What is older than this process has its age from the wall clock,
+ * which may be wrong by years for a while after a start. So such mail is given up only when this process itself has tried
+ * it for a twentieth of the time. */
+bool schedule_expired(const struct schedule *s, const struct message *m);
+/* The wall clock was that far ahead when this process began, as is known by now: what is older is younger than it seemed. */
+void schedule_was_ahead(struct schedule *s, uint32_t seconds);
 
 /* --- time --- */
 

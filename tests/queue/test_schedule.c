@@ -226,6 +226,7 @@ old_mail_of_a_dead_destination_expires(void **state)
 	bool more;
 
 	(void)state;
+	w->s.origin -= 432000;	/* this process has lived through all of it */
 	old->arrived -= 432000;
 	bounce->arrived -= 86400;
 	bounce->flags = MESSAGE_BOUNCE;
@@ -355,6 +356,36 @@ waits_follow_the_age(void **state)
 	assert_true(backoff_expired(&b, 86400000, true));
 }
 
+/* A clock that is wrong by years at a start, or was when mail came, must not return it all (THREATS "Clock jump"). */
+static void
+mail_from_before_the_start_has_its_time(void **state)
+{
+	struct world *w = world_new();
+	struct message *m = mail(w, "dead.example", 1);
+
+	(void)state;
+	m->arrived = 0;		/* years ago, says the clock */
+	assert_false(schedule_expired(&w->s, m));
+	w->s.now += 431999 / 20;
+	assert_false(schedule_expired(&w->s, m));
+	w->s.now++;
+	assert_true(schedule_expired(&w->s, m));
+	/* The clock is set back: it is as old as we know it to be. */
+	schedule_was_ahead(&w->s, TICK_ORIGIN - 3600);
+	assert_false(schedule_expired(&w->s, m));
+	assert_int_equal(schedule_age(&w->s, m), (432000 / 20 + 3600) * UINT64_C(1000));
+	schedule_was_ahead(&w->s, 1);
+	schedule_was_ahead(&w->s, UINT32_MAX);
+	assert_int_equal(schedule_age(&w->s, m), (432000 / 20) * UINT64_C(1000));
+	/* What came since has its age from our own clock alone. */
+	m->arrived = TICK_ORIGIN;
+	w->s.now = TICK_ORIGIN + 431999;
+	assert_false(schedule_expired(&w->s, m));
+	w->s.now++;
+	assert_true(schedule_expired(&w->s, m));
+	world_free(w);
+}
+
 int
 main(void)
 {
@@ -369,6 +400,7 @@ main(void)
 		cmocka_unit_test(a_new_configuration_has_every_route_asked_again),
 		cmocka_unit_test(flushes_bring_forward),
 		cmocka_unit_test(waits_follow_the_age),
+		cmocka_unit_test(mail_from_before_the_start_has_its_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
