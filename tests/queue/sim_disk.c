@@ -686,6 +686,13 @@ sim_disk_is_dead(const struct sim_disk *d)
 	return d->dead;
 }
 
+void
+sim_disk_reopen(struct sim_disk *d)
+{
+	memset(d->fds, 0, sizeof d->fds);
+	d->dead = d->cutting = false;
+}
+
 uint64_t
 sim_disk_operations(const struct sim_disk *d)
 {

@@ -41,6 +41,9 @@ struct spool_io *sim_disk_io(struct sim_disk *d);
 void sim_disk_cut_after(struct sim_disk *d, uint64_t n);
 bool sim_disk_is_dead(const struct sim_disk *d);
 uint64_t sim_disk_operations(const struct sim_disk *d);	/* so far */
+/* The process that used it is gone, the machine is not: its descriptors are closed, and a cut that was to come, or came,
+ * is taken back. What was not synced is still there for the next process to see. */
+void sim_disk_reopen(struct sim_disk *d);
 /* The disk as it is found after the cut (or a cut right now). d stays as it is. */
 struct sim_disk *sim_disk_after_cut(const struct sim_disk *d, enum sim_cut how, uint64_t seed);
 
