@@ -362,6 +362,12 @@ slot_set(struct slot *s, uint64_t in, slot_fn *fn, void *ctx)
 	rise(s);
 }
 
+uint64_t
+world_next(void)
+{
+	return w.n == 0 ? UINT64_MAX : w.heap[0]->at;
+}
+
 bool
 world_step(void)
 {

@@ -45,6 +45,7 @@ struct proc {
 void world_begin(uint64_t seed, bool verbose);
 void world_end(void);
 bool world_step(void);			/* false: nothing will ever happen again */
+uint64_t world_next(void);		/* when it will do so; UINT64_MAX: never */
 
 uint64_t world_now(void);		/* since the machine was started; never jumps */
 int64_t world_wall(void);		/* what the machine takes for the time of day */

@@ -1,0 +1,169 @@
+/* tests/sim/smtp_model.c -- see smtp_model.h. */
+#include "tests/sim/smtp_model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What a MAIL or RCPT is refused for by itself. */
+static const unsigned broken[SAID_KINDS] = { [SAID_BAD_MAIL] = 501, [SAID_MAIL_PARAM] = 555, [SAID_MAIL_BIG] = 552,
+	[SAID_MAIL_LONG] = 553, [SAID_BAD_RCPT] = 501, [SAID_RCPT_PARAM] = 555, [SAID_RCPT_LONG] = 553 };
+/* And content. */
+static const unsigned spoiled[CONTENT_KINDS] = { [CONTENT_NUL] = 554, [CONTENT_LONG_LINE] = 554, [CONTENT_LOOP] = 554,
+	[CONTENT_TOO_BIG] = 552, [CONTENT_BARE_LF] = 550 };
+
+/* The one thing that ends a transaction, however it ends. */
+static void
+forget(struct model *m)
+{
+	m->mail = m->rcpt_seen = false;
+	m->sender[0] = '\0';
+	m->n_rcpts = 0;
+}
+
+static unsigned
+ends(struct model *m, unsigned code)
+{
+	forget(m);
+	m->over = true;
+	return code;
+}
+
+static bool
+is_stale(const struct model *m)
+{
+	return !m->queue_up || m->epoch != m->queue_epoch;
+}
+
+static unsigned
+mail(struct model *m, enum said said, const char *address)
+{
+	if (!m->greeted || m->mail)
+		return 503;
+	if (broken[said] != 0)
+		return broken[said];
+	if (!m->queue_up)
+		return 451;
+	if (!m->queue_takes)
+		return 452;
+	m->mail = true;
+	m->epoch = m->queue_epoch;
+	(void)snprintf(m->sender, sizeof m->sender, "%s", address);
+	return 250;
+}
+
+static bool
+is_named(const struct model *m, const char *address)
+{
+	for (size_t i = 0; i < m->n_rcpts; i++)
+		if (strcmp(m->rcpts[i], address) == 0)
+			return true;
+	return false;
+}
+
+static unsigned
+rcpt(struct model *m, enum said said, const char *address, enum verdict what)
+{
+	if (!m->mail)
+		return 503;
+	m->rcpt_seen = true;
+	if (broken[said] != 0)
+		return broken[said];
+	if (is_stale(m))
+		return 451;
+	if (m->n_rcpts >= m->rcpts_max)
+		return 452;
+	if (!m->router_up)
+		return 451;
+	if (what != VERDICT_YES)
+		return what == VERDICT_NEVER ? 550 : 450;
+	if (!is_named(m, address))
+		(void)snprintf(m->rcpts[m->n_rcpts++], MODEL_TEXT_MAX, "%s", address);
+	return 250;
+}
+
+static unsigned
+data(const struct model *m)
+{
+	if (!m->mail)
+		return 503;
+	if (m->n_rcpts == 0)
+		return m->rcpt_seen ? 554 : 503;
+	return is_stale(m) ? 451 : 354;
+}
+
+unsigned
+model_command(struct model *m, enum said said, const char *address, enum verdict what)
+{
+	switch (said) {
+	case SAID_EHLO:
+	case SAID_HELO:
+		forget(m);
+		m->greeted = true;
+		return 250;
+	case SAID_BAD_EHLO:
+		return 501;
+	case SAID_MAIL:
+	case SAID_BAD_MAIL:
+	case SAID_MAIL_PARAM:
+	case SAID_MAIL_BIG:
+	case SAID_MAIL_LONG:
+		return mail(m, said, address);
+	case SAID_RCPT:
+	case SAID_BAD_RCPT:
+	case SAID_RCPT_PARAM:
+	case SAID_RCPT_LONG:
+		return rcpt(m, said, address, what);
+	case SAID_DATA:
+		return data(m);
+	case SAID_DATA_ARG:
+		return m->mail ? 501 : 503;
+	case SAID_RSET:
+		forget(m);
+		return 250;
+	case SAID_RSET_ARG:
+	case SAID_QUIT_ARG:
+	case SAID_VRFY_BARE:
+		return 501;
+	case SAID_NOOP:
+		return 250;
+	case SAID_VRFY:
+		return 252;
+	case SAID_HELP:
+		return 214;
+	case SAID_EXPN:
+	case SAID_NOT_OFFERED:
+		return 502;
+	case SAID_UNKNOWN:
+	case SAID_NUL:
+	case SAID_LONG:
+		return 500;
+	case SAID_QUIT:
+		return ends(m, 221);
+	case SAID_HTTP:
+		return ends(m, 554);
+	case SAID_BARE_LF:
+		return ends(m, 521);
+	case SAID_KINDS:
+		break;
+	}
+	return 0;
+}
+
+bool
+model_hands_over(const struct model *m, enum content content)
+{
+	return spoiled[content] == 0 && !is_stale(m);
+}
+
+unsigned
+model_content(struct model *m, enum content content, unsigned queue, unsigned *ret_second)
+{
+	unsigned fault = spoiled[content];
+	bool stale = is_stale(m);
+
+	*ret_second = 0;
+	forget(m);
+	if (content == CONTENT_BARE_LF)
+		*ret_second = ends(m, 421);
+	return fault != 0 ? fault : queue != 0 ? queue : stale ? 451 : 0;
+}
