@@ -14,6 +14,7 @@ import servers
 from load import send
 
 FIGURES = {}
+PROFILES = ("accept", "kept", "relay-20", "relay-100")
 CONTENT = 4096      # bytes of a message
 
 
@@ -79,6 +80,9 @@ class Straight:
 
 def rate_and_cpu(contenders, o, one_run, what="accepted", targets=(None, None)):
     """Rows for messages a second and CPU a message. one_run(contender, messages) returns the seconds that count."""
+    if o.profile:
+        yield profile_row(contenders[0], o, one_run)
+        return
     counts = {}
     for c in contenders:
         n = o.some(500, 20)
@@ -96,6 +100,20 @@ def rate_and_cpu(contenders, o, one_run, what="accepted", targets=(None, None)):
     cpus = {k: [b for _, b in v] for k, v in r.items()}
     yield compare(what, "messages/s", rates["postern"], rates["postfix"], True, targets[0], rates.get("straight"))
     yield compare("CPU a message", "us", cpus["postern"], cpus["postfix"], False, targets[1])
+
+
+def profile_row(server, o, one_run):
+    """Where the processor time goes, room by room, over the time of all rounds."""
+    n = o.some(500, 20)
+    one_run(server, n)
+    n = max(int(n / one_run(server, n) * o.seconds * o.rounds), n)
+    rooms = measure.profile(server.root, lambda: one_run(server, n))
+    for room, (share, symbols) in rooms.items():
+        kernel = sum(part for part, _, where in symbols if where == "kernel")
+        say(f"{room}: {share:.1f} % of all samples; of its topmost {len(symbols)} symbols {kernel:.0f} % are in the kernel")
+        for part, symbol, where in symbols[:15]:
+            say(f"  {part:5.1f} %  {symbol:<44} {where}")
+    return {"what": f"profile of {n} messages", "unit": "", "detail": rooms}
 
 
 # --- accepting ---

@@ -166,3 +166,28 @@ def call_names():
     text = subprocess.run(["gcc", "-E", "-dM", "-include", "sys/syscall.h", "-x", "c", "/dev/null"], capture_output=True,
                           text=True, check=True).stdout
     return {int(nr): name for name, nr in re.findall(r"^#define __NR_(\w+) (\d+)$", text, re.M)}
+
+
+def profile(root, block):
+    """{process name: (its share of all samples in %, [(share of the process's samples in %, symbol, object)])}."""
+    with Perf(root, "record", "-m", "8M", "-e", "cpu-clock", "-F", "999") as p:
+        block()
+    counts = collections.defaultdict(collections.Counter)
+    try:
+        script = subprocess.Popen([tool("perf"), "script", "-i", p.output, "-F", "pid,comm,ip,sym,dso"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, text=True, errors="replace")
+        for line in script.stdout:
+            found = re.match(r"\s*(\S.*?)\s+(\d+)\s+[0-9a-f]+ (.*) \((.*)\)$", line)
+            if found:
+                comm = p.names.get(int(found.group(2)), found.group(1))
+                where = "kernel" if "kernel" in found.group(4) or found.group(4).startswith("[") else \
+                    os.path.basename(found.group(4))
+                counts[comm][found.group(3).partition("+")[0], where] += 1
+        script.wait()
+    finally:
+        os.unlink(p.output)
+    total = sum(sum(c.values()) for c in counts.values())
+    if total == 0:
+        raise Failed("perf took no samples")
+    return {comm: (100 * sum(c.values()) / total, [(100 * n / sum(c.values()), *what) for what, n in c.most_common(25)])
+            for comm, c in sorted(counts.items(), key=lambda item: -sum(item[1].values()))}
