@@ -151,19 +151,6 @@ ip_parse(struct slice text, struct ip *ret_ip)
 }
 
 static size_t
-put_decimal(char *out, unsigned v)
-{
-	size_t n = 0;
-
-	if (v >= 100)
-		out[n++] = (char)('0' + v / 100);
-	if (v >= 10)
-		out[n++] = (char)('0' + v / 10 % 10);
-	out[n++] = (char)('0' + v % 10);
-	return n;
-}
-
-static size_t
 put_v4(char *out, const uint8_t b[4])
 {
 	size_t n = 0;

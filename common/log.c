@@ -2,10 +2,10 @@
 #include "common/log.h"
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/ipc/peer.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 const struct log_event_info log_event_info[LOG_EVENT_COUNT] = {
@@ -82,15 +82,6 @@ put_field(struct wr *w, const struct log_field *f)
 	}
 }
 
-static uint64_t
-wall_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* Before there is a log room, or when it is down, a person at a terminal must still see trouble. */
 static void
 tell_stderr(const struct log_event_info *info, const struct log_field *fields, size_t n)
@@ -149,7 +140,7 @@ log_event(enum log_event event, const struct msgid *id, const struct log_field *
 	uint8_t space[LOG_EVENT_BYTES_MAX];
 	struct wr w = { space, 0, sizeof space, false };
 	char qid[QUEUE_ID_LEN];
-	struct l_event m = { .event = (uint16_t)event, .when = wall_us(), .pid = logger.pid };
+	struct l_event m = { .event = (uint16_t)event, .when = (uint64_t)clock_wall_us(), .pid = logger.pid };
 
 	if (!logger.open || (info->severity == SEV_DEBUG && !logger.debug))
 		return;

@@ -1,11 +1,11 @@
 /* common/loop.c -- the loop of loop.h on libevent's descriptor and timer events, and nothing else of libevent. */
 #include "common/loop.h"
 
+#include "common/clock.h"
 #include "common/rc.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct loop {
 	struct event_base *base;
@@ -15,15 +15,6 @@ struct loop {
 	bool stop;
 	uint8_t scratch[LOOP_SCRATCH];
 };
-
-static uint64_t
-monotonic_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 struct loop *
 loop_new(void)
@@ -41,7 +32,7 @@ loop_new(void)
 		goto fail;
 	event_config_free(config);
 	loop->last = &loop->first;
-	loop->now = monotonic_ms();
+	loop->now = clock_monotonic_ms();
 	return loop;
 fail:
 	if (config != NULL)
@@ -85,7 +76,7 @@ loop_turn(struct loop *loop, bool block)
 		flags |= EVLOOP_NONBLOCK;
 	if (event_base_loop(loop->base, flags) == -1)
 		BUG("event_base_loop failed");
-	loop->now = monotonic_ms();
+	loop->now = clock_monotonic_ms();
 	run_chores(loop);
 }
 
@@ -127,7 +118,7 @@ on_fd(evutil_socket_t fd, short what, void *arg)
 	struct watch *w = arg;
 
 	(void)fd;
-	w->loop->now = monotonic_ms();
+	w->loop->now = clock_monotonic_ms();
 	w->fn(w, (what & EV_READ) != 0, (what & EV_WRITE) != 0, w->ctx);
 }
 
@@ -172,7 +163,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	t->loop->now = monotonic_ms();
+	t->loop->now = clock_monotonic_ms();
 	t->fn(t, t->ctx);
 }
 

@@ -39,6 +39,20 @@ slice_eq(struct slice a, struct slice b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* v below 1000 in decimal; returns its digits, three at most. */
+static inline size_t
+put_decimal(char *out, unsigned v)
+{
+	size_t n = 0;
+
+	if (v >= 100)
+		out[n++] = (char)('0' + v / 100 % 10);
+	if (v >= 10)
+		out[n++] = (char)('0' + v / 10 % 10);
+	out[n++] = (char)('0' + v % 10);
+	return n;
+}
+
 /* ASCII only, on purpose: protocol words and domain names (RFC 5321 2.4, RFC 4343). */
 static inline uint8_t
 ascii_lower(uint8_t c)

@@ -2,13 +2,13 @@
 #include "log/log_room.h"
 
 #include "common/admin.h"
+#include "common/clock.h"
 #include "common/json.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -18,15 +18,6 @@ enum {
 };
 
 /* --- events --- */
-
-static uint64_t
-wall_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 static void
 put_line(struct log_room *l, enum role from, const struct l_event *m)
@@ -48,7 +39,7 @@ put_drops(struct log_room *l, enum role whose, uint32_t pid, uint64_t count)
 	struct slice name = slice_str(role_name(whose));
 	uint8_t space[128];
 	struct wr w = { space, 0, sizeof space, false };
-	struct l_event m = { .event = LOG_LOG_DROPPED, .when = wall_us(), .pid = pid };
+	struct l_event m = { .event = LOG_LOG_DROPPED, .when = (uint64_t)clock_wall_us(), .pid = pid };
 
 	wr_u8(&w, 5);
 	wr_bytes(&w, "count", 5);

@@ -1,12 +1,12 @@
 /* queue/queue.c -- the life of the room: start and recovery, the turn of the wheel, configuration, stop. See queue.h. */
 #include "queue/queue.h"
 
+#include "common/clock.h"
 #include "queue/bounce.h"
 #include "queue/spool_io.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { TICK_MAX_MS = 3600 * 1000 };
@@ -14,10 +14,7 @@ enum { TICK_MAX_MS = 3600 * 1000 };
 int64_t
 queue_wall(void)
 {
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	return clock_wall_us();
 }
 
 bool

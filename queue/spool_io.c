@@ -1,6 +1,7 @@
 /* queue/spool_io.c -- the spool's system calls, all beneath one directory descriptor. */
 #include "queue/spool_io.h"
 
+#include "common/clock.h"
 #include "common/rc.h"
 
 #include <dirent.h>
@@ -15,7 +16,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
 struct real_io {
@@ -251,11 +251,8 @@ real_lock(struct spool_io *io, int fd)
 static int64_t
 real_now(struct spool_io *io)
 {
-	struct timespec t;
-
 	(void)io;
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	return clock_wall_us();
 }
 
 static void

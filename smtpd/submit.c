@@ -1,12 +1,12 @@
 /* smtpd/submit.c -- see submit.h. */
 #include "smtpd/submit.h"
 
+#include "common/clock.h"
 #include "common/envelope.h"
 #include "smtpd/listener.h"
 #include "smtpd/receive.h"
 #include "smtpd/session.h"
 
-#include <time.h>
 
 /* --- message ids --- */
 
@@ -142,12 +142,9 @@ static bool
 put_envelope(struct buf *to, const struct transaction *tx, bool whole)
 {
 	const struct session *s = tx->session;
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
 	struct envelope e = {
 		.flags = (whole ? tx->receive->decoder.eight_bit : tx->eight_bit || tx->receive->decoder.eight_bit) ? ENVELOPE_8BITMIME : 0,
-		.received_at = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000,
+		.received_at = clock_wall_us(),
 		.sender = slice_str(tx->sender),
 		.client = s->ip,
 		.client_name = session_client_name(s),

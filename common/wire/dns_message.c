@@ -383,19 +383,6 @@ dns_answer_parse(struct slice packet, struct dns_answer *ret_answer)
 
 /* --- reverse names --- */
 
-static size_t
-put_decimal(char *out, uint8_t v)
-{
-	size_t n = 0;
-
-	if (v >= 100)
-		out[n++] = (char)('0' + v / 100);
-	if (v >= 10)
-		out[n++] = (char)('0' + v / 10 % 10);
-	out[n++] = (char)('0' + v % 10);
-	return n;
-}
-
 size_t
 dns_reverse_name(struct ip ip, char out[DNS_REVERSE_TEXT_MAX])
 {

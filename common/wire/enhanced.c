@@ -57,20 +57,6 @@ enhanced_prefix(struct slice text, struct enhanced *ret_e)
 	return n;
 }
 
-static size_t
-put_number(char *out, unsigned v)
-{
-	size_t n = 0;
-
-	v %= 1000;
-	if (v >= 100)
-		out[n++] = (char)('0' + v / 100);
-	if (v >= 10)
-		out[n++] = (char)('0' + v / 10 % 10);
-	out[n++] = (char)('0' + v % 10);
-	return n;
-}
-
 size_t
 enhanced_format(struct enhanced e, char out[ENHANCED_TEXT_MAX])
 {
@@ -79,9 +65,9 @@ enhanced_format(struct enhanced e, char out[ENHANCED_TEXT_MAX])
 	if (e.class != 0) {
 		out[n++] = (char)('0' + e.class % 10);
 		out[n++] = '.';
-		n += put_number(out + n, e.subject);
+		n += put_decimal(out + n, e.subject % 1000);
 		out[n++] = '.';
-		n += put_number(out + n, e.detail);
+		n += put_decimal(out + n, e.detail % 1000);
 	}
 	out[n] = '\0';
 	return n;
