@@ -1,7 +1,5 @@
 #!/usr/bin/python3
 """kill -9 under load: any room, at any time, at any call, at any stage of a session; and of the whole house."""
-import signal
-import threading
 import collections
 import time
 

@@ -1,7 +1,6 @@
 """An unmodified Postfix as Debian ships it, with an instance of its own below the test's folder."""
 import os
 import shutil
-import subprocess
 import textwrap
 
 from . import net

@@ -8,7 +8,6 @@ import lab  # noqa: E402
 import re  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
-import subprocess  # noqa: E402
 from lab.hosts import POSTERN  # noqa: E402
 
 
