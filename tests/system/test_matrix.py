@@ -109,7 +109,7 @@ def test_every_step_of_a_server(folder):
     # So that a megabyte is still under way when the server misbehaves in the middle of it.
     postern.host.sysctl("ipv4/tcp_wmem", "4096 16384 65536")
     host.sysctl("ipv4/tcp_rmem", "4096 16384 65536")
-    server = Many(host, cases)
+    server = Many(host, cases)      # noqa: F841 (held while the test runs)
     good = lab.Sink(SINK)
 
     sent = {}
