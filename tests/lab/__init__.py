@@ -9,6 +9,7 @@ from .tap import main, check, equal, fail, wait_for, Failed          # noqa: F40
 from .hosts import Lab                                               # noqa: F401
 from .postern import Postern                                         # noqa: F401
 from .client import Client, message, send                            # noqa: F401
+from .roots import needs                                             # noqa: F401
 from .peer import Peer                                                # noqa: F401
 from .sink import Sink                                               # noqa: F401
 from .ledger import Ledger, Load, Recorder                           # noqa: F401

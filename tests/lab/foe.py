@@ -14,7 +14,8 @@ from .client import Client, message, stuff
 from .tap import Failed
 
 STEPS = ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "CONTENT", "DOT", "RSET", "QUIT")
-ANSWERS = {"CONNECT": "220", "EHLO": "250", "MAIL": "250", "RCPT": "250", "DATA": "354", "DOT": "250", "RSET": "250", "QUIT": "221"}
+ANSWERS = {"CONNECT": "220", "EHLO": "250", "MAIL": "250", "RCPT": "250", "DATA": "354", "DOT": "250", "RSET": "250",
+           "QUIT": "221"}
 
 
 class Over(Exception):

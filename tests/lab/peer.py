@@ -280,9 +280,8 @@ class Session:
                 return
             verb, _, argument = line.decode("latin-1").strip().partition(" ")
             verb = verb.upper()
-            handler = getattr(self, "on_" + verb.lower(), None) if verb in ("EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "QUIT") else None
-            if handler:
-                handler(argument)
+            if verb in ("EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "QUIT"):
+                getattr(self, "on_" + verb.lower())(argument)
             else:
                 self.step(verb, argument, b"250 2.0.0 ok\r\n")
 

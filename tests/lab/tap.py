@@ -34,10 +34,20 @@ def wait_for(probe, what, seconds=20.0, pause=0.05):
         time.sleep(pause)
 
 
+def run(function, name, seconds, flat):
+    from . import cell, net, roots
+    try:
+        for package in getattr(function, "packages", ()):
+            roots.fetch(package)
+    except Failed as e:
+        return False, [str(e)]
+    return cell.Cell(function, name, seconds, lambda: net.set_up(flat)).finish()
+
+
 def main(namespace, flat=False, seconds=600):
     """For the end of a test file: lab.main(globals()). Arguments choose tests by part of their name. Each may take
     `seconds`. flat: all hosts are addresses of one loopback (what measures speed needs no bridge)."""
-    from . import cell, net
+    from . import cell
     if os.geteuid() != 0:
         print("1..0 # SKIP needs root")
         sys.exit(0)
@@ -53,7 +63,7 @@ def main(namespace, flat=False, seconds=600):
         for number, name in enumerate(names, 1):
             title = name[5:].replace("_", " ")
             began = time.monotonic()
-            passed, lines = cell.Cell(namespace[name], name, seconds, lambda: net.set_up(flat)).finish()
+            passed, lines = run(namespace[name], name, seconds, flat)
             print(f"ok {number} - {title} ({time.monotonic() - began:.1f} s)" if passed else f"not ok {number} - {title}")
             for line in lines:
                 print(f"# {line}")
