@@ -162,14 +162,19 @@ def relay_run(sessions, kept=False):
     return run
 
 
+def relay(folder, o, sessions):
+    contenders = servers.both(folder, servers.RELAY, o.smoke) + [Straight()]
+    yield from rate_and_cpu(contenders, o, relay_run(sessions), what="arrived", targets=(">=4", ">=6"))
+
+
 @figure("relay-20", "relay to a sink, 4 KB, 20 sessions, until the last has arrived")
 def relay_20(folder, o):
-    yield from rate_and_cpu(servers.both(folder, servers.RELAY, o.smoke) + [Straight()], o, relay_run(20), what="arrived", targets=(">=4", ">=6"))
+    yield from relay(folder, o, 20)
 
 
 @figure("relay-100", "relay to a sink, 4 KB, 100 sessions, until the last has arrived")
 def relay_100(folder, o):
-    yield from rate_and_cpu(servers.both(folder, servers.RELAY, o.smoke) + [Straight()], o, relay_run(100), what="arrived", targets=(">=4", ">=6"))
+    yield from relay(folder, o, 100)
 
 
 # --- one message at a time ---
