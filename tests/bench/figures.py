@@ -51,6 +51,7 @@ def alternate(contenders, rounds, one, show):
     for n in range(rounds):
         for c in contenders if n % 2 == 0 else contenders[::-1]:
             results[c.name].append(one(c))
+            c.quiet()
         say(f"round {n + 1} of {rounds}: " + ", ".join(f"{k} {show(v[-1])}" for k, v in results.items()))
     return results
 
@@ -77,6 +78,9 @@ class Straight:
     address = SINK
     root = None
 
+    def quiet(self):
+        pass
+
 
 def rate_and_cpu(contenders, o, one_run, what="accepted", targets=(None, None)):
     """Rows for messages a second and CPU a message. one_run(contender, messages) returns the seconds that count."""
@@ -88,6 +92,7 @@ def rate_and_cpu(contenders, o, one_run, what="accepted", targets=(None, None)):
         n = o.some(500, 20)
         one_run(c, n)                           # caches, and the first processes
         counts[c.name] = max(int(n / one_run(c, n) * o.seconds), o.some(500, 40))
+        c.quiet()
 
     def one(c):
         n = counts[c.name]
@@ -265,14 +270,16 @@ def syncs(folder, o):
         counts, bytes_asked, bytes_seen = {}, {}, {}
 
         def one(s):
+            subprocess.run(["sync", "-f", disk.folder], check=True)
             before = measure.written(s.root), disk.written()
-            found = measure.count_syncs(s.root, lambda: send(s.address, sessions, n, "r@held.test", kept=True))
+            found = measure.count_syncs(s.root, lambda: (send(s.address, sessions, n, "r@held.test", kept=True), s.quiet()))
             asked = measure.written(s.root) - before[0]
             subprocess.run(["sync", "-f", disk.folder], check=True)     # what Postfix leaves to the kernel counts too
             return sum(found.values()) / n, asked / n / CONTENT, (disk.written() - before[1]) / n / CONTENT
 
         for s in pair:
             one(s)
+            s.quiet()
         r = alternate(pair, o.rounds, one, lambda v: f"{v[0]:.3f} syncs, {v[1]:.2f} and {v[2]:.2f} times the content")
         for k, v in r.items():
             counts[k], bytes_asked[k], bytes_seen[k] = zip(*v)
@@ -289,9 +296,12 @@ def calls_a_message(pair, o, what, target, n, block):
     """Counted twice, with n and 3n messages: the difference is what messages cost, without what a run costs once."""
     totals, rows = {}, {}
     for s in pair:
-        block(s, n)
-        one = measure.count_system_calls(s.root, lambda: block(s, n))
-        more = measure.count_system_calls(s.root, lambda: block(s, 3 * n))
+        def run(n):
+            block(s, n)
+            s.quiet()
+        run(n)
+        one = measure.count_system_calls(s.root, lambda: run(n))
+        more = measure.count_system_calls(s.root, lambda: run(3 * n))
         totals[s.name] = (sum(more.values()) - sum(one.values())) / n / 2
         rows[s.name] = sorted((((more[k] - one[k]) / n / 2, *k) for k in more | one), reverse=True)
         say(f"{what}: {s.name} {totals[s.name]:.1f}")

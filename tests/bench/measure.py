@@ -134,12 +134,13 @@ class Strace:
 
     def __init__(self, root, *words):
         self.names = tree(root)
+        self.names.update({int(t): name for pid, name in list(self.names.items()) for t in os.listdir(f"/proc/{pid}/task")})
         self.output = tempfile.mktemp(prefix="strace-", dir=FOLDER)
-        self.argv = [tool("strace"), "-f", "-o", self.output, *words, *[w for pid in self.names for w in ("-p", str(pid))]]
+        self.argv = [tool("strace"), "-f", "-o", self.output, *words, *[w for pid in tree(root) for w in ("-p", str(pid))]]
 
     def __enter__(self):
         self.child = subprocess.Popen(self.argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        waiting = set(map(str, self.names))
+        waiting = set(self.argv[self.argv.index("-p") + 1::2])
         while waiting:
             line = self.child.stderr.readline()
             if not line:

@@ -71,6 +71,9 @@ class PosternServer:
         if self.queued() < messages:
             raise Failed(f"Postern has {self.queued()} messages, not {messages}")
 
+    def quiet(self):
+        """Nothing to wait for: what the destination cannot take is not touched."""
+
     def retry(self):
         self.server.ctl("queue", "flush")
 
@@ -113,6 +116,10 @@ class PostfixServer:
     def settle(self, messages):
         """So many messages have been moved to the deferred queue."""
         wait_for(lambda: self.queued("deferred") >= messages, "Postfix to defer the mail", 120)
+
+    def quiet(self):
+        """Waits until its queue manager has put off everything: that must not go on while the other one is measured."""
+        wait_for(lambda: self.queued("incoming", "active") == 0, "Postfix to be done with what it took", 300)
 
     def retry(self):
         self.command("postqueue", "-f")
