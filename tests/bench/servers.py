@@ -10,6 +10,8 @@ from lab.tap import Failed, wait_for
 HELD = "10.77.0.27"
 HANGING = "10.77.0.28"
 DOMAINS = 200           # d0.held.test and on
+HANGING_DOMAINS = 25    # d0.k0.hanging.test and on: others for each round
+HANGING_ROUNDS = 9
 
 # What both are told: mail of the lab's network is relayed; no limit on what one client may do; 100 sessions to one
 # destination at most, 20 at first; nothing is tried again by itself.
@@ -154,7 +156,8 @@ def both(folder, mode=RELAY, shared=False):
     net.standard_zones()
     many = "".join(f"d{i} MX 10 mx\n" for i in range(DOMAINS))
     net.zone("held.test", f"@ MX 10 mx\nmx A {HELD}\n" + many)
-    net.zone("hanging.test", f"@ MX 10 mx\nmx A {HANGING}\n" + many)
+    net.zone("hanging.test", f"mx A {HANGING}\n" + "".join(
+        f"d{i}.k{k} MX 10 mx\n" for i in range(HANGING_DOMAINS) for k in range(HANGING_ROUNDS)))
     net.start_dns()
     pair = [PosternServer(net), PostfixServer(net, mode)]
     time.sleep(0.5)
