@@ -192,6 +192,7 @@ put_v6(char *out, const uint8_t b[16])
 	size_t zeros, len, n = 0;
 
 	if (is_mapped(b)) {	/* only when somebody built it by hand */
+		/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): put_v4 goes on behind it */
 		memcpy(out, "::ffff:", 7);
 		return 7 + put_v4(out + 7, b + 12);
 	}

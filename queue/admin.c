@@ -35,6 +35,9 @@ struct listing {
 	uint32_t left;			/* rows, or messages, of this page */
 	struct message *message;	/* held: being read or shown */
 	bool reading;
+	bool waiting;			/* until the whole queue is loaded */
+	struct a_request request;	/* its arg borrows from here: */
+	uint8_t arg[];
 };
 
 static void go_on(struct listing *l);
@@ -444,6 +447,7 @@ queue_status(struct listing *l)
 	json_init(&j, &b);
 	json_object(&j);
 	json_key_text(&j, "spool", states[store_state(q->store)]);
+	json_key_bool(&j, "loading", q->loading);
 	json_key_u64(&j, "spool_free", store_free_bytes(q->store));
 	json_key_u64(&j, "messages", messages_count(&q->messages));
 	json_key_u64(&j, "recipients", q->messages.n_rcpts);
@@ -516,8 +520,9 @@ remove_asked(struct listing *l, struct slice arg)
 }
 
 static void
-begin(struct listing *l, const struct a_request *r)
+begin(struct listing *l)
 {
+	const struct a_request *r = &l->request;
 	struct message *m;
 
 	switch ((int)l->verb) {
@@ -552,6 +557,23 @@ begin(struct listing *l, const struct a_request *r)
 	}
 }
 
+/* Half a queue must not look like a whole one. */
+void
+admin_loaded(struct queue *q)
+{
+	struct listing *l = q->listings;
+
+	while (l != NULL) {
+		if (!l->waiting) {
+			l = l->next;
+			continue;
+		}
+		l->waiting = false;
+		begin(l);
+		l = q->listings;	/* that may have ended it, and others */
+	}
+}
+
 static const char *
 on_request(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 {
@@ -564,16 +586,22 @@ on_request(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return "malformed A_REQUEST";
 	if (r.verb < ADMIN_QUEUE_STATUS || r.verb > ADMIN_QUEUE_REMOVE)
 		return "a verb that is not the queue's";
-	l = q->recovered && q->n_listings < LISTINGS_MAX ? calloc(1, sizeof *l) : NULL;
+	l = q->recovered && q->n_listings < LISTINGS_MAX ? calloc(1, sizeof *l + r.arg.n) : NULL;
 	if (l == NULL) {
 		(void)a_end_send(p, handle, &(struct a_end){ RC_AGAIN, S("the queue is busy; try again in a moment"), 0, 0 });
 		return NULL;
 	}
-	*l = (struct listing){ .next = q->listings, .queue = q, .handle = handle, .verb = (enum admin_verb)r.verb, .at = r.cursor };
+	*l = (struct listing){ .next = q->listings, .queue = q, .handle = handle, .verb = (enum admin_verb)r.verb, .at = r.cursor,
+		.request = r };
+	if (r.arg.n > 0)
+		memcpy(l->arg, r.arg.p, r.arg.n);
+	l->request.arg = slice_of(l->arg, r.arg.n);
 	chore_setup(&l->more, q->room->loop, on_more, l);
 	q->listings = l;
 	q->n_listings++;
-	begin(l, &r);
+	l->waiting = q->loading && l->verb != ADMIN_QUEUE_STATUS;
+	if (!l->waiting)
+		begin(l);
 	return NULL;
 }
 

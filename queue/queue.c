@@ -229,33 +229,11 @@ static const struct store_ops store_ops = { on_state, on_moved };
 
 /* --- recovery --- */
 
-struct recovery {
-	struct queue *q;
-	int64_t wall;
-	struct finished {		/* all recipients were final: their records are dropped afterwards */
-		struct finished *next;
-		struct msgid id;
-		struct store_where where;
-	} *finished;
-	uint64_t unreadable;
-};
-
 static void
-remember_finished(struct recovery *rec, const struct store_message *sm)
+recover_rcpt(struct queue *q, struct message *m, uint32_t i, const struct store_rcpt *sr, const struct envelope_rcpt *row)
 {
-	struct finished *f = malloc(sizeof *f);
-
-	if (f == NULL)
-		return;		/* the next start sees it again */
-	*f = (struct finished){ rec->finished, sm->id, sm->where };
-	rec->finished = f;
-}
-
-static void
-recover_rcpt(struct recovery *rec, struct message *m, uint32_t i, const struct store_rcpt *sr, const struct envelope_rcpt *row)
-{
-	struct queue *q = rec->q;
 	struct rcpt *r = &m->rcpts[i];
+	int64_t wall = queue_wall();
 
 	if (sr->state == STORE_DONE || sr->state == STORE_BOUNCED) {
 		r->due.state = RCPT_DONE;
@@ -265,8 +243,8 @@ recover_rcpt(struct recovery *rec, struct message *m, uint32_t i, const struct s
 	set_route(q, r, row, 0);
 	if (sr->state == STORE_DEFERRED)
 		reason_set(&q->reasons, m, i, sr->text);
-	if (sr->state == STORE_DEFERRED && sr->next > rec->wall) {
-		uint64_t ms = (uint64_t)(sr->next - rec->wall) / 1000;
+	if (sr->state == STORE_DEFERRED && sr->next > wall) {
+		uint64_t ms = (uint64_t)(sr->next - wall) / 1000;
 
 		/* A clock that has jumped must not make mail wait for years. */
 		schedule_wait(&q->schedule, r, ms < q->schedule.limits.backoff.max * 2 ? ms : q->schedule.limits.backoff.max);
@@ -277,71 +255,72 @@ recover_rcpt(struct recovery *rec, struct message *m, uint32_t i, const struct s
 static void
 visit(void *arg, const struct store_message *sm)
 {
-	struct recovery *rec = arg;
-	struct queue *q = rec->q;
+	struct queue *q = arg;
 	struct envelope_rcpt row;
 	struct envelope e;
 	struct message *m = NULL;
 	struct slice rest;
-	int64_t age = (rec->wall - sm->stored_at) / 1000000;
+	int64_t age = (queue_wall() - sm->stored_at) / 1000000;
+	uint32_t now = q->schedule.now;
 
 	if (envelope_parse(sm->envelope, &e) == RC_OK && e.n_rcpts == sm->n_rcpts)
 		m = message_new(sm->id, sm->n_rcpts);
 	if (m == NULL) {
-		rec->unreadable++;
+		q->n_unreadable++;
 		return;
 	}
 	m->where = sm->where;
 	m->size = sm->size;
-	m->arrived = age <= 0 ? TICK_ORIGIN : age >= (int64_t)TICK_ORIGIN ? 0 : TICK_ORIGIN - (uint32_t)age;
+	m->arrived = age <= 0 ? now : age >= (int64_t)now ? 0 : now - (uint32_t)age;
 	m->flags = (uint16_t)(((e.flags & ENVELOPE_BOUNCE) != 0 ? MESSAGE_BOUNCE : 0) |
 	    ((e.flags & ENVELOPE_8BITMIME) != 0 ? MESSAGE_8BIT : 0));
 	rest = e.rcpts;
 	for (uint32_t i = 0; i < m->n_rcpts && envelope_rcpt_next(&rest, &row); i++)
-		recover_rcpt(rec, m, i, &sm->rcpts[i], &row);
+		recover_rcpt(q, m, i, &sm->rcpts[i], &row);
 	if (m->n_open == 0) {
-		remember_finished(rec, sm);
+		store_drop(q->store, sm->id, sm->where, NULL, NULL);
 		free(m);
 		return;
 	}
 	if (!messages_add(&q->messages, m))
 		BUG("the store showed a message twice");
+	queue_pump(q);
 }
 
 static void
-log_recovery(const struct recovery *rec, const struct store_stats *stats)
+told(void *arg, const struct store_stats *stats)
 {
+	struct queue *q = arg;
+
+	q->loading = false;
+	admin_loaded(q);
 	log_say(LOG_SPOOL_OPENED, NULL, F_U64("messages", stats->messages), F_U64("recipients", stats->recipients),
 	    F_U64("segments", stats->segments), F_U64("ms", stats->ms), F_U64("damaged", stats->damaged),
 	    F_U64("torn", stats->torn));
-	if (rec->unreadable > 0)
+	if (q->n_unreadable > 0)
 		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "messages with an envelope that cannot be read stay in the spool"),
-		    F_U64("error", rec->unreadable));
+		    F_U64("error", q->n_unreadable));
 }
 
+/* Mail is taken as soon as the spool is open; what lies in it comes to the schedule step by step, beside that. */
 static bool
 recover(struct queue *q)
 {
-	struct recovery rec = { .q = q, .wall = queue_wall() };
 	struct store_stats stats = { .messages = 0 };
-	const char *why = "";
-	enum rc rc = store_recover(q->store, visit, &rec, &stats, &why);
+	const char *why = "no memory";
+	enum rc rc = store_open(q->store, &stats, &why);
 
+	if (rc == RC_OK) {
+		q->ids.next = store_first_id(q->store);
+		q->loading = true;
+		rc = store_tell(q->store, visit, told, q);
+	}
 	if (rc != RC_OK) {
 		log_say(LOG_SPOOL_FAILED, NULL, F_TEXT("why", why), F_TEXT("error", rc_name(rc)));
 		return false;
 	}
-	q->ids.next = store_first_id(q->store);
 	q->recovered = true;
 	q->wall_lead = wall_lead(q);
-	log_recovery(&rec, &stats);
-	while (rec.finished != NULL) {
-		struct finished *f = rec.finished;
-
-		rec.finished = f->next;
-		store_drop(q->store, f->id, f->where, NULL, NULL);
-		free(f);
-	}
 	return true;
 }
 

@@ -61,7 +61,9 @@ struct queue {
 	uint32_t n_listings;
 
 	uint64_t n_accepted, n_delivered, n_deferred, n_bounced;	/* since start, for queue status */
-	bool recovered;
+	bool recovered;			/* the spool is open */
+	bool loading;			/* not everything that lies in it is in the index yet */
+	uint64_t n_unreadable;		/* found at the start with an envelope that makes no sense */
 	bool closing;			/* the room ends: no new sessions */
 };
 
@@ -104,5 +106,6 @@ void routing_init(struct queue *q);					/* routing.c */
 void router_line(struct queue *q, int fd);
 void routing_work(struct queue *q);
 void control_line(struct queue *q, int fd);				/* admin.c */
+void admin_loaded(struct queue *q);					/* the index is complete */
 
 #endif

@@ -1,7 +1,7 @@
 /* queue/recovery.h -- a start of the spool, between the files that do it: store_recover.c leads, and nobody else includes this.
  *
  * recovery_place.c: the folders, the lock, the identity. recovery_found.c: which segments there are. recovery_read.c: their
- * frames. recovery_apply.c: what the records say. recovery_tell.c: what is alive, and telling it. */
+ * frames. recovery_apply.c: what the records say. recovery_tell.c: what is alive, told step by step after the store has opened. */
 #ifndef POSTERN_QUEUE_RECOVERY_H
 #define POSTERN_QUEUE_RECOVERY_H
 
@@ -41,7 +41,9 @@ struct recovery {
 	uint32_t highest;		/* segment number */
 	bool damage;			/* some, reported now or earlier */
 	struct store_stats stats;
+	uint64_t began;			/* monotonic, milliseconds */
 	const char *why;
+	struct teller *teller;		/* while it is told what is alive */
 };
 
 /* --- recovery_place.c --- */
@@ -72,8 +74,12 @@ void recovery_set_aside(struct recovery *r, const struct found *f, const struct 
 enum rc recovery_read_segments(struct recovery *r);
 
 /* --- recovery_tell.c --- */
-/* Every message that is alive, in the order of the ids. */
-enum rc recovery_tell(struct recovery *r, store_visit_fn *visit, void *arg);
-void recovery_remove_orphans(struct recovery *r);
+/* Begins to tell every message that is alive, in the order of their places. RC_NOMEM. */
+enum rc recovery_tell_begin(struct recovery *r, store_visit_fn *visit, store_told_fn *told, void *arg);
+/* Tells all that is left, here and now. */
+enum rc recovery_tell_rest(struct recovery *r);
+/* Tells step by step, while the store is at work. */
+void recovery_tell_on(struct recovery *r);
+void recovery_teller_free(struct recovery *r);
 
 #endif

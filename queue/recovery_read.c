@@ -34,7 +34,8 @@ read_footer(struct recovery *r, const struct found *f, int fd, uint8_t **ret_byt
 	return rc;
 }
 
-/* The whole file. A range that the disk will not read is taken for zeros, and so for damage. */
+/* The whole file; a spare segment is a hole behind its first frame. A range that the disk will not read is taken for
+ * zeros, and so for damage. */
 static enum rc
 read_file(struct recovery *r, const struct found *f, int fd, uint8_t **ret_bytes)
 {
@@ -44,8 +45,11 @@ read_file(struct recovery *r, const struct found *f, int fd, uint8_t **ret_bytes
 	if (bytes == NULL)
 		return RC_NOMEM;
 	for (uint64_t at = 0; at < f->size; at += STEP) {
-		size_t n = f->size - at < STEP ? (size_t)(f->size - at) : STEP;
+		size_t n;
 
+		if (r->io->ops->skip_hole(r->io, fd, &at) == 0 && at >= f->size)
+			break;
+		n = f->size - at < STEP ? (size_t)(f->size - at) : STEP;
 		if (spool_io_read_all(r->io, fd, bytes + at, n, at) >= 0)
 			continue;
 		memset(bytes + at, 0, n);
@@ -56,8 +60,22 @@ read_file(struct recovery *r, const struct found *f, int fd, uint8_t **ret_bytes
 	return RC_OK;
 }
 
+/* What was read of a segment; the entries of the scan borrow from the bytes. */
+struct reading {
+	uint8_t *bytes;
+	struct spool_scan scan;
+};
+
+static void
+reading_free(struct reading *reading)
+{
+	spool_scan_free(&reading->scan);
+	free(reading->bytes);
+	reading->bytes = NULL;
+}
+
 static enum rc
-scan_found(struct recovery *r, struct found *f, bool later, uint8_t **ret_bytes, struct spool_scan *ret_scan)
+scan_found(struct recovery *r, struct found *f, bool later, struct reading *ret_reading)
 {
 	struct spool_limit limit = { end_of(f), later };
 	char path[SPOOL_PATH_MAX];
@@ -69,13 +87,13 @@ scan_found(struct recovery *r, struct found *f, bool later, uint8_t **ret_bytes,
 	fd = r->io->ops->open(r->io, path, SPOOL_OPEN_READ);
 	if (fd < 0)
 		return recovery_fail(r, fd, "cannot open a segment");
-	rc = read_footer(r, f, fd, ret_bytes, ret_scan);
+	rc = read_footer(r, f, fd, &ret_reading->bytes, &ret_reading->scan);
 	if (rc == RC_NOTFOUND || rc == RC_CORRUPT) {
 		rc = read_file(r, f, fd, &bytes);
 		if (rc == RC_OK)
-			rc = spool_scan(ret_scan, &f->key, slice_of(bytes, (size_t)f->size), limit);
+			rc = spool_scan(&ret_reading->scan, &f->key, slice_of(bytes, (size_t)f->size), limit);
 		if (rc == RC_OK)
-			*ret_bytes = bytes;
+			ret_reading->bytes = bytes;
 		else
 			free(bytes);
 	}
@@ -96,31 +114,31 @@ remove_found(struct recovery *r, struct found *f)
 	f->readable = false;
 }
 
-/* The youngest segment with a batch; everything older was durable to its end. r->n_found: there is none. */
+/* The youngest segment with a batch; everything older was durable to its end. r->n_found: there is none. What was read of
+ * it is handed on: it has no footer after a crash, and was read whole. */
 static enum rc
-find_last(struct recovery *r, size_t *ret_last)
+find_last(struct recovery *r, size_t *ret_last, struct reading *ret_reading)
 {
 	for (size_t i = r->n_found; i-- > 0;) {
 		struct found *f = &r->found[i];
-		struct spool_scan scan;
-		uint8_t *bytes;
+		struct reading reading;
 		bool used;
 		enum rc rc;
 
 		if (!f->readable)
 			continue;
-		rc = scan_found(r, f, false, &bytes, &scan);
+		rc = scan_found(r, f, false, &reading);
 		if (rc != RC_OK)
 			return rc;
-		used = scan.batch != 0 || end_of(f) > SPOOL_FIRST_FRAME;
-		r->sequence = scan.sequence > r->sequence ? scan.sequence : r->sequence;
-		r->stats.torn += !used && scan.torn;
-		spool_scan_free(&scan);
-		free(bytes);
+		used = reading.scan.batch != 0 || end_of(f) > SPOOL_FIRST_FRAME;
+		r->sequence = reading.scan.sequence > r->sequence ? reading.scan.sequence : r->sequence;
 		if (used) {
 			*ret_last = i;
+			*ret_reading = reading;
 			return RC_OK;
 		}
+		r->stats.torn += reading.scan.torn;
+		reading_free(&reading);
 		remove_found(r, f);
 	}
 	*ret_last = r->n_found;
@@ -128,30 +146,17 @@ find_last(struct recovery *r, size_t *ret_last)
 }
 
 static enum rc
-read_one(struct recovery *r, size_t i, size_t last)
+take(struct recovery *r, struct found *f, const struct spool_scan *scan, bool is_last)
 {
-	struct found *f = &r->found[i];
-	struct spool_scan scan;
-	uint8_t *bytes;
-	enum rc rc = scan_found(r, f, i < last, &bytes, &scan);
-
-	if (rc != RC_OK)
-		return rc;
-	if (scan.batch == 0 && scan.n_entries == 0 && end_of(f) <= SPOOL_FIRST_FRAME) {
+	if (scan->batch == 0 && scan->n_entries == 0 && end_of(f) <= SPOOL_FIRST_FRAME) {
 		/* Given up before it held anything, or an unused spare. */
-		if (!scan.empty && end_of(f) == 0 && i < last)
+		if (!scan->empty && end_of(f) == 0 && !is_last)
 			recovery_quarantine(r, f, "no batch can be read");
 		remove_found(r, f);
-	} else {
-		r->stats.torn += scan.torn && end_of(f) == 0;
-		if (segments_add(r->s, f->number) == NULL)
-			rc = RC_NOMEM;
-		else
-			rc = recovery_apply(r, f, &scan);
+		return RC_OK;
 	}
-	spool_scan_free(&scan);
-	free(bytes);
-	return rc;
+	r->stats.torn += scan->torn && end_of(f) == 0;
+	return segments_add(r->s, f->number) == NULL ? RC_NOMEM : recovery_apply(r, f, scan);
 }
 
 static void
@@ -173,15 +178,28 @@ check_list(struct recovery *r)
 enum rc
 recovery_read_segments(struct recovery *r)
 {
-	size_t last;
+	struct reading of_last = { .bytes = NULL };
+	size_t last = 0;
 	enum rc rc = recovery_find_all(r);
 
 	if (rc != RC_OK)
 		return rc;
-	rc = find_last(r, &last);
-	for (size_t i = 0; rc == RC_OK && i < r->n_found; i++)
-		if (r->found[i].readable)
-			rc = read_one(r, i, last);
+	rc = find_last(r, &last, &of_last);
+	for (size_t i = 0; rc == RC_OK && i < last; i++) {
+		struct found *f = &r->found[i];
+		struct reading reading;
+
+		if (!f->readable)
+			continue;
+		rc = scan_found(r, f, true, &reading);
+		if (rc != RC_OK)
+			break;
+		rc = take(r, f, &reading.scan, false);
+		reading_free(&reading);
+	}
+	if (rc == RC_OK && last < r->n_found)
+		rc = take(r, &r->found[last], &of_last.scan, true);
+	reading_free(&of_last);
 	check_list(r);
 	return rc;
 }

@@ -28,47 +28,61 @@ check_big(struct recovery *r, const struct index_message *m)
 	r->stats.damaged++;
 }
 
-struct teller {
-	struct recovery *r;
-	store_visit_fn *visit;
-	void *arg;
-	int fd;
-	uint32_t open;		/* segment behind fd */
-	uint8_t *room;
-	size_t cap;
-	struct store_rcpt *pending;
-	uint32_t n_pending;
+enum {
+	STEP_MESSAGES = 256,		/* told in one turn of the loop */
+	STEP_BYTES = 1024 * 1024,	/* of envelopes read for it; one message at least */
 };
 
-static bool
-teller_room(struct teller *t, size_t bytes, uint32_t n_rcpts)
+/* One step: a thread reads the envelopes of the next messages, then the loop tells them. The index and the list of
+ * segments do not change any more, so both may look at them. */
+struct teller {
+	struct spool_work work;		/* first */
+	struct recovery *r;
+	store_visit_fn *visit;
+	store_told_fn *told;
+	void *arg;
+	struct index_message **list;
+	size_t n, next;			/* all of them; the first that has not been told */
+	size_t n_read;			/* of them, from next on, by this step */
+	bool readable[STEP_MESSAGES];
+	size_t at[STEP_MESSAGES];	/* in room */
+	int fd;
+	uint32_t open;			/* segment behind fd */
+	uint8_t *room;
+	size_t cap, used;
+	struct store_rcpt *pending;
+	uint32_t n_pending;
+	enum rc rc;
+};
+
+static size_t
+bytes_of(const struct index_message *m)
 {
-	if (bytes > t->cap) {
-		uint8_t *p = realloc(t->room, bytes + bytes / 2);
+	return SPOOL_HEAD_BYTES + (size_t)m->head.envelope;
+}
 
-		if (p == NULL)
-			return false;
-		t->room = p;
-		t->cap = bytes + bytes / 2;
-	}
-	if (n_rcpts > t->n_pending) {
-		struct store_rcpt *p = calloc(n_rcpts, sizeof *p);
+/* Space behind what is used; the old bytes stay where they are counted from. */
+static bool
+make_room(struct teller *t, size_t bytes)
+{
+	size_t cap = t->used + bytes;
+	uint8_t *p;
 
-		if (p == NULL)
-			return false;
-		free(t->pending);
-		t->pending = p;
-		t->n_pending = n_rcpts;
-	}
+	if (cap <= t->cap)
+		return true;
+	cap += cap / 2;
+	p = realloc(t->room, cap);
+	if (p == NULL)
+		return false;
+	t->room = p;
+	t->cap = cap;
 	return true;
 }
 
 static bool
-teller_read(struct teller *t, const struct index_message *m, size_t bytes)
+read_envelope(struct teller *t, const struct index_message *m)
 {
 	struct spool_io *io = t->r->io;
-	const struct found *f = recovery_find(t->r, m->where.segment);
-	struct spool_head head;
 	char path[SPOOL_PATH_MAX];
 	uint64_t at = (uint64_t)m->where.offset * SPOOL_ALIGN + SPOOL_HEADER_BYTES;
 
@@ -79,63 +93,206 @@ teller_read(struct teller *t, const struct index_message *m, size_t bytes)
 		t->fd = io->ops->open(io, path, SPOOL_OPEN_READ);
 		t->open = m->where.segment;
 	}
-	return t->fd >= 0 && spool_io_read_all(io, t->fd, t->room, bytes, at) == (ssize_t)bytes &&
-	    spool_head_get(slice_of(t->room, bytes), &head) == RC_OK && head.sum == m->head.sum &&
-	    spool_head_ok(&f->key, &head, slice_of(t->room, bytes));
+	return t->fd >= 0 && spool_io_read_all(io, t->fd, t->room + t->used, bytes_of(m), at) == (ssize_t)bytes_of(m);
 }
 
-static enum rc
-tell_one(struct teller *t, const struct index_message *m)
+/* In a thread, or in the loop before there are any. */
+static void
+read_step(struct spool_work *w)
 {
-	size_t bytes = SPOOL_HEAD_BYTES + (size_t)m->head.envelope;
+	struct teller *t = (struct teller *)(void *)w;
+
+	t->n_read = t->used = 0;
+	while (t->n_read < STEP_MESSAGES && t->next + t->n_read < t->n && (t->n_read == 0 || t->used < STEP_BYTES)) {
+		const struct index_message *m = t->list[t->next + t->n_read];
+
+		if (!make_room(t, bytes_of(m))) {
+			t->rc = t->n_read == 0 ? RC_NOMEM : RC_OK;
+			return;
+		}
+		t->at[t->n_read] = t->used;
+		t->readable[t->n_read++] = !is_dead(t->r, m->where.segment) && read_envelope(t, m);
+		t->used += bytes_of(m);
+	}
+}
+
+static bool
+make_pending(struct teller *t, uint32_t n_rcpts)
+{
+	struct store_rcpt *p;
+
+	if (n_rcpts <= t->n_pending)
+		return true;
+	p = calloc(n_rcpts, sizeof *p);
+	if (p == NULL)
+		return false;
+	free(t->pending);
+	t->pending = p;
+	t->n_pending = n_rcpts;
+	return true;
+}
+
+static bool
+is_whole(const struct teller *t, const struct index_message *m, struct slice bytes)
+{
+	const struct found *f = recovery_find(t->r, m->where.segment);
+	struct spool_head head;
+
+	return spool_head_get(bytes, &head) == RC_OK && head.sum == m->head.sum && spool_head_ok(&f->key, &head, bytes);
+}
+
+/* False: no memory. */
+static bool
+tell_one(struct teller *t, const struct index_message *m, bool readable, struct slice bytes)
+{
+	struct recovery *r = t->r;
 	struct spool_range bad = { m->where.offset * SPOOL_ALIGN, m->where.length & 0x7fffffff };
-	struct segment *home = segments_find(t->r->s, m->where.segment);
+	struct segment *home = segments_find(r->s, m->where.segment);
 	struct store_message out = { .id = m->id, .where = m->where, .size = m->head.content, .flags = m->flags,
 		.stored_at = m->head.stored_at, .rcpts = m->rcpts, .n_rcpts = m->head.n_rcpts };
 
-	if (!teller_room(t, bytes, m->head.n_rcpts))
-		return RC_NOMEM;
-	if (!teller_read(t, m, bytes)) {
-		recovery_set_aside(t->r, recovery_find(t->r, m->where.segment), &bad, "an envelope cannot be read");
-		return RC_OK;
+	if (is_dead(r, m->where.segment))
+		return true;
+	if (!make_pending(t, m->head.n_rcpts))
+		return false;
+	if (!readable || !is_whole(t, m, bytes)) {
+		recovery_set_aside(r, recovery_find(r, m->where.segment), &bad, "an envelope cannot be read");
+		return true;
 	}
 	if (home != NULL)
 		home->live++;
-	out.envelope = slice_of(t->room + SPOOL_HEAD_BYTES, m->head.envelope);
+	out.envelope = slice_from(bytes, SPOOL_HEAD_BYTES);
 	if (out.rcpts == NULL)
 		out.rcpts = t->pending;
 	if (store_where_is_big(m->where))
-		check_big(t->r, m);
-	t->r->stats.messages++;
+		check_big(r, m);
+	r->stats.messages++;
 	for (uint32_t i = 0; i < out.n_rcpts; i++)
-		t->r->stats.recipients += out.rcpts[i].state == STORE_PENDING || out.rcpts[i].state == STORE_DEFERRED;
+		r->stats.recipients += out.rcpts[i].state == STORE_PENDING || out.rcpts[i].state == STORE_DEFERRED;
 	if (t->visit != NULL)
 		t->visit(t->arg, &out);
-	return RC_OK;
+	return true;
+}
+
+static void
+tell_step(struct teller *t)
+{
+	for (size_t i = 0; t->rc == RC_OK && i < t->n_read; i++) {
+		const struct index_message *m = t->list[t->next];
+
+		if (!tell_one(t, m, t->readable[i], slice_of(t->room + t->at[i], bytes_of(m))))
+			t->rc = RC_NOMEM;
+		else
+			t->next++;
+	}
 }
 
 enum rc
-recovery_tell(struct recovery *r, store_visit_fn *visit, void *arg)
+recovery_tell_begin(struct recovery *r, store_visit_fn *visit, store_told_fn *told, void *arg)
 {
-	struct teller t = { .r = r, .visit = visit, .arg = arg, .fd = -1 };
-	struct index_message **list;
-	enum rc rc = RC_OK;
-	size_t n;
+	struct teller *t = calloc(1, sizeof *t);
 
-	list = index_sorted(&r->index, &n);
-	if (list == NULL)
-		rc = RC_NOMEM;
-	for (size_t i = 0; rc == RC_OK && i < n; i++)
-		if (!is_dead(r, list[i]->where.segment))
-			rc = tell_one(&t, list[i]);
-	if (t.fd >= 0)
-		(void)r->io->ops->close(r->io, t.fd);
-	free(t.room);
-	free(t.pending);
-	free(list);
-	if (rc != RC_OK)
-		r->why = "no memory";
-	return rc;
+	if (t == NULL)
+		return RC_NOMEM;
+	t->r = r;
+	t->visit = visit;
+	t->told = told;
+	t->arg = arg;
+	t->fd = -1;
+	r->teller = t;
+	t->list = index_sorted(&r->index, &t->n);
+	return t->list == NULL && t->n > 0 ? RC_NOMEM : RC_OK;
+}
+
+void
+recovery_teller_free(struct recovery *r)
+{
+	struct teller *t = r->teller;
+
+	if (t == NULL)
+		return;
+	r->teller = NULL;
+	if (t->fd >= 0)
+		(void)r->io->ops->close(r->io, t->fd);
+	free(t->room);
+	free(t->pending);
+	free(t->list);
+	free(t);
+}
+
+static void remove_orphans(struct recovery *r);
+
+enum rc
+recovery_tell_rest(struct recovery *r)
+{
+	struct teller *t = r->teller;
+
+	while (t->rc == RC_OK && t->next < t->n) {
+		read_step(&t->work);
+		tell_step(t);
+	}
+	if (t->rc == RC_OK)
+		remove_orphans(r);
+	return t->rc;
+}
+
+/* --- beside the store's work --- */
+
+static void
+run_orphans(struct spool_work *w)
+{
+	remove_orphans(((struct teller *)(void *)w)->r);
+}
+
+static void
+all_told(struct spool_work *w)
+{
+	struct teller *t = (struct teller *)(void *)w;
+	struct store *s = t->r->s;
+	struct store_stats stats;
+	store_told_fn *told = t->told;
+	void *arg = t->arg;
+
+	t->r->stats.ms = (uint32_t)(store_monotonic_ms() - t->r->began);
+	stats = t->r->stats;
+	recovery_end(t->r, true);
+	if (told != NULL && !s->closing)
+		told(arg, &stats);
+}
+
+static void
+step_read(struct spool_work *w)
+{
+	struct teller *t = (struct teller *)(void *)w;
+
+	if (!t->r->s->closing)
+		tell_step(t);
+	recovery_tell_on(t->r);
+}
+
+static void
+drop(struct spool_work *w)
+{
+	recovery_end(((struct teller *)(void *)w)->r, false);
+}
+
+void
+recovery_tell_on(struct recovery *r)
+{
+	struct teller *t = r->teller;
+
+	if (r->s->closing) {
+		recovery_end(r, false);
+		return;
+	}
+	/* Out of memory: it is tried again, from where it stopped, when some may have come back. */
+	t->rc = RC_OK;
+	t->work = (struct spool_work){ .run = read_step, .done = step_read, .drop = drop };
+	if (t->next == t->n) {
+		t->work.run = run_orphans;
+		t->work.done = all_told;
+	}
+	spool_pool_queue(&r->s->readers, &t->work);
 }
 
 /* --- files of nobody --- */
@@ -164,6 +321,9 @@ remove_orphan(void *arg, const char *name)
 	id.boot = (uint16_t)strtoul(part, NULL, 16);
 	id.seq = strtoull(name + 16, NULL, 16);
 	m = index_find(&o->r->index, id);
+	/* Those of this boot are being made while this runs. */
+	if (id.boot == o->r->s->ident.boot)
+		return 0;
 	if ((id.seq & 0xff) != o->folder || (m != NULL && !m->dropped && store_where_is_big(m->where)))
 		return 0;
 	spool_big_path(path, id);
@@ -173,8 +333,8 @@ remove_orphan(void *arg, const char *name)
 
 /* Files of messages that were never acknowledged, or are finished. Only when every record could be read: a record that
  * is damaged may be the one that names the file. */
-void
-recovery_remove_orphans(struct recovery *r)
+static void
+remove_orphans(struct recovery *r)
 {
 	char path[SPOOL_PATH_MAX];
 

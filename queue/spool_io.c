@@ -121,6 +121,21 @@ real_forget(struct spool_io *io, int fd)
 }
 
 static int
+real_skip_hole(struct spool_io *io, int fd, uint64_t *at)
+{
+	off_t found = lseek(fd, (off_t)*at, SEEK_DATA);
+
+	(void)io;
+	if (found >= 0)
+		*at = (uint64_t)found;
+	else if (errno == ENXIO)
+		*at = SPOOL_NO_DATA;
+	else
+		return -errno;
+	return 0;
+}
+
+static int
 real_reserve(struct spool_io *io, int fd, uint64_t bytes)
 {
 	int rc = result(fallocate(fd, 0, 0, (off_t)bytes));
@@ -271,6 +286,7 @@ static const struct spool_io_ops real_ops = {
 	.sync_folder = real_sync_folder,
 	.start_writeback = real_start_writeback,
 	.forget = real_forget,
+	.skip_hole = real_skip_hole,
 	.reserve = real_reserve,
 	.truncate = real_truncate,
 	.size = real_size,

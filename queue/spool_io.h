@@ -28,6 +28,7 @@ struct spool_space {
 typedef int spool_list_fn(void *arg, const char *name);	/* nonzero stops */
 
 enum { SPOOL_PATH_MAX = 96 };
+#define SPOOL_NO_DATA UINT64_MAX
 
 struct spool_io_ops {
 	int (*open)(struct spool_io *io, const char *path, enum spool_open how);
@@ -39,6 +40,8 @@ struct spool_io_ops {
 	int (*sync_folder)(struct spool_io *io, const char *path);	/* the names in it */
 	int (*start_writeback)(struct spool_io *io, int fd, uint64_t at, uint64_t n);	/* a hint */
 	int (*forget)(struct spool_io *io, int fd);		/* a hint: read from the disk, not from memory */
+	/* Moves *at on to where data may begin: what is passed over reads as zeros. SPOOL_NO_DATA: to the end of the file. */
+	int (*skip_hole)(struct spool_io *io, int fd, uint64_t *at);
 	int (*reserve)(struct spool_io *io, int fd, uint64_t bytes);	/* space for bytes from 0, reads as zeros */
 	int (*truncate)(struct spool_io *io, int fd, uint64_t bytes);
 	int (*size)(struct spool_io *io, int fd, uint64_t *ret_bytes);

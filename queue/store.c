@@ -90,6 +90,8 @@ store_close(struct store *s)
 	stop_threads(s);
 	s->closing = true;
 	store_pump(s);
+	if (s->recovery != NULL)
+		recovery_end(s->recovery, false);
 	if (s->recovered) {
 		committer_probe(&s->committer);
 		store_pump(s);
@@ -112,6 +114,8 @@ store_free(struct store *s)
 	spool_pool_end(&s->writers);
 	spool_pool_end(&s->readers);
 	spool_bell_end(&s->bell);
+	if (s->recovery != NULL)
+		recovery_end(s->recovery, false);
 	committer_end(&s->committer);
 	streams_forget(s);
 	reads_forget(s);

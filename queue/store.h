@@ -111,11 +111,21 @@ struct store_stats {
 	uint32_t torn;			/* segments whose unfinished tail was cut: normal after a crash */
 };
 
-/* Locks the spool, counts this boot (durable before it returns), reads everything, calls visit for each live message in
- * the order of arrival on disk, opens a new segment. visit must not call the store. Blocks.
+/* Locks the spool, counts this boot (durable before it returns), reads which messages there are, opens a new segment. From
+ * then on the store is at work, whatever lies in it. Blocks for as long as it takes to read the footers of all segments.
  * RC_EXISTS: another queue has this spool. RC_UNSUPPORTED: format of a newer version, or an unsafe file system.
- * RC_NOSPACE, RC_IO, RC_NOMEM. Damage is no failure: it is set aside in quarantine/ and logged (LOG_SPOOL_DAMAGE). */
+ * RC_NOSPACE, RC_IO, RC_NOMEM. Damage is no failure: it is set aside in quarantine/ and logged (LOG_SPOOL_DAMAGE).
+ * ret_stats: so far. ret_why: why not. */
+enum rc store_open(struct store *store, struct store_stats *ret_stats, const char **ret_why);
+
+/* Once, after store_open: calls visit for each live message, in the order of their places on disk, some in each turn of the
+ * loop; what is read for it is read in a thread. At the end told() is called, once. Both may call the store. Until then
+ * no segment is given up, and messages that were not shown yet must not be named. RC_NOMEM: nothing will be told. */
 typedef void store_visit_fn(void *arg, const struct store_message *m);
+typedef void store_told_fn(void *arg, const struct store_stats *stats);
+enum rc store_tell(struct store *store, store_visit_fn *visit, store_told_fn *told, void *arg);
+
+/* Both in one: returns when everything has been told. Blocks. visit must not call the store. */
 enum rc store_recover(struct store *store, store_visit_fn *visit, void *arg, struct store_stats *ret_stats,
     const char **ret_why);
 

@@ -39,6 +39,7 @@ struct store {
 	struct committer committer;
 	struct spool_pool readers, writers, keeper;
 	bool recovered, threaded, closing;
+	struct recovery *recovery;	/* while not all that lives has been told */
 
 	struct segment *segments;	/* by number */
 	size_t n_segments, max_segments;
@@ -73,6 +74,11 @@ void keeper_want_spare(struct store *s);
 void keeper_seal(struct store *s, struct spool_file *f);
 void keeper_unlink_big(struct store *s, struct msgid id);
 void keeper_look_at_space(struct store *s);
+
+/* --- store_recover.c --- */
+uint64_t store_monotonic_ms(void);
+/* All has been told, or never will be. Consumes the recovery. */
+void recovery_end(struct recovery *r, bool told);
 
 /* --- store.c --- */
 void store_update_state(struct store *s);

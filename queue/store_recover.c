@@ -35,8 +35,8 @@ open_log(struct recovery *r)
 	return rc;
 }
 
-static uint64_t
-monotonic_ms(void)
+uint64_t
+store_monotonic_ms(void)
 {
 	struct timespec t;
 
@@ -45,7 +45,7 @@ monotonic_ms(void)
 }
 
 static enum rc
-recover(struct recovery *r, store_visit_fn *visit, void *arg)
+read_spool(struct recovery *r)
 {
 	enum rc rc = recovery_lock(r);
 
@@ -57,41 +57,90 @@ recover(struct recovery *r, store_visit_fn *visit, void *arg)
 		rc = recovery_count_boot(r);
 	if (rc == RC_OK)
 		rc = open_log(r);
+	return rc;
+}
+
+static void
+free_all(struct recovery *r)
+{
+	r->s->recovery = NULL;
+	recovery_teller_free(r);
+	index_free(&r->index);
+	free(r->found);
+	free(r->known_bad);
+	free(r->known_segment);
+	free(r->listed);
+	free(r);
+}
+
+/* Until here a segment might have looked dead because what lives in it had not been counted. */
+void
+recovery_end(struct recovery *r, bool told)
+{
+	struct store *s = r->s;
+
+	free_all(r);
+	if (told)
+		segments_consider_all(s);
+}
+
+enum rc
+store_open(struct store *s, struct store_stats *ret_stats, const char **ret_why)
+{
+	struct recovery *r = calloc(1, sizeof *r);
+	struct committer_look look;
+	uint64_t seed;
+	enum rc rc;
+
+	BUG_ON(s->recovered);
+	*ret_why = "no memory";
+	if (r == NULL)
+		return RC_NOMEM;
+	*r = (struct recovery){ .s = s, .io = s->io, .began = store_monotonic_ms(), .why = "no memory" };
+	s->io->ops->random(s->io, &seed, sizeof seed);
+	index_init(&r->index, seed);
+	rc = read_spool(r);
+	*ret_why = r->why;
+	if (rc != RC_OK) {
+		free_all(r);
+		return rc;
+	}
+	s->recovery = r;
+	s->recovered = true;
+	look = committer_look(&s->committer);
+	segments_set_current(s, look.current);
+	r->stats.segments = (uint32_t)s->n_segments;
+	r->stats.ms = (uint32_t)(store_monotonic_ms() - r->began);
+	keeper_want_spare(s);
+	timer_start(&s->timer, PROBE_MS);
+	*ret_stats = r->stats;
+	return RC_OK;
+}
+
+enum rc
+store_tell(struct store *s, store_visit_fn *visit, store_told_fn *told, void *arg)
+{
+	enum rc rc = recovery_tell_begin(s->recovery, visit, told, arg);
+
 	if (rc == RC_OK)
-		rc = recovery_tell(r, visit, arg);
-	if (rc == RC_OK)
-		recovery_remove_orphans(r);
+		recovery_tell_on(s->recovery);
 	return rc;
 }
 
 enum rc
 store_recover(struct store *s, store_visit_fn *visit, void *arg, struct store_stats *ret_stats, const char **ret_why)
 {
-	struct recovery r = { .s = s, .io = s->io, .why = "no memory" };
-	uint64_t start = monotonic_ms(), seed;
-	struct committer_look look;
-	enum rc rc;
+	enum rc rc = store_open(s, ret_stats, ret_why);
 
-	BUG_ON(s->recovered);
-	s->io->ops->random(s->io, &seed, sizeof seed);
-	index_init(&r.index, seed);
-	rc = recover(&r, visit, arg);
-	if (rc == RC_OK) {
-		s->recovered = true;
-		look = committer_look(&s->committer);
-		segments_set_current(s, look.current);
-		r.stats.segments = (uint32_t)s->n_segments;
-		r.stats.ms = (uint32_t)(monotonic_ms() - start);
-		segments_consider_all(s);
-		keeper_want_spare(s);
-		timer_start(&s->timer, PROBE_MS);
-		*ret_stats = r.stats;
-	} else
-		*ret_why = r.why;
-	index_free(&r.index);
-	free(r.found);
-	free(r.known_bad);
-	free(r.known_segment);
-	free(r.listed);
+	if (rc != RC_OK)
+		return rc;
+	rc = recovery_tell_begin(s->recovery, visit, NULL, arg);
+	if (rc == RC_OK)
+		rc = recovery_tell_rest(s->recovery);
+	s->recovery->stats.ms = (uint32_t)(store_monotonic_ms() - s->recovery->began);
+	*ret_stats = s->recovery->stats;
+	*ret_why = "no memory";
+	s->recovered = rc == RC_OK;
+	recovery_end(s->recovery, rc == RC_OK);
 	return rc;
 }

@@ -222,7 +222,7 @@ segments_consider(struct store *s, uint32_t number)
 	struct wr w;
 	uint8_t *p;
 
-	if (g == NULL || g->current || g->dying || g->live > 0 || g->pins > 0 || s->closing)
+	if (g == NULL || g->current || g->dying || g->live > 0 || g->pins > 0 || s->closing || s->recovery != NULL)
 		return;
 	op = spool_op_new(s, SPOOL_HEADER_BYTES + 8);
 	p = op == NULL ? NULL : spool_op_frame(op, SPOOL_DEAD, none, 4);

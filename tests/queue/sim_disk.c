@@ -439,6 +439,13 @@ sim_forget(struct spool_io *io, int fd)
 }
 
 static int
+sim_skip_hole(struct spool_io *io, int fd, uint64_t *at)
+{
+	(void)io, (void)fd, (void)at;
+	return 0;
+}
+
+static int
 resize(struct spool_io *io, int fd, uint64_t bytes, enum sim_op op)
 {
 	struct sim_disk *d = disk_of(io);
@@ -615,6 +622,7 @@ static const struct spool_io_ops sim_ops = {
 	.sync_folder = sim_sync_folder,
 	.start_writeback = sim_hint,
 	.forget = sim_forget,
+	.skip_hole = sim_skip_hole,
 	.reserve = sim_reserve,
 	.truncate = sim_truncate,
 	.size = sim_size,

@@ -89,12 +89,10 @@ counting_pwritev(struct spool_io *io, int fd, const struct iovec *v, int n, uint
 }
 
 static void
-open_store(struct world *w)
+make_store(struct world *w)
 {
 	static struct spool_io_ops counting;
 	struct store_params params = { .segment_size = 256 * 1024, .big_message = 16 * 1024, .allow_unsafe_fs = true };
-	const char *why = "";
-	enum rc rc;
 
 	w->loop = loop_new();
 	w->io = spool_io_real(w->dir);
@@ -106,6 +104,15 @@ open_store(struct world *w)
 	assert_non_null(w->store);
 	assert_int_equal(store_threads_start(w->store), RC_OK);
 	w->n_kept = 0;
+}
+
+static void
+open_store(struct world *w)
+{
+	const char *why = "";
+	enum rc rc;
+
+	make_store(w);
 	rc = store_recover(w->store, on_visit, w, &w->stats, &why);
 	if (rc != RC_OK)
 		print_error("%s\n", why);
@@ -462,6 +469,61 @@ test_batches(void **state)
 	assert_int_equal(w->n_kept, 2000);
 }
 
+static void
+on_told(void *arg, const struct store_stats *stats)
+{
+	struct world *w = arg;
+
+	w->stats = *stats;
+	w->waiting--;
+}
+
+/* Everything that is told is finished at once, while the rest is still being told. */
+static void
+drop_when_told(void *arg, const struct store_message *m)
+{
+	struct world *w = arg;
+
+	w->n_kept++;
+	w->waiting++;
+	store_drop(w->store, m->id, m->where, on_done, w);
+}
+
+/* A start that finds much takes new mail before all of it has been told; no segment goes before its time. */
+static void
+test_takes_mail_while_it_tells(void **state)
+{
+	struct world *w = *state;
+	char text[600];
+	struct slice body = slice_of((uint8_t *)memset(text, 'x', sizeof text), sizeof text);
+	struct store_mail m = { { 0, 0, 0 }, 1, S("new"), &body, 1 };
+	struct store_stats stats;
+	const char *why = "";
+
+	for (uint64_t i = 1; i <= 2000; i++) {
+		m.id = id_of(w, i);
+		w->waiting++;
+		store_put(w->store, &m, on_done, w);
+	}
+	wait_all(w);
+	shut_store(w, false);
+	make_store(w);
+	assert_int_equal(store_open(w->store, &stats, &why), RC_OK);
+	assert_int_equal(stats.messages, 0);
+	w->waiting = 1;
+	assert_int_equal(store_tell(w->store, drop_when_told, on_told, w), RC_OK);
+	m.id = id_of(w, 1);
+	w->waiting++;
+	store_put(w->store, &m, on_done, w);
+	assert_int_equal(w->n_kept, 0);
+	wait_all(w);
+	assert_int_equal(w->n_kept, 2000);
+	assert_int_equal(w->stats.messages, 2000);
+	shut_store(w, true);
+	open_store(w);
+	assert_int_equal(w->n_kept, 1);
+}
+
 /* What became of mail waits a moment for new mail, whose sync it shares; mail of one client waits for nothing. */
 static void
 test_results_share_the_sync_of_mail(void **state)
@@ -496,6 +558,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_streams, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_roll_and_delete, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_takes_mail_while_it_tells, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_results_share_the_sync_of_mail, setup, teardown),
 	};
 
