@@ -3,10 +3,10 @@ import os
 import textwrap
 
 from . import net
-from .dns import DNS, Names                     # noqa: F401 (scenarios take DNS from here)
+from .dns import DNS, Names                              # noqa: F401 (DNS is for scenarios)
 from .maildir import maildir
 from .postfix import Postfix
-from .process import Process, stop_all, tool     # noqa: F401 (and these)
+from .process import Process, stop_all, tool             # noqa: F401 (for scenarios)
 
 POSTERN = "10.77.0.10"
 SECOND = "10.77.0.11"

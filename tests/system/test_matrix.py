@@ -127,7 +127,7 @@ def test_every_step_of_a_server(folder):
         send(POSTERN, "alice@postern.test", ["y@sink.test"], message(20_000 + n, 1000))
         lab.wait_for(lambda: len(good.messages) == n + 1, "mail to a healthy destination", 15)
 
-    lab.wait_for(lambda: not postern.queue(), lambda: f"the queue to be empty; left: {str(postern.queue())[:500]}", 120, pause=0.5)
+    lab.wait_for(lambda: not postern.queue(), lambda: f"the queue to be empty; left: {str(postern.queue())[:500]}", 120, 0.5)
     bounced = b"".join(net.mailbox("alice"))
     wrong = []
     for case in cases:

@@ -7,7 +7,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import lab  # noqa: E402
 import smtplib  # noqa: E402
 import subprocess  # noqa: E402
-from lab.client import body_of, message, number_of  # noqa: E402
+from lab.client import body_of, number_of  # noqa: E402
 from lab.exim import EXIM, Exim  # noqa: E402
 from lab.hosts import POSTERN, POSTFIX, SINK, Postfix  # noqa: E402
 from lab.opensmtpd import OPENSMTPD, OpenSMTPD  # noqa: E402
@@ -72,8 +72,8 @@ def exchange(net, postern, server, address, domain):
                 c.raw(lab.client.stuff(sent[n]))
                 code, lines = c.reply()
                 lab.equal(code, "250", f"the answer of {source} to {name!r} ({lines[-1]})")
-        lab.wait_for(lambda: len(box()) >= len(sent), lambda: f"{len(sent)} messages from {source} for {rcpt}, {len(box())} came; "
-                     f"Postern's queue: {str(postern.queue())[:500]}; its log ends: {server.log()[-500:]}", 60, pause=0.2)
+        lab.wait_for(lambda: len(box()) >= len(sent), lambda: f"{len(sent)} messages from {source} for {rcpt}, {len(box())} "
+                     f"came; Postern's queue: {str(postern.queue())[:500]}; its log ends: {server.log()[-500:]}", 60, pause=0.2)
         got = found(box())
         wrong = []
         for n, name in enumerate(SHAPES):
