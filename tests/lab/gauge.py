@@ -6,7 +6,7 @@ import time
 from .tap import Failed
 
 # KiB that a room may keep in its allocator after a load that it had not seen before.
-ROOM_GROWTH = collections.defaultdict(lambda: 1536, queue=8192)
+ROOM_GROWTH = collections.defaultdict(lambda: 1536, queue=8192, smtpd=4096)
 
 
 def _pss(pid):

@@ -1,0 +1,319 @@
+#!/usr/bin/python3
+"""Rooms that stand still, cannot start, have no descriptors or no memory; DNS and log that fail; reloads; a master that dies."""
+import os
+import resource
+import signal
+import subprocess
+import time
+
+from rig import POSTERN, SECONDS, Rig, Stopped, lab, rcpts, until
+from lab.disk import Disk, mount
+from lab.inject import Inject
+
+
+def test_each_room_stands_still(folder):
+    """SIGSTOP of one room for some seconds under load. The others' own work goes on; what needs it waits or gets 4xx; it is all
+    there when the room goes on."""
+    rig = Rig(folder).warm(1)
+    rooms = ["smtpd", "queue", "router", "resolver", "deliver", "local", "mailbox", "control", "log"]
+    rig.rng.shuffle(rooms)
+    for n in until(SECONDS):
+        room = rooms[n % len(rooms)]
+        load = rig.load(rate=60, timeout=60)
+        lab.wait_for(lambda: load.acknowledged > 3, "the load to run", 30)
+        pids = rig.postern.pids(room)
+        before = load.acknowledged
+        with Stopped(pids):
+            time.sleep(rig.rng.choice((1.0, 3.0)))
+            meanwhile = load.acknowledged - before
+            if room in ("deliver", "local", "mailbox", "control", "log"):
+                lab.check(meanwhile > 5, f"while {room} stood still only {meanwhile} messages were taken")
+            if room in ("deliver", "local", "mailbox", "log"):
+                began = time.monotonic()
+                rig.postern.ctl("status")
+                lab.check(time.monotonic() - began < 3, f"status took long while {room} stood still")
+        load.stop()
+        wrong = {k: v for k, v in load.classes.items() if k.split()[-1][:1] == "5"}
+        lab.check(not wrong, f"while {room} stood still: {wrong}")
+        rig.ledger.crashed(f"{room} stood still")
+        rig.settle()
+    rig.end()
+
+
+def test_one_of_two_stands_still(folder):
+    """One smtpd, or one deliver, stands still for ever: the other does all there is."""
+    rig = Rig(folder).warm(1)
+    for room in ("deliver", "smtpd"):
+        pids = sorted(rig.postern.pids(room))
+        if len(pids) < 2:
+            continue
+        with Stopped(pids[:1]):
+            load = rig.load(rate=50, timeout=8)
+            lab.wait_for(lambda: load.acknowledged >= 50, f"50 messages although one {room} stands still", 60)
+        load.stop()
+        rig.ledger.crashed(f"a {room} stood still")
+        rig.settle()
+    rig.end()
+
+
+def test_a_room_that_never_starts(folder):
+    """Its program ends at once, for ever: starts are throttled, an alarm is in the log, what does not need it goes on; and when
+    the program is whole again it comes by itself."""
+    rig = Rig(folder).warm(1)
+    program = rig.rng.choice(("local", "deliver", "resolver", "router", "log", "control"))
+    path = os.path.join(lab.postern.STAGE, "libexec", "postern", f"postern-{program}")
+    broken = os.path.join(folder, "broken")
+    with open(broken, "w") as f:
+        f.write("#!/bin/false\n")
+    os.chmod(broken, 0o755)
+    mount("--bind", broken, path)           # in this test's own mounts
+    for pid in rig.postern.pids(program):
+        os.kill(pid, signal.SIGKILL)
+        rig.ledger.crashed(program)
+    before = rig.postern.log().count(f"room-died room={program}")
+    to = {"local": ["x@sink.test"], "deliver": ["alice@postern.test"], "resolver": ["alice@postern.test"]}
+    load = rig.load(rate=20, rcpts=lambda n: to.get(program, rcpts(n)))
+    time.sleep(8)
+    starts = rig.postern.log().count(f"room-died room={program}") - before
+    if program != "log":
+        lab.check(2 <= starts <= 30, f"{starts} starts of {program} in 8 s: not throttled, or none")
+    if program != "router":
+        lab.check(load.acknowledged >= 40, f"only {load.acknowledged} messages were taken without {program}")
+    load.stop()
+    if program in to:
+        rig.settle()
+    subprocess.run(["umount", path], check=True)
+    rig.postern.wait_ready(60)
+    rig.end()
+    print(f"# {program}: {starts} starts in 8 s")
+
+
+def test_master_dies(folder):
+    """kill -9 of the master under load, again and again: every room leaves, nothing of it listens any more, the next one has all."""
+    rig = Rig(folder).warm(1)
+    n = 0
+    for n in until(SECONDS):
+        load = rig.load(timeout=6)
+        time.sleep(rig.rng.uniform(0.3, 1.5))
+        rig.ledger.crashed("master")
+        rig.postern.process.child.kill()
+        rig.postern.process.child.wait()
+        lab.wait_for(lambda: not rig.postern.processes(), "the rooms to leave after their master died", 10)
+        try:
+            lab.Client(POSTERN, timeout=1, greet=False).close()
+            lab.fail("somebody still listens")
+        except OSError:
+            pass
+        load.stop()
+        rig.postern.start()
+        if n % 3 == 2:
+            rig.settle()
+    rig.settle()
+    rig.warm(0.5)
+    rig.end(least=10)
+    print(f"# {n + 1} masters")
+
+
+class NoDescriptors:
+    """By a limit, where root may set those of others; else every call that makes one says EMFILE."""
+
+    def __init__(self, rig, pids):
+        self.rig, self.pids, self.old, self.trace = rig, pids, {}, None
+
+    def __enter__(self):
+        try:
+            for pid in self.pids:
+                old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + self.rig.rng.randint(0, 3), old[1]))
+                self.old[pid] = old
+        except ProcessLookupError:
+            pass
+        except PermissionError:
+            self.trace = Inject(self.pids, *(f"{call}:error=EMFILE" for call in ("accept4", "socket", "openat")),
+                                log=self.rig.net.path("strace"))
+        return self
+
+    def __exit__(self, *_):
+        for pid, limits in self.old.items():
+            try:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+            except ProcessLookupError:
+                pass
+        if self.trace:
+            self.trace.stop()
+
+
+def test_no_descriptors(folder):
+    """A room has no descriptors left, by prlimit: 4xx or waiting, no spin, and all is well when it has some again."""
+    rig = Rig(folder).warm(1)
+    for _ in until(SECONDS):
+        room = rig.rng.choice(("smtpd", "queue", "deliver", "resolver", "local", "control", "router"))
+        pids = rig.postern.pids(room)
+        with NoDescriptors(rig, pids):
+            load = rig.load(rate=80, sessions=20, timeout=20)
+            time.sleep(1)
+            used = [cpu(pid) for pid in pids]
+            time.sleep(2)
+            spun = [b - a for a, b in zip(used, [cpu(pid) for pid in pids])]
+            lab.check(max(spun, default=0) < 1.8, f"{room} spins without descriptors: {spun} s of processor in 2 s")
+        load.stop()
+        rig.note_deaths()
+        wrong = {k: v for k, v in load.classes.items() if k.split()[-1][:1] == "5"}
+        lab.check(not wrong, f"while {room} had no descriptors: {wrong}")
+        rig.settle()
+    rig.end()
+
+
+def cpu(pid):
+    """Seconds of processor that it has used."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            words = f.read().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return 0.0
+
+
+class Memory:
+    """All of a house in a memory cgroup, v1 or v2; removed at the end."""
+
+    def __init__(self, pids, megabytes):
+        v2 = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+        top = "/sys/fs/cgroup" if v2 else "/sys/fs/cgroup/memory"
+        self.path = os.path.join(top, f"postern-fault-{os.stat('/proc/self/ns/pid').st_ino}")
+        os.mkdir(self.path)
+        self.write("memory.max" if v2 else "memory.limit_in_bytes", megabytes << 20)
+        for pid in pids:
+            self.write("cgroup.procs", pid)
+        self.top = top
+
+    def write(self, name, value):
+        with open(os.path.join(self.path, name), "w") as f:
+            f.write(str(value))
+
+    def end(self):
+        with open(os.path.join(self.path, "cgroup.procs")) as f:
+            pids = f.read().split()
+        for pid in pids:
+            try:
+                with open(os.path.join(self.top, "cgroup.procs"), "w") as f:
+                    f.write(pid)
+            except OSError:
+                pass
+        for _ in range(50):
+            try:
+                return os.rmdir(self.path)
+            except OSError:
+                time.sleep(0.1)
+        return None
+
+
+def test_no_memory(folder):
+    """The whole house in a memory cgroup that is too small for its load: the kernel kills rooms, the rest carries on."""
+    rig = Rig(folder).warm(1)
+    try:
+        memory = Memory([rig.postern.process.child.pid, *rig.postern.processes()], 24)
+    except OSError as e:
+        return print(f"# SKIP no memory cgroup can be made here: {e}")
+    try:
+        for _ in until(SECONDS):
+            load = rig.load(rate=None, sessions=60, timeout=30, size=lambda n: (2000, 1_000_000, 50_000, 400_000)[n % 4])
+            time.sleep(4)
+            load.stop(90)
+            rig.note_deaths()
+            for when in deaths_by_kill(rig):
+                rig.ledger.crashed("out of memory", when)
+            wrong = {k: v for k, v in load.classes.items() if k.split()[-1][:1] == "5"}
+            lab.check(not wrong, f"without memory: {wrong}")
+            rig.postern.wait_ready(70)
+            rig.settle(180)
+    finally:
+        memory.end()
+    return rig.end()
+
+
+def deaths_by_kill(rig):
+    """When rooms died of a SIGKILL that was not ours: the kernel's. The whole log, since a time entered twice does no harm."""
+    import datetime
+    import re
+    found = re.findall(r"^(\S+) \S+ postern/master\[\d+\]: room-died .*SIGKILL", rig.postern.log(), re.M)
+    return [datetime.datetime.fromisoformat(w.replace("Z", "+00:00")).timestamp() for w in found]
+
+
+def test_dead_and_lying_dns(folder):
+    """DNS is silent, or says things that are not signed: mail is taken, waits, is never bounced for it, and leaves afterwards."""
+    rig = Rig(folder).warm(1)
+    for n in until(SECONDS):
+        load = rig.load(rate=60)
+        time.sleep(0.5)
+        pid = rig.net.knot.child.pid
+        if n % 2:
+            rig.net.knot.stop()
+        else:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(5)
+        taken = load.acknowledged
+        lab.check(taken > 20, f"only {taken} messages were taken without DNS")
+        if n % 2:
+            rig.net.start_knot()
+        else:
+            os.kill(pid, signal.SIGCONT)
+        load.stop()
+        wrong = {k: v for k, v in load.classes.items() if k.split()[-1][:1] == "5"}
+        lab.check(not wrong, f"without DNS: {wrong}")
+        rig.settle()
+    lab.check("status=bounced" not in rig.postern.log(), "mail bounced because DNS was away")
+    rig.end()
+
+
+def test_blocked_log(folder):
+    """The log room stands still, or its disk is full: mail does not wait for it; afterwards it writes, and says what it dropped."""
+    disk = Disk(os.path.join(folder, "log"), 4, mode=0o755)
+    rig = Rig(folder, extra=f'log {{ to = "{disk.at}/postern.log" }}\n').warm(1)
+    for n in until(SECONDS):
+        if n % 2 == 0:
+            filler = os.path.join(disk.at, "filler")
+            with open(filler, "wb") as f:
+                s = os.statvfs(disk.at)
+                os.posix_fallocate(f.fileno(), 0, max(1, s.f_bavail * s.f_frsize))
+            load = rig.load(rate=100)
+            lab.wait_for(lambda: load.acknowledged >= 200, "200 messages while the log's disk is full", 30)
+            load.stop()
+            os.unlink(filler)
+        else:
+            with Stopped(rig.postern.pids("log")):
+                load = rig.load(rate=100)
+                lab.wait_for(lambda: load.acknowledged >= 200, "200 messages while the log stands still", 30)
+                load.stop()
+        rig.settle()
+        size = os.path.getsize(os.path.join(disk.at, "postern.log"))
+        rig.ledger.send(POSTERN, ["alice@postern.test"])
+        lab.wait_for(lambda: os.path.getsize(os.path.join(disk.at, "postern.log")) > size, "the log to be written again", 20)
+        rig.settle()
+    rig.end()
+
+
+def test_reloads(folder):
+    """Reload after reload under load, good files and broken ones: no session is cut, nothing grows."""
+    rig = Rig(folder).warm(1)
+    n = 0
+    load = rig.load(rate=50)
+    for n in until(SECONDS):
+        broken = rig.rng.random() < 0.1
+        rig.postern.configure(rig.conf + ("nonsense = yes\n" if broken else f"# {n}\n"))
+        before = rig.postern.log().count("config-") if n % 20 == 0 else 0
+        rig.postern.reload()
+        if n % 20 == 0:
+            lab.wait_for(lambda: rig.postern.log().count("config-") > before, "a word about the reload in the log", 10)
+        time.sleep(0.03)
+    rig.postern.configure(rig.conf)
+    rig.postern.reload()
+    load.stop()
+    sums = rig.ledger.totals
+    rig.settle()
+    lab.equal((sums["unknown"], sums["refused"], sums["unsent"]), (0, 0, 0), "messages without an answer, refused, never sent")
+    rig.end()
+    print(f"# {n + 1} reloads")
+
+
+lab.main(globals())
