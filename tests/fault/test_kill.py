@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """kill -9 under load: any room, at any time, at any call, at any stage of a session; and of the whole house."""
 import collections
+import signal
+import socket
 import time
 
-from rig import ROOMS, SECONDS, Rig, lab, until
+from rig import POSTERN, ROOMS, SECONDS, Rig, lab, rcpts, until
+from lab.client import stuff
 from lab.inject import Inject
 
 
@@ -114,6 +117,114 @@ def test_recovery(folder):
     lab.check(died, "no queue died while it recovered")
     rig.warm(1)
     rig.end()
+
+
+class Inbound:
+    """A client that stands at a stage of a transaction until it is told to go on."""
+    STAGES = ("banner", "ehlo", "mail", "rcpt", "rcpt pending", "data", "body", "dot", "answered")
+
+    def __init__(self, rig, stage):
+        self.rig, self.stage = rig, stage
+        self.entry, content = rig.ledger.new(rcpts(rig.rng.randrange(100)), size=rig.rng.choice((500, 3000, 200_000)))
+        self.data = stuff(content)
+        self.steps = self.walk()
+        self.go(until=stage)
+
+    def walk(self):
+        """Yields the name of each stage when it is reached."""
+        with lab.Client(POSTERN, greet=False, timeout=20) as c:
+            yield "banner"
+            c.expect("220")
+            c.ehlo()
+            yield "ehlo"
+            c.cmd("MAIL FROM:<alice@postern.test>", "250")
+            yield "mail"
+            self.entry.taken = []
+            for rcpt in self.entry.rcpts[:1]:
+                if c.cmd(f"RCPT TO:<{rcpt}>")[0] == "250":
+                    self.entry.taken.append(rcpt)
+            yield "rcpt"
+            for rcpt in self.entry.rcpts[1:]:
+                c.raw(f"RCPT TO:<{rcpt}>\r\n".encode())
+            yield "rcpt pending"
+            for rcpt in self.entry.rcpts[1:]:
+                if c.reply()[0] == "250":
+                    self.entry.taken.append(rcpt)
+            c.cmd("DATA", "354")
+            yield "data"
+            c.raw(self.data[:len(self.data) // 2])
+            yield "body"
+            c.raw(self.data[len(self.data) // 2:-3])
+            self.rig.ledger.dot(self.entry)
+            c.raw(self.data[-3:])
+            yield "dot"
+            self.rig.ledger.answer(self.entry, c.reply()[1][-1])
+            yield "answered"
+
+    def go(self, until=None):
+        """On to a stage, or to the end; whatever the server does is an outcome."""
+        try:
+            for stage in self.steps:
+                if stage == until:
+                    return
+        except (OSError, EOFError, lab.Failed):
+            pass
+
+
+class Outbound:
+    """The recorder's at(): the n-th visitor is held at the n-th stage, until let_go()."""
+    STAGES = ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "BODY", "DOT", "forget", "QUIT")
+
+    def __init__(self):
+        self.n, self.held, self.on = 0, [], False
+
+    def __call__(self, stage, visit):
+        if not self.on:
+            return None
+        if not hasattr(visit, "stage"):
+            visit.stage = self.STAGES[self.n % len(self.STAGES)]
+            self.n += 1
+        if visit.stage == "forget" and stage == "DOT":
+            return "forget"
+        if stage != visit.stage:
+            return None
+        self.held.append(visit)
+        return "hang"
+
+    def let_go(self):
+        self.on = False
+        for visit in self.held:
+            try:
+                visit.s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.held = []
+
+
+def test_every_stage(folder):
+    """Clients stand at every stage of a transaction, and peers hold deliveries at every stage of theirs, when a room dies."""
+    at = Outbound()
+    rig = Rig(folder, at=at).warm(1)
+    rounds = 0
+    for n in until(SECONDS):
+        for room in rig.rng.sample(ROOMS, len(ROOMS)):
+            at.on = True
+            for _ in range(4):          # work for the deliveries that will be held
+                rig.ledger.send(POSTERN, [f"h{rounds}@sink.test"], size=rig.rng.choice((500, 100_000)))
+            clients = [Inbound(rig, stage) for stage in Inbound.STAGES]
+            rig.kill(room, signal.SIGKILL)
+            if rig.rng.random() < 0.5:
+                time.sleep(rig.rng.uniform(0, 0.2))
+            for c in clients:
+                c.go()
+            at.let_go()
+            rounds += 1
+        rig.postern.wait_ready(70)
+        rig.settle()
+        rig.postern.restart()
+    rig.warm(1)
+    rig.end()
+    print(f"# {rounds} rounds of {len(Inbound.STAGES)} clients and as many deliveries; {at.n} deliveries were held")
 
 
 lab.main(globals())
