@@ -76,7 +76,8 @@ class Campaign:
             self.done += 1
             skip = re.search(r"# SKIP (.*)", out)
             self.skipped += bool(skip)
-            print(f"{'ok' if good else 'not ok'} {number} - {title} (seed {seed}, {took:.0f} s)" + (f" # SKIP {skip[1]}" if skip else ""))
+            why = f" # SKIP {skip[1]}" if skip else ""
+            print(f"{'ok' if good else 'not ok'} {number} - {title} (seed {seed}, {took:.0f} s){why}")
             for line in notes if good else out.splitlines()[-25:]:
                 print(line[:400] if line.startswith("#") else "# " + line[:400])
             if not good:

@@ -59,8 +59,8 @@ def test_power_cuts(folder):
         if rig.rng.random() < 0.5:      # the backlog is kept for the next cut now and then
             rig.settle()
     rig.settle()
-    lab.check("damaged=0" in rig.postern.log() and not any(
-        "spool-opened" in line and "damaged=0" not in line for line in rig.postern.log().splitlines()), "a cut was taken for damage")
+    opened = [line for line in rig.postern.log().splitlines() if "spool-opened" in line]
+    lab.check(all("damaged=0" in line for line in opened), "a cut was taken for damage")
     rig.warm(1)
     rig.end()
     print(f"# {cuts} power cuts")
@@ -98,8 +98,8 @@ def fill_up(rig, hurt, least, **how):
 
 def takes_again(rig, seconds=60):
     """Mail is accepted without a hand."""
-    lab.wait_for(lambda: (rig.ledger.send(POSTERN, ["alice@postern.test"]).reply or "").startswith("250"), "mail to be accepted again",
-                 seconds, 0.5)
+    lab.wait_for(lambda: (rig.ledger.send(POSTERN, ["alice@postern.test"]).reply or "").startswith("250"),
+                 "mail to be accepted again", seconds, 0.5)
 
 
 def test_full_disk(folder):
@@ -213,7 +213,8 @@ def test_full_home(folder):
         time.sleep(3)
         load.stop()
         lab.equal(sum(n for k, n in load.classes.items() if k.split()[-1][:1] in "45"), 0, "refusals")
-        lab.wait_for(lambda: rig.postern.queue() and all("alice" in str(q) for q in rig.postern.queue()), "only alice's mail to wait", 30)
+        lab.wait_for(lambda: rig.postern.queue() and all("alice" in str(q) for q in rig.postern.queue()),
+                     "only alice's mail to wait", 30)
         os.unlink(os.path.join(home.at, "filler"))
         rig.settle()
     rig.end()
@@ -222,7 +223,8 @@ def test_full_home(folder):
 # Each is a system call of the spool, with errors that a disk or file system gives there.
 ERRORS = {
     "pwritev": ("EIO", "ENOSPC", "EDQUOT", "EROFS"), "fdatasync": ("EIO", "ENOSPC", "EDQUOT"), "fsync": ("EIO",),
-    "openat": ("EIO", "ENOSPC", "EMFILE", "EROFS"), "fallocate": ("ENOSPC", "EIO", "EDQUOT", "EOPNOTSUPP"), "renameat2": ("EIO", "ENOSPC"),
+    "openat": ("EIO", "ENOSPC", "EMFILE", "EROFS"), "fallocate": ("ENOSPC", "EIO", "EDQUOT", "EOPNOTSUPP"),
+    "renameat2": ("EIO", "ENOSPC"),
     "unlinkat": ("EIO", "EROFS"), "pread64": ("EIO",), "sync_file_range": ("EIO",), "mkdirat": ("ENOSPC",), "fstatfs": ("EIO",),
     "ftruncate": ("EIO",), "fadvise64": ("EINVAL",),
 }
@@ -238,7 +240,8 @@ def test_errors_of_calls(folder):
         lasting = rig.rng.random() < 0.4
         nth = rig.rng.choice((1, 2, 3, 5, 8, 13) if call in ("pwritev", "fdatasync") else (1, 1, 2, 3))
         load = rig.load(rate=150, sessions=10, size=lambda n: (2000, 100_000, 3000, 30_000)[n % 4])
-        with Inject(rig.postern.pids("queue"), f"{call}:error={error}:when={nth}{'+' if lasting else ''}", log=rig.net.path("strace")) as trace:
+        spec = f"{call}:error={error}:when={nth}{'+' if lasting else ''}"
+        with Inject(rig.postern.pids("queue"), spec, log=rig.net.path("strace")) as trace:
             time.sleep(2.5)
         dead = [room for room, _ in rig.note_deaths()]
         lab.equal(dead, [], f"rooms that died of {call}={error}, nth {nth}{', lasting' if lasting else ''}")

@@ -92,7 +92,8 @@ def test_any_call(folder):
 def test_recovery(folder):
     """The queue dies; the one that recovers dies at its n-th call, again and again; then one may finish."""
     rig = Rig(folder)
-    died, calls = 0, ("pread64", "pwritev", "fdatasync", "fsync", "openat", "renameat2", "unlinkat", "write", "fallocate", "flock")
+    calls = ("pread64", "pwritev", "fdatasync", "fsync", "openat", "renameat2", "unlinkat", "write", "fallocate", "flock")
+    died = 0
     for _ in until(SECONDS):
         load = rig.load(rate=120)
         time.sleep(0.5)

@@ -89,7 +89,7 @@ def test_a_room_that_never_starts(folder):
 
 
 def test_master_dies(folder):
-    """kill -9 of the master under load, again and again: every room leaves, nothing of it listens any more, the next one has all."""
+    """kill -9 of the master under load, again and again: every room leaves, nothing of it listens, the next one has all."""
     rig = Rig(folder).warm(1)
     n = 0
     for n in until(SECONDS):
@@ -124,7 +124,8 @@ class NoDescriptors:
         try:
             for pid in self.pids:
                 old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-                resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + self.rig.rng.randint(0, 3), old[1]))
+                now = len(os.listdir(f"/proc/{pid}/fd")) + self.rig.rng.randint(0, 3)
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (now, old[1]))
                 self.old[pid] = old
         except ProcessLookupError:
             pass
@@ -288,7 +289,8 @@ def test_blocked_log(folder):
         rig.settle()
         size = os.path.getsize(os.path.join(disk.at, "postern.log"))
         rig.ledger.send(POSTERN, ["alice@postern.test"])
-        lab.wait_for(lambda: os.path.getsize(os.path.join(disk.at, "postern.log")) > size, "the log to be written again", 20)
+        lab.wait_for(lambda: os.path.getsize(os.path.join(disk.at, "postern.log")) > size,
+                     "the log to be written again", 20)
         rig.settle()
     rig.end()
 

@@ -15,7 +15,7 @@ from .tap import Failed, wait_for
 
 EXT4_IOC_SHUTDOWN = 0x8004587D          # _IOR('X', 125, __u32)
 NOLOGFLUSH = 2                          # not even the journal is written
-Q_SETQUOTA, Q_QUOTAON = 0x800008, 0x800002
+Q_SETQUOTA = 0x800008
 QIF_LIMITS = 5
 
 
@@ -38,8 +38,8 @@ class Disk:
         with open(self.image, "wb") as f:
             f.truncate(megabytes << 20)
         # Journal and tables are written out now: when the tmpfs is full it is the data that finds no room.
-        r = subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", *mkfs, self.image],
-                           capture_output=True, text=True)
+        r = subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard",
+                            *mkfs, self.image], capture_output=True, text=True)
         if r.returncode != 0:
             raise Failed("mkfs.ext4: " + r.stderr.strip())
         self.mount()
@@ -86,11 +86,11 @@ class Disk:
         os.unlink(os.path.join(self.below, "filler"))
 
     def quota(self, uid, blocks, inodes=0):
-        """Hard limits in KiB and files, 0: none. RC: False when this kernel has no quotas."""
+        """Hard limits in KiB and files; 0: none."""
         libc = ctypes.CDLL(None, use_errno=True)
-        device = subprocess.run(["findmnt", "-n", "-o", "SOURCE", self.at], capture_output=True, text=True).stdout.strip().encode()
-        limits = ctypes.create_string_buffer(struct.pack("QQQQQQQQI", blocks, blocks, 0, inodes, inodes, 0, 0, 0, QIF_LIMITS) + b"\0" * 4)
-        if libc.quotactl(Q_SETQUOTA << 8, device, uid, limits) != 0:
+        device = subprocess.run(["findmnt", "-n", "-o", "SOURCE", self.at], capture_output=True, text=True).stdout.strip()
+        limits = struct.pack("QQQQQQQQII", blocks, blocks, 0, inodes, inodes, 0, 0, 0, QIF_LIMITS, 0)
+        if libc.quotactl(Q_SETQUOTA << 8, device.encode(), uid, ctypes.create_string_buffer(limits)) != 0:
             raise Failed("quotactl: " + os.strerror(ctypes.get_errno()))
 
 
