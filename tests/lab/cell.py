@@ -51,11 +51,19 @@ def reap():
     """Removes the folders of runs that were killed with all their processes."""
     place = tempfile.gettempdir()
     for name in os.listdir(place):
-        if name.startswith(PREFIX):
+        if name.startswith(PREFIX) and settled(os.path.join(place, name)):
             lock = lock_folder(os.path.join(place, name))
             if lock is not None:
                 shutil.rmtree(os.path.join(place, name), ignore_errors=True)
                 os.close(lock)
+
+
+def settled(path):
+    """Old enough to be judged by its lock: one that another run makes in this moment has none yet."""
+    try:
+        return os.stat(path).st_mtime < time.time() - 60
+    except FileNotFoundError:
+        return False
 
 
 def lock_folder(path):
