@@ -255,14 +255,29 @@ work_kept(struct session *s)
 		buf_free(&s->in);
 }
 
+/* --- together --- */
+
+static bool
+reads_now(const struct session *s)
+{
+	return takes_input(s) && !s->eof && !s->held && !s->yielded && buf_len(&s->out) < REPLY_HIGH;
+}
+
 static void
 read_input(struct session *s)
 {
 	uint8_t *landing = loop_scratch(s->smtpd->loop);
-	ssize_t n = recv(s->watch.fd, landing, SESSION_READ_MAX, 0);
 	struct slice came;
 	size_t used;
+	ssize_t n;
 
+	/* A session that was woken and heard in the same turn still has what it kept, and there is room for one read only. */
+	if (buf_len(&s->in) > 0) {
+		work_kept(s);
+		if (!reads_now(s))
+			return;
+	}
+	n = recv(s->watch.fd, landing, SESSION_READ_MAX, 0);
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			session_end(s, "connection lost");
@@ -280,14 +295,6 @@ read_input(struct session *s)
 	}
 	used = work(s, came);
 	keep(s, slice_from(came, used));
-}
-
-/* --- together --- */
-
-static bool
-reads_now(const struct session *s)
-{
-	return takes_input(s) && !s->eof && !s->held && !s->yielded && buf_len(&s->out) < REPLY_HIGH;
 }
 
 /* Is the socket to be watched for input? While another room is asked it need not be, but most clients are silent then, and
