@@ -4,7 +4,8 @@
  *
  *	sim_smtp			a fixed number of seeds, as a check program (TAP)
  *	sim_smtp SEED [-v]		this one; -v shows the conversation
- *	sim_smtp -n FIRST COUNT		these */
+ *	sim_smtp -n FIRST COUNT		these
+ *	sim_smtp -t SECONDS		from a seed of the clock, for that long */
 #include "tests/sim/smtp_model.h"
 
 #include "common/envelope.h"
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 enum {
@@ -42,7 +44,7 @@ static struct {
 	struct model model;
 	uint64_t next_id;
 	/* What the queue has been given in this round. */
-	struct buf envelope, content;
+	struct buf envelope, content, replies;
 	bool complete;
 	unsigned answer;			/* it gives; 0: it goes away instead */
 	uint64_t commands, messages;
@@ -293,10 +295,15 @@ change_something(void)
 
 /* --- the client --- */
 
+/* Read at once, as a client does: the end of a connection may come with a reset. */
 static void
 heard(void *ctx)
 {
+	struct slice s = net_heard(t.client);
+
 	(void)ctx;
+	keep(&t.replies, s);
+	net_take(t.client, s.n);
 }
 
 static void
@@ -318,7 +325,7 @@ static unsigned
 next_reply(void)
 {
 	for (;;) {
-		struct slice in = net_heard(t.client), line;
+		struct slice in = buf_slice(&t.replies), line;
 		size_t lf = slice_find(in, '\n');
 		unsigned code;
 		bool more;
@@ -333,7 +340,7 @@ next_reply(void)
 		world_trace("S: %.*s", (int)lf - 1, (const char *)line.p);
 		code = (unsigned)(line.p[0] - '0') * 100 + (unsigned)(line.p[1] - '0') * 10 + (unsigned)(line.p[2] - '0');
 		more = line.p[3] == '-';
-		net_take(t.client, lf + 1);
+		buf_consume(&t.replies, lf + 1);
 		if (!more)
 			return code;
 	}
@@ -585,6 +592,7 @@ session(void)
 			world_fail("the session is %sover", t.model.over ? "not " : "");
 	}
 	net_close(t.client);
+	buf_clear(&t.replies);
 	settle();
 }
 
@@ -637,6 +645,7 @@ run_seed(uint64_t seed, bool verbose)
 	t.model.router_up = t.model.queue_takes = true;
 	buf_init(&t.envelope, 1 << 20);
 	buf_init(&t.content, 1 << 20);
+	buf_init(&t.replies, 1 << 20);
 	world_begin(seed, verbose);
 	net_begin();
 	t.listener = net_listener((struct ip){ 4, { 100, 0, 0, 1 } }, 25);
@@ -669,21 +678,34 @@ on_signal(int sig)
 	(void)raise(sig);
 }
 
+static double
+seconds(void)
+{
+	struct timeval tv;
+
+	(void)gettimeofday(&tv, NULL);
+	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
+}
+
 int
 main(int argc, char **argv)
 {
-	uint64_t first = 1, n = CHECK_SEEDS;
-	unsigned broken = 0;
+	uint64_t seed = 1, end = 1 + CHECK_SEEDS, n = 0, broken = 0;
+	double until = 0;
 
 	(void)signal(SIGABRT, on_signal);
 	(void)signal(SIGSEGV, on_signal);
 	if (argc == 4 && strcmp(argv[1], "-n") == 0) {
-		first = strtoull(argv[2], NULL, 10);
-		n = strtoull(argv[3], NULL, 10);
+		seed = strtoull(argv[2], NULL, 10);
+		end = seed + strtoull(argv[3], NULL, 10);
+	} else if (argc == 3 && strcmp(argv[1], "-t") == 0) {
+		seed = (uint64_t)seconds() * 1000;
+		end = UINT64_MAX;
+		until = seconds() + strtod(argv[2], NULL);
 	} else if (argc > 1)
 		return run_seed(strtoull(argv[1], NULL, 10), argc > 2) ? 0 : 1;
 	(void)printf("1..1\n");
-	for (uint64_t seed = first; seed < first + n; seed++)
+	for (; seed < end && (until == 0 || seconds() < until); seed++, n++)
 		broken += !run_seed(seed, false);
 	(void)printf("# %" PRIu64 " sessions, %" PRIu64 " commands, %" PRIu64 " messages\n", n * SESSIONS, t.commands, t.messages);
 	(void)printf("%s 1 - smtpd says what the model says\n", broken == 0 ? "ok" : "not ok");
