@@ -49,8 +49,9 @@ struct block {
 	struct block *next, **link;
 	struct proc *owner;
 	size_t n;
+	uint64_t space[4];
 };
-_Static_assert(sizeof(struct block) % 16 == 0, "what follows a block is aligned as malloc aligns");
+_Static_assert(sizeof(struct block) == 64, "what follows a block is aligned as it would be without it");
 
 static struct block **
 heap_of(struct proc *p)
@@ -63,7 +64,7 @@ block_in(struct block *b, struct proc *p, size_t n)
 {
 	struct block **head = heap_of(p);
 
-	*b = (struct block){ *head, head, p, n };
+	*b = (struct block){ .next = *head, .link = head, .owner = p, .n = n };
 	if (b->next != NULL)
 		b->next->link = &b->next;
 	*head = b;
