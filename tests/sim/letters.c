@@ -17,7 +17,7 @@ static struct {
 	struct letter *all[LETTERS_MAX];
 	unsigned n;
 	uint64_t expire;
-	bool is_clock_wrong;
+	bool is_clock_wrong, is_postmaster_told;
 } ledger;
 
 void
@@ -215,6 +215,12 @@ letters_seen(struct slice sender, const char (*rcpts)[LETTER_ADDRESS_MAX], unsig
 	size_t at;
 	struct letter *l = letter_in(content, &at);
 
+	/* A report that grew too old itself: whom it was for cannot be seen any more. Only a wrong clock makes one old here. */
+	if (sender.n == 0 && l == NULL && ledger.is_clock_wrong && n == 1 && slice_eq(slice_str(rcpts[0]), internet_postmaster())) {
+		world_trace("the postmaster is told");
+		ledger.is_postmaster_told = true;
+		return;
+	}
 	if (sender.n == 0 && n == 1 && (l == NULL || rcpt_of(l, slice_str(rcpts[0])) == NULL)) {
 		report_seen(content, sure);
 		return;
@@ -246,7 +252,7 @@ static bool
 is_open(const struct letter *l, const struct letter_rcpt *r)
 {
 	/* A bounce of a message from <> goes to nobody who could be seen here. */
-	return l->fate == LETTER_ACCEPTED && r->accepted && r->taken == 0 && r->reports == 0 && l->sender[0] != '\0';
+	return !ledger.is_postmaster_told && l->fate == LETTER_ACCEPTED && r->accepted && r->taken == 0 && r->reports == 0 && l->sender[0] != '\0';
 }
 
 unsigned

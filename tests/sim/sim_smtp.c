@@ -31,6 +31,7 @@ enum {
 	RCPTS_LIMIT = 5,
 	LINE_LIMIT = 2048,
 	HOPS_LIMIT = 10,
+	BLOCKS_SLACK = 8,		/* buffers of lines, tables that have grown */
 	QUIET = 40 * SECOND,		/* nothing that is under way takes longer */
 };
 
@@ -43,6 +44,7 @@ static struct {
 	struct sock *listener, *client;
 	struct model model;
 	uint64_t next_id;
+	size_t blocks_at_first;
 	/* What the queue has been given in this round. */
 	struct buf envelope, content, replies;
 	bool complete;
@@ -594,6 +596,10 @@ session(void)
 	net_close(t.client);
 	buf_clear(&t.replies);
 	settle();
+	/* Nothing of a session stays: a transaction that was forgotten, not ended, is seen here. */
+	if (t.smtpd_proc.heap_blocks > t.blocks_at_first + BLOCKS_SLACK)
+		world_fail("smtpd has no session and holds %zu pieces of memory, %zu at its start", t.smtpd_proc.heap_blocks,
+		    t.blocks_at_first);
 }
 
 /* --- all of it --- */
@@ -653,6 +659,7 @@ run_seed(uint64_t seed, bool verbose)
 	t.router = draw(ROLE_ROUTER, NULL, &router_peer);
 	queue_comes();
 	settle();
+	t.blocks_at_first = t.smtpd_proc.heap_blocks;
 	for (unsigned i = 0; i < SESSIONS && world_failure() == NULL; i++)
 		session();
 	ok = world_failure() == NULL;
