@@ -513,13 +513,13 @@ house_is_up(void)
 	for (unsigned i = 0; i < h.n; i++)
 		if (!h.rooms[i].proc.alive)
 			return false;
-	return queue_of()->recovered;
+	return queue_of()->recovered && !queue_of()->loading;
 }
 
 uint64_t
 house_queued(void)
 {
-	return h.rooms[0].proc.alive && queue_of()->recovered ? messages_count(&queue_of()->messages) : UINT64_MAX;
+	return h.rooms[0].proc.alive && queue_of()->recovered && !queue_of()->loading ? messages_count(&queue_of()->messages) : UINT64_MAX;
 }
 
 bool
