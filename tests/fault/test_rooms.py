@@ -295,6 +295,17 @@ def test_blocked_log(folder):
     rig.end()
 
 
+def test_many_large_messages(folder):
+    """Two hundred large messages at once, more than the lines between rooms hold: they slow each other down, and that is all."""
+    rig = Rig(folder, segment="64M", big="256K").warm(1)
+    load = rig.load(rate=None, sessions=200, each=1, size=lambda n: 1_100_000, timeout=120, rcpts=lambda n: ["x@sink.test"])
+    lab.wait_for(lambda: load.count >= 200, "200 messages to be under way", 60)
+    load.stop(120)
+    lab.equal(dict(load.classes), {"dot 250": load.count, "quit 221": load.count}, "answers")
+    lab.check("peer-dropped" not in rig.postern.log(), "a line between rooms was given up")
+    rig.settle()
+
+
 def test_reloads(folder):
     """Reload after reload under load, good files and broken ones: no session is cut, nothing grows."""
     rig = Rig(folder).warm(1)
