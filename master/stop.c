@@ -53,8 +53,11 @@ stop_progress(struct master *m)
 		if (m->stop_step < STEPS)
 			step_begin(m);
 	}
-	if (m->stop_step == STEPS)
-		loop_stop(m->loop);
+	if (m->stop_step < STEPS)
+		return;
+	/* It may be due in this very turn, and there is no step left for it to hurry. */
+	timer_cancel(&m->stop_timer);
+	loop_stop(m->loop);
 }
 
 /* Somebody did not end in time. */

@@ -22,12 +22,13 @@ enum {
 /* --- common/room.h, for a room that is played --- */
 
 static struct fuzz_world *world;
+int fuzz_folder = -1;
 
 int room_file(struct room *room, enum file_purpose purpose, struct slice name) { (void)room, (void)purpose, (void)name; return -1; }
 int room_take_file(struct room *room, enum file_purpose purpose, struct slice name) { return room_file(room, purpose, name); }
 struct slice room_user(const struct room *room) { (void)room; return S("alice"); }
 void room_become(struct room *room, uint32_t uid, uint32_t gid, const char *folder) { (void)room, (void)uid, (void)gid, (void)folder; }
-int room_folder(const struct room *room) { (void)room; return -1; }
+int room_folder(const struct room *room) { (void)room; return fuzz_folder; }
 struct peer *room_log(const struct room *room) { (void)room; return NULL; }
 void room_exit(struct room *room) { (void)room; world->exited = true; }
 void room_log_drop(struct peer *p, const char *why) { (void)p, (void)why; }
@@ -589,9 +590,8 @@ wire_one(struct fuzz_world *w, unsigned which)
 
 	while (n < FUZZ_ENDS_MAX && w->def->lines[n] != ROLE_NONE)
 		n++;
-	which %= (unsigned)n;
-	if (w->def->lines[which] != ROLE_MASTER)
-		(void)fuzz_wire(w, which);
+	if (n > 0 && w->def->lines[which % n] != ROLE_MASTER)
+		(void)fuzz_wire(w, which % n);
 }
 
 static void

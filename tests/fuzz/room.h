@@ -50,6 +50,9 @@ struct fuzz_room {
 	void (*end)(struct fuzz_world *w);	/* all lines are closed: checks, and frees everything */
 };
 
+/* What room_folder() says. */
+extern int fuzz_folder;
+
 int fuzz_room_run(const struct fuzz_room *def, const uint8_t *data, size_t size);
 
 /* For targets: bytes of the program that make a text, a number. */

@@ -337,7 +337,54 @@ def control():
     yield "log", asked(13)
 
 
-for room in (queue, deliver, local, resolver, router, smtpd, log, control):
+def mailbox():
+    def p():
+        return Program("MAILBOX", ["LOCAL"]).send(0, "D_OPEN", 1, "local", "alice")
+
+    def job(size=len(MESSAGE), content=MESSAGE, to=("alice@house.test",)):
+        return p().send(0, "D_JOB", 1, 7, 1, 0, "x@sink.test", rcpts(*to), size, content)
+
+    yield "delivered", job().send(0, "D_IDLE", 1, 0)
+    yield "again", job().send(0, "D_JOB", 1, 8, 1, 0, "x@sink.test", rcpts("alice@house.test"), len(MESSAGE), MESSAGE)
+    yield "two", job(to=("alice@house.test", "bob@house.test"))
+    yield "bounce", p().send(0, "D_JOB", 1, 7, 1, 2, "", rcpts("alice@house.test"), len(MESSAGE), MESSAGE)
+    yield "parts", job(46, MESSAGE).send(0, "D_CHUNK", 1, 7, MESSAGE)
+    yield "large", job(0xE0 + 5, b"\xf5x\x50").send(0, "D_CHUNK", 1, 7, b"\xf5x\x50").send(0, "D_CHUNK", 1, 7, b"\xf5x\x08")
+    yield "revoked", job(46, MESSAGE).send(0, "D_REVOKE", 1, 7)
+    yield "hangs-up", job(46, MESSAGE).hang_up(0)
+    yield "somebody-else", Program("MAILBOX", ["LOCAL"]).send(0, "D_OPEN", 1, "local", "bob")
+    yield "link", Program("MAILBOX", ["LOCAL"]).special(4).send(0, "D_OPEN", 1, "local", "alice")
+    yield "file", Program("MAILBOX", ["LOCAL"]).special(13).send(0, "D_OPEN", 1, "local", "alice")
+    yield "open-to-all", p().special(9).send(0, "D_JOB", 1, 7, 1, 0, "x@sink.test", rcpts("alice@house.test"), len(MESSAGE), MESSAGE)
+    yield "gone", p().special(20).send(0, "D_JOB", 1, 7, 1, 0, "x@sink.test", rcpts("alice@house.test"), len(MESSAGE), MESSAGE)
+    yield "stop", job(46, MESSAGE).stop().send(0, "D_CHUNK", 1, 7, MESSAGE)
+
+
+def master():
+    def p():
+        # Ends are given from the last place on, to processes in the order of their start.
+        return Program("MASTER", ["LOCAL", "QUEUE", "CONTROL", "LOG"])
+
+    def ready(p, line, status=0):
+        return p.send(line, "M_READY", 0, 1, status, "a text", "a text")
+
+    def all_ready():
+        return ready(ready(ready(ready(p(), 0), 1), 2), 3)
+
+    yield "ready", all_ready()
+    yield "refuses", ready(p(), 1, 7)
+    yield "dies", all_ready().special(1).seconds(2).seconds(60)
+    yield "dies-again", all_ready().special(0x41).seconds(2).special(0x21).seconds(2).special(1).hours(1)
+    yield "mailbox", all_ready().send(0, "M_SPAWN", 1, "alice").send(0, "M_READY", 0, 1, 0, "", "").hours(1)
+    yield "mailbox-refuses", all_ready().send(0, "M_SPAWN", 1, "alice").send(0, "M_READY", 0, 1, 4, "a text", "")
+    yield "no-name", all_ready().send(0, "M_SPAWN", 1, "two\r\nlines")
+    yield "local-dies", all_ready().send(0, "M_SPAWN", 1, "alice").special(3).seconds(2)
+    for verb in (1, 8, 10, 11, 12):
+        yield "admin-%d" % verb, all_ready().send(2, "A_REQUEST", 5, verb, "", "", 0, 50).seconds(1)
+    yield "cannot-fork", all_ready().special(0xF1).special(0).send(0, "M_SPAWN", 1, "alice").seconds(60).special(0xF0).hours(1)
+
+
+for room in (queue, deliver, local, mailbox, master, resolver, router, smtpd, log, control):
     folder = os.path.join(HERE, "room_%s.in" % room.__name__)
     os.makedirs(folder, exist_ok=True)
     for name, program in room():
