@@ -93,7 +93,7 @@ begin(struct fuzz_world *w)
 	fork_fails = false;
 	w->room.ctx = m;
 	m->loop = w->room.loop;
-	m->options.file = strdup("/nowhere/postern.conf");
+	m->options.file = "/nowhere/postern.conf";
 	m->source.conf = w->room.conf;
 	m->paths.empty = strdup("/nowhere");
 	m->generation = 1;
@@ -213,7 +213,6 @@ end(struct fuzz_world *w)
 	log_attach(NULL);
 	peer_free(m->log);
 	buf_free(&m->encoded);
-	free(m->options.file);
 	free(m->paths.empty);
 	free(m);
 }
