@@ -120,11 +120,11 @@ over(struct fuzz_world *w, size_t i, int status, bool reaped_first)
 		fuzz_hang_up(processes[i].end);
 	else
 		(void)close(processes[i].fd);
-	processes[i].pid = 0;
 	if (!reaped_first) {
 		loop_turn(w->room.loop, false);
 		children_reaped(w->room.ctx, pid, status);
 	}
+	processes[i].pid = 0;
 }
 
 static enum role
