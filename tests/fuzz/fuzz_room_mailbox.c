@@ -82,10 +82,10 @@ special(struct fuzz_world *w)
 
 	switch (what >> 2 & 7) {
 	case 0: empty(name); break;
-	case 1: empty(name); (void)symlinkat("/", folder, name); break;
-	case 2: (void)fchmodat(folder, name, 0777, 0); break;
+	case 1: empty(name); (void)!symlinkat("/", folder, name); break;
+	case 2: (void)!fchmodat(folder, name, 0777, 0); break;
 	case 3: empty(name); (void)close(openat(folder, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)); break;
-	case 4: (void)fchmodat(folder, name, 0700, 0); break;
+	case 4: (void)!fchmodat(folder, name, 0700, 0); break;
 	default: empty_all(); break;
 	}
 }
