@@ -64,9 +64,13 @@ count_rcpts(struct slice run)
 	struct job_rcpt rcpt;
 	size_t n = 0;
 
-	while (job_rcpt_next(&r, &rcpt) && n <= MAILBOX_RCPTS_MAX && letter_address_valid(rcpt.address))
+	/* All of them, or none: whoever copies them walks the same run again, and the last one may be the malformed one. */
+	while (job_rcpt_next(&r, &rcpt)) {
+		if (n == MAILBOX_RCPTS_MAX || !letter_address_valid(rcpt.address))
+			return 0;
 		n++;
-	return r.bad || r.s.n > 0 || n > MAILBOX_RCPTS_MAX ? 0 : n;
+	}
+	return r.bad ? 0 : n;
 }
 
 static bool
