@@ -106,6 +106,15 @@ start_more(struct master *m)
 		finish(m, RC_OK, "");
 }
 
+static bool
+has_probes(const struct master *m)
+{
+	for (const struct child *c = m->children; c != NULL; c = c->next)
+		if (c->kind == CHILD_PROBE)
+			return true;
+	return false;
+}
+
 void
 selftest_begin(struct child *control, uint32_t handle, struct slice what)
 {
@@ -115,7 +124,8 @@ selftest_begin(struct child *control, uint32_t handle, struct slice what)
 		admin_end(control, handle, RC_SYNTAX, "there is one self-test: sandbox");
 		return;
 	}
-	if (m->phase != PHASE_RUNNING || m->selftest != NULL) {
+	/* One that had to be given up may have left processes, which would be counted as ours. */
+	if (m->phase != PHASE_RUNNING || m->selftest != NULL || has_probes(m)) {
 		admin_end(control, handle, RC_AGAIN, "another self-test is under way");
 		return;
 	}

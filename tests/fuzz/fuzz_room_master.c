@@ -5,6 +5,7 @@
 #include "tests/fuzz/room.h"
 #include "tests/fuzz/clock.h"
 
+#include "common/sandbox/probe.h"
 #include "master/child.h"
 #include "master/reload.h"
 #include "master/stop.h"
@@ -19,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { PIDS_MAX = 64, PID_FIRST = 1000 };
+enum { PIDS_MAX = 64, PID_FIRST = 1000, PROBES_MAX = 4 };
 
 /* Processes that were never started. pid 0: a free place. */
 static struct {
@@ -70,6 +71,19 @@ kill(pid_t pid, int signal)
 	return (int)syscall(SYS_kill, pid, signal);
 }
 
+/* --- probes of a self-test that a sanitizer would not allow: nobody runs these --- */
+
+unsigned probe_count(void) { return PROBES_MAX + 1; }
+const char *probe_name(unsigned n) { return n == 0 ? "first" : "another"; }
+bool probe_applies(unsigned n, enum role role) { return n < probe_count() && role != ROLE_CLIENT && role != ROLE_MAILBOX; }
+
+enum probe_verdict
+probe_run(unsigned n, enum role role, struct buf *text)
+{
+	(void)n, (void)role, (void)text;
+	abort();
+}
+
 static struct conf *
 conf(void)
 {
@@ -96,6 +110,7 @@ begin(struct fuzz_world *w)
 	m->options.file = "/nowhere/postern.conf";
 	m->source.conf = w->room.conf;
 	m->paths.empty = strdup("/nowhere");
+	m->paths.scratch = strdup("/nowhere/scratch");
 	m->generation = 1;
 	m->phase = PHASE_RUNNING;
 	m->ready_fd = -1;
@@ -136,12 +151,24 @@ role_of(const struct master *m, pid_t pid)
 	abort();	/* a process that master has forgotten, and would never reap */
 }
 
+static void
+count_probes(const struct master *m)
+{
+	unsigned n = 0;
+
+	for (const struct child *c = m->children; c != NULL; c = c->next)
+		n += c->kind == CHILD_PROBE && c->pid != 0;
+	if (n > PROBES_MAX)
+		abort();
+}
+
 /* New processes get one of our ends; those that were killed are over. */
 static void
 turn(struct fuzz_world *w)
 {
 	static struct fuzz_end nobody = { .fd = -1 };
 
+	count_probes(w->room.ctx);
 	for (size_t i = 0; i < PIDS_MAX; i++) {
 		struct fuzz_end *e = NULL;
 
@@ -214,6 +241,7 @@ end(struct fuzz_world *w)
 	peer_free(m->log);
 	buf_free(&m->encoded);
 	free(m->paths.empty);
+	free(m->paths.scratch);
 	free(m);
 }
 

@@ -363,7 +363,8 @@ def mailbox():
 def master():
     def p():
         # Ends are given from the last place on, to processes in the order of their start.
-        return Program("MASTER", ["LOCAL", "QUEUE", "CONTROL", "LOG"])
+        # Three probes of a self-test before them make control the sixth.
+        return Program("MASTER", ["LOCAL", "QUEUE", "CONTROL", "LOG", None, "CONTROL"])
 
     def ready(p, line, status=0):
         return p.send(line, "M_READY", 0, 1, status, "a text", "a text")
@@ -381,6 +382,9 @@ def master():
     yield "local-dies", all_ready().send(0, "M_SPAWN", 1, "alice").special(3).seconds(2)
     for verb in (1, 8, 10, 11, 12):
         yield "admin-%d" % verb, all_ready().send(2, "A_REQUEST", 5, verb, "", "", 0, 50).seconds(1)
+    # A self-test that could not go on, and another beside what is left of the first.
+    yield "selftest-twice", (all_ready().send(2, "A_REQUEST", 5, 12, "", "", 0, 50).special(0xF1).special(4).special(0xF0)
+                             .send(5, "A_REQUEST", 6, 12, "", "", 0, 50).special(4).special(4).seconds(60))
     yield "cannot-fork", all_ready().special(0xF1).special(0).send(0, "M_SPAWN", 1, "alice").seconds(60).special(0xF0).hours(1)
 
 
