@@ -19,7 +19,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct rd r = { slice_of(data, size), false };
-	struct buf b = BUF_INIT(LOG_LINE_MAX);
+	static struct buf b = BUF_INIT(LOG_LINE_MAX);
 	struct l_event m;
 
 	if (!l_event_get(&r, &m) || log_event_check(&m) != NULL)
@@ -32,6 +32,5 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();	/* LOG_LINE_MAX is said to be enough */
 		check_line(buf_slice(&b), f.json);
 	}
-	buf_free(&b);
 	return 0;
 }

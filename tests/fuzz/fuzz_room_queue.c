@@ -35,7 +35,7 @@ conf(void)
 static void
 open_spool(struct fuzz_world *w)
 {
-	struct store_params params = { .segment_size = 256 * 1024, .big_message = 8192, .min_free = 4096 };
+	struct store_params params = { .segment_size = 64 * 1024, .big_message = 8192, .min_free = 4096 };
 	struct queue *q = calloc(1, sizeof *q);
 
 	if (q == NULL || disk == NULL)
