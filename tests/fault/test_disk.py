@@ -5,7 +5,7 @@ import os
 import time
 
 from rig import POSTERN, SECONDS, Rig, lab, until
-from lab.disk import Disk
+from lab.disk import Disk, fill_up as fill_disk
 from lab.inject import Inject
 
 SPOOL, HOME = "postern/spool", "home"
@@ -206,9 +206,7 @@ def test_full_home(folder):
     home = Disk(os.path.join(folder, HOME), 8, mode=0o755)
     rig = Rig(folder).warm(1)
     for _ in until(SECONDS):
-        with open(os.path.join(home.at, "filler"), "wb") as f:
-            s = os.statvfs(home.at)
-            os.posix_fallocate(f.fileno(), 0, max(0, s.f_bavail * s.f_frsize - rig.rng.randrange(0, 200_000)) or 1)
+        fill_disk(os.path.join(home.at, "filler"), rig.rng.randrange(0, 20_000))
         load = rig.load(rcpts=lambda n: ["alice@postern.test" if n % 2 else "x@sink.test"], rate=60)
         time.sleep(3)
         load.stop()

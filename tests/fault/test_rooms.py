@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from rig import POSTERN, SECONDS, Rig, Stopped, lab, rcpts, until
-from lab.disk import Disk, mount
+from lab.disk import Disk, fill_up, mount
 from lab.inject import Inject
 
 
@@ -274,9 +274,7 @@ def test_blocked_log(folder):
     for n in until(SECONDS):
         if n % 2 == 0:
             filler = os.path.join(disk.at, "filler")
-            with open(filler, "wb") as f:
-                s = os.statvfs(disk.at)
-                os.posix_fallocate(f.fileno(), 0, max(1, s.f_bavail * s.f_frsize))
+            fill_up(filler)
             load = rig.load(rate=100)
             lab.wait_for(lambda: load.acknowledged >= 200, "200 messages while the log's disk is full", 30)
             load.stop()

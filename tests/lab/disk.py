@@ -94,6 +94,18 @@ class Disk:
             raise Failed("quotactl: " + os.strerror(ctypes.get_errno()))
 
 
+def fill_up(file, leave=0):
+    """Writes to the file until its disk is full, then takes `leave` bytes back."""
+    with open(file, "wb", buffering=0) as f:
+        for piece in (1 << 20, 1 << 12, 1):
+            try:
+                while f.write(bytes(piece)):
+                    pass
+            except OSError:
+                pass
+        f.truncate(max(0, f.tell() - leave))
+
+
 def holders(path):
     """{pid: program} of who has something open beneath path."""
     found = {}
