@@ -97,12 +97,12 @@ class Disk:
 def fill_up(file, leave=0):
     """Writes to the file until its disk is full, then takes `leave` bytes back."""
     with open(file, "wb", buffering=0) as f:
-        for piece in (1 << 20, 1 << 12, 1):
+        for piece in (1 << 20, 1 << 16, 1 << 12, 1 << 12, 1 << 12):
             try:
                 while f.write(bytes(piece)):
                     pass
             except OSError:
-                pass
+                os.fsync(f.fileno())        # what was reserved for the worst case becomes free only now
         f.truncate(max(0, f.tell() - leave))
 
 
