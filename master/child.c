@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 enum {
+	WHY_MAX = 1024,			/* bytes of a refusal: what a room itself sends, and what a cause has space for */
 	ROOM_MASTER_FD = 3,		/* where a room looks for its line to us: common/room.c */
 	BACKOFF_FIRST_MS = 100,
 	BACKOFF_MAX_MS = 10000,
@@ -117,7 +118,7 @@ on_ready(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return "malformed M_READY";
 	if (m.status != RC_OK) {
 		free(c->why);
-		c->why = strndup((const char *)m.why.p, m.why.n);
+		c->why = strndup((const char *)m.why.p, m.why.n < WHY_MAX ? m.why.n : WHY_MAX);
 		c->refused = (enum rc)m.status;
 		reload_refused(c->master, c);
 		return NULL;

@@ -77,7 +77,7 @@ void children_reaped(struct master *m, pid_t pid, int status);
 struct child *child_find(struct master *m, enum role role, unsigned index);	/* rooms only; NULL */
 bool child_running(const struct child *c);
 const char *child_state_name(const struct child *c);
-/* "killed by SIGSYS", "exit status 78": to is a buf of at least 64 bytes. */
+/* "killed by SIGSYS", "exit status 78": with the room's own words if it gave any. to is a buf of at least 2048 bytes. */
 const char *child_cause(const struct child *c, struct buf *to);
 
 #endif

@@ -139,8 +139,9 @@ def queue():
 
     status = {"delivered": 1, "deferred": 2, "failed": 3}
 
+    # The job's number is the last but one that the queue said: its flags come after it.
     def result(p, how, c, enhanced, pull=1):
-        return p.send(2, "D_RESULT", LAST, 0xE0, results((0, status[how], c, enhanced, "a text")), "mx.sink.test", 1, 25, "TLSv1.3", pull)
+        return p.send(2, "D_RESULT", LAST, LAST + 1, results((0, status[how], c, enhanced, "a text")), "mx.sink.test", 1, 25, "TLSv1.3", pull)
 
     yield "submit", submitted()
     yield "two", submitted(TO_TWO)
@@ -170,7 +171,13 @@ def queue():
     yield "disk-full", q().special(1, 1).send(0, "Q_SUBMIT", 1, 1, TO_SINK, MESSAGE).seconds(5).special(0)
     yield "disk-fails-late", result(job().special(0x0f, 0), "delivered", 250, "2.1.5").seconds(5).special(0).seconds(5)
     for cut in range(7):
-        yield "restart-%d" % cut, result(job(), "deferred", 450, "4.2.1").special(0xF0 + cut).send(2, "D_PULL", LAST, 0).hours(1)
+        yield "restart-%d" % cut, result(job(), "deferred", 450, "4.2.1").seconds(1).seconds(2).special(0xF0 + cut).send(2, "D_PULL", LAST, 0).hours(1)
+    # The header of the segment and its first frame, its nonce, the content.
+    for i, at in enumerate((0, 16, 48, 300, 520, 560, 600, 620)):
+        rotten = submitted(TO_TWO).seconds(1).special(0xE0, at.to_bytes(2, "little"), 0x55)
+        yield "rot-%d" % i, rotten.send(5, "A_REQUEST", 9, 5, "000100000001", "", 0, 10).special(0xF1).send(2, "D_PULL", LAST, 0)
+    big.send(0, "Q_COMMIT", 3, 0xD0).seconds(1).special(0xE8, b"\x10\x00", 0x55)
+    yield "rot-big", big.send(5, "A_REQUEST", 9, 5, "000100000001", "", 0, 10).send(2, "D_PULL", LAST, 0).hours(1)
     yield "restart-two", submitted(TO_TWO).special(0xF1).special(0xF1).send(5, "A_REQUEST", 9, 4, "000100000001", "", 0, 10)
     yield "stop", job().stop()
 
@@ -374,6 +381,7 @@ def master():
 
     yield "ready", all_ready()
     yield "refuses", ready(p(), 1, 7)
+    yield "refuses-at-length", p().send(1, "M_READY", 0, 1, 7, b"\xf5x\x40", "").special(2).seconds(60)
     yield "dies", all_ready().special(1).seconds(2).seconds(60)
     yield "dies-again", all_ready().special(0x41).seconds(2).special(0x21).seconds(2).special(1).hours(1)
     yield "mailbox", all_ready().send(0, "M_SPAWN", 1, "alice").send(0, "M_READY", 0, 1, 0, "", "").hours(1)
