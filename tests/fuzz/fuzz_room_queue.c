@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { SMTPD, OTHER_SMTPD, DELIVER, LOCAL, ROUTER, CONTROL, ROUNDS_MAX = 400 };
 
 static struct sim_disk *disk;
+static bool rotten;	/* what is damaged may stay for an operator */
 
 static struct conf *
 conf(void)
@@ -52,6 +53,7 @@ open_spool(struct fuzz_world *w)
 static void
 begin(struct fuzz_world *w)
 {
+	rotten = false;
 	disk = sim_disk_new(1);
 	open_spool(w);
 }
@@ -112,6 +114,20 @@ restart(struct fuzz_world *w, enum sim_cut how)
 		(void)fuzz_wire(w, i);
 }
 
+/* Bytes of a segment, or of a big message, turn into others. */
+static void
+rot(struct fuzz_world *w, unsigned which)
+{
+	const char *name = sim_disk_name(disk, (which & 8) != 0 ? "big/" : "seg/", which & 7);
+	uint64_t n = 0, at = rd_u16(&w->in) * UINT64_C(4);
+	uint8_t *bytes = name == NULL ? NULL : sim_disk_file(disk, name, &n);
+
+	if (bytes == NULL || n == 0)
+		return;
+	rotten = true;
+	bytes[at % n] ^= rd_u8(&w->in) | 1;
+}
+
 /* Something happens to the disk. */
 static void
 special(struct fuzz_world *w)
@@ -122,6 +138,10 @@ special(struct fuzz_world *w)
 
 	if (what >= 0xf0) {
 		restart(w, (enum sim_cut)((what & 15) % SIM_CUTS));
+		return;
+	}
+	if (what >= 0xe0) {
+		rot(w, what & 15);
 		return;
 	}
 	switch (what & 3) {
@@ -193,8 +213,10 @@ drain(struct fuzz_world *w, struct queue *q)
 	(void)fuzz_wire(w, LOCAL);
 	(void)fuzz_wire(w, ROUTER);
 	for (unsigned i = 0; messages_count(&q->messages) > 0 || q->n_bounces > 0 || q->schedule.n_sessions > 0; i++) {
-		if (i == ROUNDS_MAX)
+		if (i == ROUNDS_MAX && !rotten)
 			abort();	/* mail that never leaves */
+		if (i >= ROUNDS_MAX / 10 && rotten && q->n_bounces == 0 && q->schedule.n_sessions == 0)
+			return;
 		fuzz_clock_pass(i % 4 == 3 ? 3600 * 1000 : 1000);
 		store_probe(q->store);
 		fuzz_settle(w);
