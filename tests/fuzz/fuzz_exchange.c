@@ -63,7 +63,7 @@ progress(struct client *c)
 			abort();
 		(void)buf_put_slice(&c->sent, buf_slice(&c->x.out));
 		buf_clear(&c->x.out);
-	} while (c->t.flowing);
+	} while (c->t.flowing && !exchange_has_input(&c->x));	/* words that came before the dot are read first */
 	check(c);
 	if (c->t.over || (transaction_done(&c->t, &c->x) && c->n_jobs == 2))
 		c->dead = true;
