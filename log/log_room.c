@@ -154,10 +154,10 @@ on_request(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return "a request that is not the log's";
 	json_init(&j, &row);
 	put_status(l, &j);
-	if (json_ok(&j))
-		(void)a_row_send(p, handle, &(struct a_row){ ADMIN_ROW_JSON, buf_slice(&row) });
-	else
+	if (!json_ok(&j))
 		end = (struct a_end){ RC_NOMEM, S("out of memory"), 0, 0 };
+	else if (a_row_send(p, handle, &(struct a_row){ ADMIN_ROW_JSON, buf_slice(&row) }) != RC_OK)
+		end = (struct a_end){ RC_AGAIN, S("control does not read"), 0, 0 };
 	(void)a_end_send(p, handle, &end);
 	buf_free(&row);
 	return NULL;

@@ -234,7 +234,8 @@ submit_forget(struct transaction *tx)
 
 	if (tx->handle == 0)
 		return;
-	/* No room on the line for an abort is no reason to leave half a message there: the line goes, and all with it. */
+	/* An abort is small and finds room in the line's reserve. When that is used up too, the queue is not alive: half a
+	 * message must not stay there, so the line goes, and all with it. */
 	if (tx->begun && tx->session->phase != PH_COMMIT && submit_alive(tx) &&
 	    q_abort_send(tx->session->smtpd->queue, tx->handle, &m) != RC_OK)
 		peer_drop(tx->session->smtpd->queue, "the line is full, and a message has to be given up");

@@ -66,7 +66,8 @@ peer_new(struct loop *loop, int fd, enum role us, enum role them, unsigned index
 	p->index = index;
 	p->ops = ops;
 	p->ctx = ctx;
-	buf_init(&p->out, PEER_BACKLOG_MAX + IPC_FRAME_MAX);
+	/* The last large frame may begin just below the ceiling; the reserve is behind its end. */
+	buf_init(&p->out, PEER_BACKLOG_MAX + IPC_FRAME_MAX + PEER_RESERVE);
 	_Static_assert(READ_CHUNK >= (int)IPC_FRAME_MAX, "a frame fits one read");
 	buf_init(&p->in, IPC_FRAME_MAX + READ_CHUNK);
 	watch_init(&p->watch, loop, fd, on_ready, p);
@@ -181,7 +182,7 @@ peer_begin(struct peer *p, enum ipc_type type, uint32_t handle, size_t n, struct
 		return RC_RANGE;
 	/* Sending what the other side must not accept from us is our own fault. */
 	BUG_ON((info->from & ROLE_BIT(p->us)) == 0 || (info->to & ROLE_BIT(p->them)) == 0 || info->fds != 0);
-	if (peer_room(p) == 0) {
+	if (peer_room(p) == 0 && (n > PEER_SMALL_MAX || buf_room(&p->out) < IPC_HEADER + n)) {
 		p->wants_drained = true;
 		return RC_AGAIN;
 	}

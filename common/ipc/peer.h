@@ -40,7 +40,13 @@ void *peer_data(const struct peer *p);		/* the room's own attachment, NULL at fi
 void peer_set_data(struct peer *p, void *data);
 bool peer_alive(const struct peer *p);		/* false between drop or hang-up and peer_free */
 
-enum { PEER_BACKLOG_MAX = 4 * 1024 * 1024 };	/* unsent bytes; past it peer_room is 0 */
+enum {
+	PEER_BACKLOG_MAX = 4 * 1024 * 1024,	/* unsent bytes; past it peer_room is 0 */
+	/* Past it only small frames go, and at least this many bytes of them: what ends something (an abort, a commit, an
+	 * answer) is what makes room again, and must not wait behind what fills the line. */
+	PEER_RESERVE = 64 * 1024,
+	PEER_SMALL_MAX = 32,			/* bytes of the body of a small frame */
+};
 
 size_t peer_backlog(const struct peer *p);	/* unsent bytes */
 size_t peer_room(const struct peer *p);		/* bytes that still fit */
@@ -49,7 +55,7 @@ size_t peer_room(const struct peer *p);		/* bytes that still fit */
 void peer_pause(struct peer *p, bool paused);
 
 /* Space for a body of n bytes in the outgoing buffer: fills *ret_w (max == n). RC_AGAIN when the ceiling is reached,
- * RC_RANGE when n is over IPC_BODY_MAX, RC_CLOSED. Used by the x_send functions below; the body must be filled. */
+ * (small frames: and the reserve behind it is used up), RC_RANGE when n is over IPC_BODY_MAX, RC_CLOSED. Used by the x_send functions below; the body must be filled. */
 enum rc peer_begin(struct peer *p, enum ipc_type type, uint32_t handle, size_t n, struct wr *ret_w);
 
 /* As one frame at once, with a descriptor (which stays the caller's). Master only. Flushes what is buffered first;

@@ -1,5 +1,6 @@
 /* tests/common/test_ipc.c -- every message between rooms: what is cut short or too long is refused, and so is a sender
  * that has no business with it. */
+#include "common/buf.h"
 #include "common/ipc/peer.h"
 #include "tests/wire/check.h"
 
@@ -134,6 +135,88 @@ only_who_may_say_it_is_heard(void **state)
 	}
 }
 
+/* --- a line that is full --- */
+
+static unsigned n_closed, n_drained;
+
+static void
+on_closed(void *ctx, struct peer *p, const char *why)
+{
+	(void)ctx, (void)p, (void)why;
+	n_closed++;
+}
+
+static void
+on_drained(void *ctx, struct peer *p)
+{
+	(void)ctx, (void)p;
+	n_drained++;
+}
+
+static unsigned
+put_aborts(struct peer *p, unsigned max)
+{
+	struct q_abort m = { 0 };
+	unsigned n = 0;
+
+	while (n < max && q_abort_send(p, n + 1, &m) == RC_OK)
+		n++;
+	return n;
+}
+
+/* What ends something finds room where nothing else does; that has an end too, and all of it arrives in its order. */
+static void
+a_full_line_takes_what_is_small(void **state)
+{
+	static const struct peer_ops ops = { .closed = on_closed, .drained = on_drained };
+	static uint8_t bytes[IPC_CONTENT_CHUNK];
+	const struct q_chunk chunk = { slice_of(bytes, sizeof bytes) };
+	const size_t small = IPC_HEADER + q_abort_size(&(struct q_abort){ 0 });
+	struct loop *loop = loop_new();
+	struct buf got = BUF_INIT(2 * PEER_BACKLOG_MAX);
+	unsigned n_chunks = 0, n_aborts;
+	struct peer *p;
+	int pair[2];
+
+	(void)state;
+	assert_non_null(loop);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	p = peer_new(loop, pair[0], ROLE_SMTPD, ROLE_QUEUE, 0, &ops, NULL);
+	assert_non_null(p);
+	while (q_chunk_send(p, 9, &chunk) == RC_OK)
+		n_chunks++;
+	assert_int_equal(peer_room(p), 0);
+	n_aborts = put_aborts(p, UINT32_MAX);
+	assert_true(n_aborts * small + small > PEER_RESERVE);
+	assert_true(n_aborts * small <= PEER_RESERVE + IPC_FRAME_MAX);
+	assert_int_equal(q_chunk_send(p, 9, &chunk), RC_AGAIN);
+	assert_true(peer_alive(p));
+	while (peer_backlog(p) > 0) {
+		uint8_t space[65536];
+		ssize_t n;
+
+		peer_flush(p);
+		while ((n = read(pair[1], space, sizeof space)) > 0)
+			assert_true(buf_put(&got, space, (size_t)n));
+	}
+	assert_int_equal(n_drained, 1);
+	assert_int_equal(q_chunk_send(p, 9, &chunk), RC_OK);
+	assert_int_equal(buf_len(&got), n_chunks * (IPC_HEADER + q_chunk_size(&chunk)) + n_aborts * small);
+	for (unsigned i = 0; i < n_aborts; i++) {
+		struct rd r = { slice_from(buf_slice(&got), buf_len(&got) - (n_aborts - i) * small), false };
+
+		assert_int_equal(rd_u32(&r), small);
+		assert_int_equal(rd_u16(&r), Q_ABORT);
+		(void)rd_u16(&r);
+		assert_int_equal(rd_u32(&r), i + 1);
+	}
+	assert_int_equal(n_closed, 0);
+	buf_free(&got);
+	peer_free(p);
+	(void)close(pair[1]);
+	loop_free(loop);
+}
+
 int
 main(void)
 {
@@ -143,6 +226,7 @@ main(void)
 		cmocka_unit_test(every_number_is_taken_once),
 		cmocka_unit_test(frames_that_break_the_rules),
 		cmocka_unit_test(only_who_may_say_it_is_heard),
+		cmocka_unit_test(a_full_line_takes_what_is_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
