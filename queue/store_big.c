@@ -282,9 +282,12 @@ store_stream_begin(struct store *s, const struct store_mail *mail, uint64_t size
 		return s->state == STORE_FULL ? RC_NOSPACE : RC_IO;
 	if (size_hint > s->free_bytes)
 		return RC_NOSPACE;
-	st = calloc(1, sizeof *st);
+	/* The state of the hash wants more alignment than malloc gives. */
+	_Static_assert(sizeof *st % _Alignof(struct store_stream) == 0, "what aligned_alloc asks for");
+	st = aligned_alloc(_Alignof(struct store_stream), sizeof *st);
 	if (st == NULL)
 		return RC_NOMEM;
+	memset(st, 0, sizeof *st);
 	st->store = s;
 	st->id = mail->id;
 	st->n_rcpts = mail->n_rcpts;
