@@ -141,7 +141,8 @@ def queue():
 
     # The job's number is the last but one that the queue said: its flags come after it.
     def result(p, how, c, enhanced, pull=1):
-        return p.send(2, "D_RESULT", LAST, LAST + 1, results((0, status[how], c, enhanced, "a text")), "mx.sink.test", 1, 25, "TLSv1.3", pull)
+        return p.send(2, "D_RESULT", LAST, LAST + 1, results((0, status[how], c, enhanced, "a text")),
+                      "mx.sink.test", 1, 25, "TLSv1.3", pull)
 
     yield "submit", submitted()
     yield "two", submitted(TO_TWO)
@@ -155,7 +156,8 @@ def queue():
     yield "ids", q().send(0, "Q_IDS_WANT", 0, 10).send(1, "Q_IDS_WANT", 0, 10)
     yield "delivered", result(job(), "delivered", 250, "2.1.5")
     yield "deferred", result(job(), "deferred", 450, "4.2.1").hours(1).send(2, "D_PULL", LAST, 0)
-    yield "failed", result(job(), "failed", 550, "5.1.1").send(4, "R_VERDICT", LAST, 1, code(0), "", "", "default", "", "smtp", "sink.test", 1)
+    yield "failed", result(job(), "failed", 550, "5.1.1").send(4, "R_VERDICT",
+                                                               LAST, 1, code(0), "", "", "default", "", "smtp", "sink.test", 1)
     yield "expired", result(job(), "deferred", 450, "4.2.1").hours(100).hours(100)
     yield "down", submitted().send(2, "D_CLOSED", LAST, 2, code(451), "4.4.1", "a text", "mx.sink.test", 1).hours(1)
     yield "never", submitted().send(2, "D_CLOSED", LAST, 3, code(550), "5.1.1", "a text", "mx.sink.test", 1)
@@ -171,7 +173,8 @@ def queue():
     yield "disk-full", q().special(1, 1).send(0, "Q_SUBMIT", 1, 1, TO_SINK, MESSAGE).seconds(5).special(0)
     yield "disk-fails-late", result(job().special(0x0f, 0), "delivered", 250, "2.1.5").seconds(5).special(0).seconds(5)
     for cut in range(7):
-        yield "restart-%d" % cut, result(job(), "deferred", 450, "4.2.1").seconds(1).seconds(2).special(0xF0 + cut).send(2, "D_PULL", LAST, 0).hours(1)
+        yield "restart-%d" % cut, (result(job(), "deferred", 450, "4.2.1").seconds(1).seconds(2)
+                                   .special(0xF0 + cut).send(2, "D_PULL", LAST, 0).hours(1))
     # The header of the segment and its first frame, its nonce, the content.
     for i, at in enumerate((0, 16, 48, 300, 520, 560, 600, 620)):
         rotten = submitted(TO_TWO).seconds(1).special(0xE0, at.to_bytes(2, "little"), 0x55)
@@ -198,7 +201,8 @@ def deliver():
     yield "routed", routed()
     yield "delivered", mail(up(), "x@sink.test").special(0, 3).special(0, 14).special(0, 6).send(0, "D_IDLE", 1, 0).special(0, 7)
     yield "one-of-two", mail(up(), "x@sink.test", "y@other.test").special(0, 15).special(0, 6)
-    yield "helo", mail(routed().special(0, 0).special(0, 12).special(0, 2), "x@sink.test").special(0, 3).special(0, 4).special(0, 5).special(0, 6)
+    yield "helo", (mail(routed().special(0, 0).special(0, 12).special(0, 2), "x@sink.test")
+                   .special(0, 3).special(0, 4).special(0, 5).special(0, 6))
     yield "refused", mail(up(), "x@sink.test").special(0, 3).special(0, 10)
     yield "later", mail(up(), "x@sink.test").special(0, 8)
     yield "closes", mail(up(), "x@sink.test").special(0, 3).special(0xC0)
@@ -211,7 +215,8 @@ def deliver():
     yield "bogus", opened().send(1, "V_HOSTS", LAST, 6, 0, 60, "", "a text")
     yield "literal", mail(opened("[192.0.2.1]:2525").special(0, 0).special(0, 1), "x@sink.test").special(0, 14)
     for fate in range(1, 7):
-        yield "fate-%d" % fate, opened().special(0xE0 + fate).send(1, "V_HOSTS", LAST, 1, 0, 60, hosts("mx.sink.test"), "").special(0, 0)
+        yield "fate-%d" % fate, (opened().special(0xE0 + fate)
+                                 .send(1, "V_HOSTS", LAST, 1, 0, 60, hosts("mx.sink.test"), "").special(0, 0))
     yield "resolver-dies", opened().hang_up(1).wire(1).send(1, "V_HOSTS", LAST, 1, 0, 60, hosts("mx.sink.test"), "")
     yield "queue-dies", mail(up(), "x@sink.test").hang_up(0).wire(0)
     yield "stop", mail(up(), "x@sink.test").stop()
@@ -232,7 +237,8 @@ def local():
     yield "failed", result(3, 550)
     yield "no-such", p().send(1, "D_OPEN", 1, "local", "bob").send(0, "M_SPAWN_FAILED", LAST, 4, "a text")
     yield "cannot", p().send(1, "D_OPEN", 1, "local", "bob").send(0, "M_SPAWN_FAILED", LAST, 7, "a text")
-    yield "many", (p().send(1, "D_OPEN", 1, "local", "alice").send(1, "D_OPEN", 2, "local", "bob").send(1, "D_OPEN", 3, "local", "postmaster")
+    yield "many", (p().send(1, "D_OPEN", 1, "local", "alice").send(1, "D_OPEN", 2, "local", "bob")
+                   .send(1, "D_OPEN", 3, "local", "postmaster")
                    .send(1, "D_IDLE", 3, 0).send(0, "M_SPAWNED", LAST, 9))
     yield "parts", (p().send(1, "D_OPEN", 1, "local", "alice").send(0, "M_SPAWNED", LAST, 99).send(2, "D_PULL", LAST, 0)
                     .send(1, "D_JOB", 1, 7, 1, 0, "alice@house.test", rcpts("alice@house.test"), 0xE0 + 8, "a text")
@@ -280,7 +286,8 @@ def router():
 
 def smtpd():
     def p():
-        return (Program("SMTPD", ["ROUTER", "RESOLVER", "QUEUE"]).send(2, "Q_IDS", 0, 0xF0, b"\x07" + bytes(7) + b"\x01\x00" + b"\x01" + bytes(7), 100)
+        return (Program("SMTPD", ["ROUTER", "RESOLVER", "QUEUE"])
+                .send(2, "Q_IDS", 0, 0xF0, b"\x07" + bytes(7) + b"\x01\x00" + b"\x01" + bytes(7), 100)
                 .send(2, "Q_STATE", 0, 1, code(0), "", "", 0))
 
     def client():
@@ -301,11 +308,16 @@ def smtpd():
     yield "queue-dies", mail().special(0, 6).special(0, 7).hang_up(2).wire(2)
     yield "router-dies", client().special(0, 12).hang_up(0).wire(0)
     yield "full", p().send(2, "Q_STATE", 0, 0, code(452), "4.2.1", "a text", 0).special(0).special(0, 0).special(0, 2)
-    yield "no-ids", Program("SMTPD", ["ROUTER", "RESOLVER", "QUEUE"]).send(2, "Q_STATE", 0, 1, code(0), "", "", 0).special(0).special(0, 12)
-    yield "large", mail().special(0, 6).special(0, 0xFB).send(2, "Q_CREDIT", LAST, 0xE0 + 4).special(0, 15).send(2, "Q_ACCEPTED", LAST, 0)
-    yield "too-large", mail().special(0, 6).special(0, 0xFF).send(2, "Q_CREDIT", LAST, 0xE0 + 9).special(0, 0xFF).special(0, 0xFF).special(0, 15)
-    yield "large-refused", mail().special(0, 6).special(0, 0xFB).send(2, "Q_REFUSED", LAST, code(452), "4.2.1", "a text").special(0, 15)
-    yield "all-verbs", client().special(0, 0).special(0, 16).special(0, 17).special(0, 18).special(0, 10).special(0, 11).special(0, 8)
+    yield "no-ids", (Program("SMTPD", ["ROUTER", "RESOLVER", "QUEUE"])
+                     .send(2, "Q_STATE", 0, 1, code(0), "", "", 0).special(0).special(0, 12))
+    yield "large", (mail().special(0, 6).special(0, 0xFB)
+                    .send(2, "Q_CREDIT", LAST, 0xE0 + 4).special(0, 15).send(2, "Q_ACCEPTED", LAST, 0))
+    yield "too-large", (mail().special(0, 6).special(0, 0xFF)
+                        .send(2, "Q_CREDIT", LAST, 0xE0 + 9).special(0, 0xFF).special(0, 0xFF).special(0, 15))
+    yield "large-refused", (mail().special(0, 6).special(0, 0xFB)
+                            .send(2, "Q_REFUSED", LAST, code(452), "4.2.1", "a text").special(0, 15))
+    yield "all-verbs", (client().special(0, 0).special(0, 16)
+                        .special(0, 17).special(0, 18).special(0, 10).special(0, 11).special(0, 8))
     yield "slow", mail().special(0, 6).hours(1)
     yield "two", client().special(1).special(1, 12).special(0, 12)
     yield "stop", mail().stop().special(0, 9)
@@ -315,8 +327,10 @@ def log():
     def p():
         return Program("LOG", ["SMTPD", "QUEUE", "DELIVER", "MAILBOX", "CONTROL"])
 
-    yield "event", p().send(0, "L_EVENT", 0, code(1), 5, 99, "000100000001", log_fields(("client", "192.0.2.7"), ("listener", "mx")))
-    yield "escapes", p().send(1, "L_EVENT", 0, 9, 5, 99, "", log_fields(("client", "two\r\nlines"), ("helo", b"\x1b[0m\xff"))).special(0)
+    yield "event", p().send(0, "L_EVENT", 0, code(1), 5, 99, "000100000001",
+                            log_fields(("client", "192.0.2.7"), ("listener", "mx")))
+    yield "escapes", p().send(1, "L_EVENT", 0, 9, 5, 99, "",
+                              log_fields(("client", "two\r\nlines"), ("helo", b"\x1b[0m\xff"))).special(0)
     yield "dropped", p().send(2, "L_DROPPED", 0, 99, 7).special(0)
     yield "status", p().send(4, "A_REQUEST", 1, 13, "", "", 0, 0)
     many = p()
@@ -362,7 +376,8 @@ def mailbox():
     yield "somebody-else", Program("MAILBOX", ["LOCAL"]).send(0, "D_OPEN", 1, "local", "bob")
     yield "link", Program("MAILBOX", ["LOCAL"]).special(4).send(0, "D_OPEN", 1, "local", "alice")
     yield "file", Program("MAILBOX", ["LOCAL"]).special(13).send(0, "D_OPEN", 1, "local", "alice")
-    yield "open-to-all", p().special(9).send(0, "D_JOB", 1, 7, 1, 0, "x@sink.test", rcpts("alice@house.test"), len(MESSAGE), MESSAGE)
+    yield "open-to-all", (p().special(9)
+                          .send(0, "D_JOB", 1, 7, 1, 0, "x@sink.test", rcpts("alice@house.test"), len(MESSAGE), MESSAGE))
     yield "gone", p().special(20).send(0, "D_JOB", 1, 7, 1, 0, "x@sink.test", rcpts("alice@house.test"), len(MESSAGE), MESSAGE)
     yield "stop", job(46, MESSAGE).stop().send(0, "D_CHUNK", 1, 7, MESSAGE)
 

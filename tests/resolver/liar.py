@@ -61,7 +61,8 @@ def lie(packet):
     if how == "many" and kind == 15:
         return message(packet, asked, [rr(text, 15, mx(f"h{i}.liar.test", i), 60) for i in range(1000)])
     if how == "evil" and kind == 15:
-        return message(packet, asked, [rr(text, 15, mx("honest.liar.test")), rr("victim.liar.test", 1, b"\x06\x06\x06\x06", 86400)])
+        return message(packet, asked, [rr(text, 15, mx("honest.liar.test")),
+                                       rr("victim.liar.test", 1, b"\x06\x06\x06\x06", 86400)])
     if how == "odd" and kind == 15:
         return message(packet, asked, [rr(text, 15, b"\0\x0a" + b"\x09a b\nc.d\0e\0")])
     if kind == 15 and how != "honest":

@@ -43,7 +43,8 @@ def test_queue_list_show_cat_remove(folder):
     shown = postern.ctl_rows("queue", "show", qid)[0]
     lab.equal(shown["sender"], "alice@postern.test", "the sender")
     lab.check("later please" in postern.ctl("queue", "show", qid).stdout, "the reason in the text")
-    content = subprocess.run([f"{STAGE}/sbin/posternctl", "--base", postern.base, "queue", "cat", qid], capture_output=True).stdout
+    content = subprocess.run([f"{STAGE}/sbin/posternctl", "--base", postern.base, "queue", "cat", qid],
+                             capture_output=True).stdout
     lab.equal(lab.client.digest(content), lab.client.digest(lab.message(int(rows[0]["rcpts"][0]["to"][1]), 2000)), "queue cat")
     postern.ctl("queue", "remove", qid)
     lab.wait_for(lambda: len(postern.queue()) == 2, "one message less")
@@ -104,7 +105,8 @@ def test_broken_reload_is_refused(folder):
     lab.check(r.returncode != 0, "reload of a broken file fails")
     said = r.stderr + r.stdout
     lab.check("postern.conf:" in said and "max-recipients" in said, f"file, line and did-you-mean: {said!r}")
-    lab.equal(lab.send(POSTERN, "a@b.test", ["alice@postern.test"], lab.message(1, 100))[0], "250", "mail with the old configuration")
+    lab.equal(lab.send(POSTERN, "a@b.test", ["alice@postern.test"], lab.message(1, 100))[0], "250",
+              "mail with the old configuration")
     postern.configure(good.replace('"alice", "bob"', '"alice"'))
     postern.ctl("reload")
     with lab.Client(POSTERN) as c:

@@ -113,7 +113,8 @@ def test_replies_of_every_class(folder):
     lab.send(POSTERN, "alice@postern.test", ["good@sink.test", "bad@sink.test", "slow@sink.test"], lab.message(1, 300))
     lab.wait_for(lambda: sink.messages, "the good one")
     bounce = lab.wait_for(lambda: net.mailbox("alice"), "the bounce")[0]
-    lab.check(b"bad@sink.test" in bounce and b"slow@sink.test" not in bounce and b"5.1.1" in bounce, "the bounce names the bad one alone")
+    lab.check(b"bad@sink.test" in bounce and b"slow@sink.test" not in bounce and b"5.1.1" in bounce,
+              "the bounce names the bad one alone")
     lab.check(any("greylisted" in str(q) for q in postern.queue()), "the slow one waits, with its reason")
     sink.script.clear()
     lab.wait_for(lambda: ["slow@sink.test"] in [r for _, r, _ in sink.messages], "the slow one at last", 30)
@@ -174,7 +175,8 @@ def test_damage_is_set_aside(folder):
     postern.start()
     postern.wait_log("spool-damage")
     lab.wait_for(lambda: len(sink.messages) == 29, "the 29 others", 60)
-    lab.check(15 not in [lab.client.number_of(c[c.find(b"From: sender@"):]) for _, _, c in sink.messages], "the damaged one is not sent")
+    lab.check(15 not in [lab.client.number_of(c[c.find(b"From: sender@"):]) for _, _, c in sink.messages],
+              "the damaged one is not sent")
 
 
 def test_stopped_log_slows_nothing(folder):
@@ -185,7 +187,8 @@ def test_stopped_log_slows_nothing(folder):
     with lab.Client(POSTERN) as c:
         c.ehlo()
         for n in range(500):
-            lab.equal(c.mail("a@b.test", ["alice@postern.test"], b"From: sender@client.test\r\n\r\nx\r\n")[0], "250", "the answer")
+            lab.equal(c.mail("a@b.test", ["alice@postern.test"], b"From: sender@client.test\r\n\r\nx\r\n")[0],
+                      "250", "the answer")
     lab.check(time.monotonic() - began < 20, "500 messages took too long")
     for pid in postern.pids("log"):
         os.kill(pid, signal.SIGCONT)

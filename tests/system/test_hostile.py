@@ -24,7 +24,8 @@ def works(postern, net):
 
 def test_smuggling_ends_in_one_message_or_none(folder):
     net, postern = house(folder)
-    evil = b"MAIL FROM:<evil@evil.test>\r\nRCPT TO:<bob@postern.test>\r\nDATA\r\nFrom: sender@client.test\r\n\r\nsmuggled\r\n.\r\n"
+    evil = (b"MAIL FROM:<evil@evil.test>\r\nRCPT TO:<bob@postern.test>\r\nDATA\r\n"
+            b"From: sender@client.test\r\n\r\nsmuggled\r\n.\r\n")
     for before in (b"\r\n", b"\n", b"\r", b"\n\r", b"\r\n\0", b""):
         for after in (b"\r\n", b"\n", b"\r", b"\n\n", b"\r\r\n", b"\0\r\n"):
             if (before, after) == (b"\r\n", b"\r\n"):
@@ -49,7 +50,8 @@ def test_smuggling_ends_in_one_message_or_none(folder):
 
 def test_other_protocols_are_cut(folder):
     net, postern = house(folder)
-    for hello in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 300,
+    for hello in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n",
+                  b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 300,
                   b"CONNECT x:25 HTTP/1.0\r\n\r\n", b"\0" * 1000):
         with lab.Client(POSTERN) as c:
             c.raw(hello)

@@ -98,7 +98,8 @@ def test_pipelined_in_one_write(folder):
     with lab.Client(POSTERN) as c:
         c.ehlo()
         for number in range(15):
-            c.raw(b"MAIL FROM:<sender@client.test> BODY=8BITMIME\r\nRCPT TO:<alice@postern.test>\r\nRCPT TO:<bob@postern.test>\r\n"
+            c.raw(b"MAIL FROM:<sender@client.test> BODY=8BITMIME\r\n"
+                  b"RCPT TO:<alice@postern.test>\r\nRCPT TO:<bob@postern.test>\r\n"
                   b"RCPT TO:<nobody@postern.test>\r\nDATA\r\n")
             for code in ("250", "250", "250", "550", "354"):
                 c.expect(code)

@@ -102,7 +102,8 @@ deliver {{ port = {SINK} allow-private-hosts = yes }}
         knotd = "/usr/sbin/knotd"
         self.start_process("knot", [knotd, "-c", self.path("dns/knot.conf")])
         here = os.path.dirname(os.path.abspath(__file__))
-        self.start_process("sink", [sys.executable, os.path.join(here, "keep_mail.py"), "127.0.0.1", str(SINK), self.path("sink")])
+        self.start_process("sink", [sys.executable, os.path.join(here, "keep_mail.py"), "127.0.0.1",
+                                    str(SINK), self.path("sink")])
         self.start_process("postern", [os.path.join(self.stage, "sbin/postern"), "--base", self.path("postern"), "-c",
                                        self.path("postern.conf")])
         self.wait(self.answers, "Postern to answer")
@@ -165,7 +166,8 @@ deliver {{ port = {SINK} allow-private-hosts = yes }}
         path = self.wait(lambda: self.find(folder, subject), f"the message to {to} to arrive")
         arrived = time.monotonic()
         self.wait(lambda: any("removed" in line for line in self.log_of(qid)), "the log to tell of it")
-        say(f"\nTo {to}: accepted as {qid} after {1000 * (accepted - began):.1f} ms, arrived {1000 * (arrived - accepted):.1f} ms later")
+        say(f"\nTo {to}: accepted as {qid} after {1000 * (accepted - began):.1f} ms, "
+            f"arrived {1000 * (arrived - accepted):.1f} ms later")
         for line in self.log_of(qid):
             say("  " + line)
         say(f"  {path}:")
