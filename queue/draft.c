@@ -10,7 +10,6 @@
 enum {
 	IDS_BURST = 16,			/* blocks an smtpd may ask for at once; then one for each IDS_PACE_MS */
 	IDS_PACE_MS = 5,
-	CREDIT_STEP = 64 * 1024,	/* credit is granted in steps, not byte by byte */
 };
 
 struct smtpd_line {
@@ -204,16 +203,49 @@ intake_tell(struct queue *q)
 			tell(q, line);
 }
 
-/* RC_OK: there is room for one more. */
+uint64_t
+draft_share(uint64_t held, uint64_t ahead)
+{
+	return held + ahead > DRAFT_SHARE_MIN ? held + ahead : DRAFT_SHARE_MIN;
+}
+
+uint64_t
+draft_credit(uint64_t window, uint64_t held, uint64_t ahead, uint64_t spare)
+{
+	uint64_t most = draft_share(held, ahead) + spare;
+
+	most = most > held ? most - held : 0;
+	if (most > window)
+		most = window;
+	return most < ahead + DRAFT_CREDIT_STEP ? 0 : most - ahead;
+}
+
+/* Bytes of mail that may still come into memory. */
+static uint64_t
+spare_bytes(const struct queue *q)
+{
+	uint64_t used = q->draft_bytes + store_forsaken_bytes(q->store);
+
+	return used < DRAFT_BYTES_MAX ? DRAFT_BYTES_MAX - used : 0;
+}
+
+/* The envelope is kept twice: here and in what goes to the disk. */
+static uint64_t
+bytes_of_envelope(size_t envelope)
+{
+	return 2 * (uint64_t)envelope;
+}
+
+/* RC_OK: there is room for one more, of so many bytes. */
 static enum rc
-admit(const struct queue *q, const struct smtpd_line *line, bool whole)
+admit(const struct queue *q, const struct smtpd_line *line, bool whole, uint64_t bytes)
 {
 	/* Messages that are long under way may not keep out those that come in one piece. */
-	uint64_t bytes_max = whole ? DRAFT_BYTES_MAX : DRAFT_BYTES_MAX / 4 * 3;
+	uint64_t kept_free = whole ? 0 : DRAFT_BYTES_MAX / 4;
 
 	if (intake_now(q) == INTAKE_FAILED)
 		return RC_IO;
-	if (intake_now(q) == INTAKE_FULL || q->draft_bytes >= bytes_max || line->drafts.n >= DRAFTS_LINE_MAX)
+	if (intake_now(q) == INTAKE_FULL || spare_bytes(q) < kept_free + bytes || line->drafts.n >= DRAFTS_LINE_MAX)
 		return RC_NOSPACE;
 	return RC_OK;
 }
@@ -254,8 +286,8 @@ mail_of(const struct draft *d, const struct slice *content, size_t n_content)
 
 /* Checks what Q_SUBMIT and Q_BEGIN share, and makes the draft. RC_OK with *ret_draft, or a refusal to be sent. */
 static const char *
-draft_new(struct smtpd_line *line, bool whole, uint32_t handle, struct msgid id, struct slice envelope, struct draft **ret_draft,
-    enum rc *ret_rc)
+draft_new(struct smtpd_line *line, bool whole, uint32_t handle, struct msgid id, struct slice envelope, uint64_t bytes,
+    struct draft **ret_draft, enum rc *ret_rc)
 {
 	struct queue *q = line->queue;
 	struct envelope e;
@@ -268,7 +300,8 @@ draft_new(struct smtpd_line *line, bool whole, uint32_t handle, struct msgid id,
 		return "a handle that is in use";
 	if (!granted_ids_use(&line->ids, id))
 		return "an id that it was not given, or used before";
-	*ret_rc = admit(q, line, whole);
+	bytes += bytes_of_envelope(envelope.n);
+	*ret_rc = admit(q, line, whole, bytes);
 	if (*ret_rc != RC_OK)
 		return NULL;
 	*ret_rc = RC_NOMEM;
@@ -287,6 +320,8 @@ draft_new(struct smtpd_line *line, bool whole, uint32_t handle, struct msgid id,
 	d->queue = q;
 	d->line = line;
 	d->named.handle = handle;
+	d->counted = bytes;
+	q->draft_bytes += bytes;
 	q->n_drafts++;
 	BUG_ON(!handles_add(&line->drafts, &d->named));
 	*ret_draft = d;
@@ -294,10 +329,11 @@ draft_new(struct smtpd_line *line, bool whole, uint32_t handle, struct msgid id,
 	return NULL;
 }
 
+/* After the commit it only shrinks, and counts what it did. */
 static void
-count_bytes(struct draft *d, uint64_t size)
+count_bytes(struct draft *d)
 {
-	uint64_t share = size < queue_conf(d->queue)->queue.big_message ? size : queue_conf(d->queue)->queue.big_message;
+	uint64_t share = bytes_of_envelope(d->n_envelope) + draft_share(store_stream_held(d->stream), d->granted - d->size);
 
 	d->queue->draft_bytes += share - d->counted;
 	d->counted = share;
@@ -322,7 +358,7 @@ on_submit(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	(void)p, (void)fd;
 	if (!q_submit_get(body, &m))
 		return "malformed Q_SUBMIT";
-	why = draft_new(line, true, handle, m.id, m.envelope, &d, &rc);
+	why = draft_new(line, true, handle, m.id, m.envelope, m.content.n, &d, &rc);
 	if (why != NULL)
 		return why;
 	if (rc != RC_OK) {
@@ -331,25 +367,32 @@ on_submit(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	}
 	d->committing = true;
 	d->size = m.content.n;
-	count_bytes(d, d->size);
 	recent_keep(&line->queue->recents, d->message, m.envelope, m.content);
 	mail = mail_of(d, &m.content, 1);
 	store_put(line->queue->store, &mail, on_durable, d);
 	return NULL;
 }
 
-/* As much credit as the store has room for, at most a window ahead of what came. */
+/* As much credit as the store has room for, at most a window ahead of what came; less while memory is short. What is short
+ * of it for that reason goes on from its file: the disk makes the room that it needs. */
 static void
 grant(struct draft *d)
 {
-	uint64_t ahead = d->granted - d->size, window = store_stream_window(d->stream);
+	uint64_t ahead = d->granted - d->size, window = store_stream_window(d->stream), held, credit;
 
+	count_bytes(d);
 	if (window > IPC_CONTENT_WINDOW)
 		window = IPC_CONTENT_WINDOW;
-	if (window < ahead + CREDIT_STEP || d->line == NULL)
+	if (window < ahead + DRAFT_CREDIT_STEP)
 		return;
-	if (q_credit_send(d->line->peer, d->named.handle, &(struct q_credit){ (uint32_t)(window - ahead) }) == RC_OK)
-		d->granted += window - ahead;
+	held = store_stream_held(d->stream);
+	credit = draft_credit(window, held, ahead, spare_bytes(d->queue));
+	if (credit == 0)
+		store_stream_to_file(d->stream);
+	else if (q_credit_send(d->line->peer, d->named.handle, &(struct q_credit){ (uint32_t)credit }) == RC_OK) {
+		d->granted += credit;
+		count_bytes(d);
+	}
 }
 
 static void
@@ -380,7 +423,7 @@ on_begin(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	(void)p, (void)fd;
 	if (!q_begin_get(body, &m))
 		return "malformed Q_BEGIN";
-	why = draft_new(line, false, handle, m.id, m.envelope, &d, &rc);
+	why = draft_new(line, false, handle, m.id, m.envelope, DRAFT_SHARE_MIN, &d, &rc);
 	if (why != NULL)
 		return why;
 	if (rc == RC_OK && m.size_hint > 0 && too_big(d, m.size_hint))
@@ -424,7 +467,6 @@ on_chunk(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		draft_free(d);
 		return NULL;
 	}
-	count_bytes(d, d->size);
 	grant(d);
 	return NULL;
 }

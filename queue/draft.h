@@ -10,11 +10,22 @@
 
 enum {
 	DRAFTS_LINE_MAX = 100000,		/* of one smtpd at a time: more than the sessions it may have */
-	DRAFT_BYTES_MAX = 512 * 1024 * 1024,	/* of all drafts, as far as they may be in memory */
+	/* Bytes of mail under way that may be in memory, envelopes included: what the drafts hold, and what smtpds have
+	 * credit for and have not sent yet. No more is let in, and credit is held back. */
+	DRAFT_BYTES_MAX = 512 * 1024 * 1024,
+	/* What a draft in pieces may always hold, and counts for at least: each gets on, whatever the others hold. */
+	DRAFT_SHARE_MIN = IPC_CONTENT_WINDOW + 64 * 1024,
+	DRAFT_CREDIT_STEP = 64 * 1024,		/* credit is granted in steps, not byte by byte */
 	DRAFT_TRACE_MAX = 64 * 1024,		/* what smtpd may add on top of max-message-size */
 };
 
 /* What is wrong with an envelope from an smtpd; NULL: nothing. Fills *ret_e, borrowing from bytes. Pure. */
 const char *draft_check_envelope(struct slice bytes, struct envelope *ret_e);
+
+/* How much more may be sent for a draft in pieces that holds so much, with so much credit already given: at most window
+ * ahead, and `spare` bytes more than the draft counts for now. 0: less than a step. Pure. */
+uint64_t draft_credit(uint64_t window, uint64_t held, uint64_t ahead, uint64_t spare);
+/* What such a draft counts for. Pure. */
+uint64_t draft_share(uint64_t held, uint64_t ahead);
 
 #endif

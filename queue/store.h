@@ -216,8 +216,14 @@ size_t store_stream_window(const struct store_stream *stream);
 enum rc store_stream_append(struct store_stream *stream, struct slice content);
 /* The whole message is there: make it durable, like store_put. Consumes the stream. */
 void store_stream_commit(struct store_stream **stream, store_done_fn *fn, void *arg);
+/* Bytes of content that it holds in memory: what waits, what is being written, and the block that is being summed. */
+uint64_t store_stream_held(const struct store_stream *stream);
+/* Its content goes to a file from now on, however little it is: to have it out of memory. */
+void store_stream_to_file(struct store_stream *stream);
 /* Nothing remains. Consumes the stream; harmless with *stream NULL. */
 void store_stream_abort(struct store_stream **stream);
+/* What aborted streams hold until the disk is done with them. */
+uint64_t store_forsaken_bytes(const struct store *store);
 
 /* --- reading back --- */
 

@@ -38,6 +38,8 @@ struct store_stream {
 	bool committing, aborted, busy, in_file;
 	enum rc failed;
 	uint64_t content;
+	uint64_t in_work;	/* bytes of w.piece while busy */
+	uint64_t forsaken;	/* its share of store.forsaken_bytes */
 	struct buf envelope;
 	struct buf filling;	/* in memory: all content so far; in a file: what waits */
 	struct writing w;
@@ -164,6 +166,7 @@ run_writing(struct spool_work *work)
 static void
 stream_free(struct store_stream *st)
 {
+	st->store->forsaken_bytes -= st->forsaken;
 	*st->prev = st->next;
 	if (st->next != NULL)
 		st->next->prev = st->prev;
@@ -226,6 +229,8 @@ writing_done(struct spool_work *work)
 	struct store_stream *st = w->stream;
 
 	st->busy = false;
+	st->in_work = 0;
+	buf_free(&w->piece);
 	if (w->remove) {
 		stream_free(st);
 		return;
@@ -266,6 +271,7 @@ next_piece(struct store_stream *st)
 	st->filling = swap;
 	st->filling.max = STORE_WINDOW;
 	st->busy = true;
+	st->in_work = buf_len(&st->w.piece);
 	spool_pool_queue(&st->store->writers, &st->w.work);
 }
 
@@ -332,6 +338,27 @@ store_stream_window(const struct store_stream *st)
 	return waiting >= STORE_WINDOW ? 0 : STORE_WINDOW - waiting;
 }
 
+uint64_t
+store_stream_held(const struct store_stream *st)
+{
+	return SPOOL_BIG_BLOCK + buf_len(&st->filling) + st->in_work;
+}
+
+uint64_t
+store_forsaken_bytes(const struct store *s)
+{
+	return s->forsaken_bytes;
+}
+
+void
+store_stream_to_file(struct store_stream *st)
+{
+	if (st->failed != RC_OK || st->in_file)
+		return;
+	st->in_file = true;
+	next_piece(st);
+}
+
 enum rc
 store_stream_append(struct store_stream *st, struct slice content)
 {
@@ -351,6 +378,17 @@ store_stream_append(struct store_stream *st, struct slice content)
 	if (st->in_file)
 		next_piece(st);
 	return RC_OK;
+}
+
+/* Nobody waits for it any more; it stays until the writer has let go of it. */
+static void
+forsake(struct store_stream *st)
+{
+	st->aborted = true;
+	buf_free(&st->filling);
+	buf_free(&st->envelope);
+	st->forsaken = store_stream_held(st);
+	st->store->forsaken_bytes += st->forsaken;
 }
 
 void
@@ -378,7 +416,7 @@ store_stream_commit(struct store_stream **stream, store_done_fn *fn, void *arg)
 	if (!st->busy)
 		stream_free(st);
 	else {
-		st->aborted = true;
+		forsake(st);
 		st->done_fn = NULL;
 	}
 }
@@ -391,7 +429,7 @@ store_stream_abort(struct store_stream **stream)
 	if (st == NULL)
 		return;
 	*stream = NULL;
-	st->aborted = true;
+	forsake(st);
 	if (st->in_file)
 		next_piece(st);
 	else

@@ -56,6 +56,7 @@ struct store {
 	size_t held_changes;		/* queued and not yet durable */
 
 	struct store_stream *streams;	/* open ones */
+	uint64_t forsaken_bytes;	/* of aborted ones that the disk is not done with */
 	struct store_reading *reads;	/* waiting or running */
 	unsigned n_reads;
 };

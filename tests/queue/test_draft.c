@@ -183,6 +183,53 @@ reasons_are_kept_once(void **state)
 	reasons_free(&all);
 }
 
+/* Many drafts whose disk writes one piece now and then: their bytes never pass the limit, and none of them is stuck. */
+static void
+drafts_stay_within_their_bytes_and_get_on(void **state)
+{
+	enum { N = 20, BASE = DRAFT_SHARE_MIN - IPC_CONTENT_WINDOW };
+	const uint64_t max = (N + 2) * DRAFT_SHARE_MIN, window = IPC_CONTENT_WINDOW;
+	struct { uint64_t held, ahead, taken; bool file; } d[N];
+	uint64_t used = N * DRAFT_SHARE_MIN, least = UINT64_MAX;
+	unsigned dice = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++) {
+		memset(&d[i], 0, sizeof d[i]);
+		d[i].held = BASE;
+		d[i].ahead = window;
+		assert_int_equal(draft_share(d[i].held, d[i].ahead), DRAFT_SHARE_MIN);
+	}
+	for (unsigned turn = 0; turn < 200000; turn++) {
+		unsigned i;
+		uint64_t n, credit;
+
+		dice = dice * 1103515245 + 12345;
+		i = (dice >> 8) % N;
+		used -= draft_share(d[i].held, d[i].ahead);
+		if ((dice >> 24) % 2 == 0) {
+			n = d[i].ahead < 32768 ? d[i].ahead : 32768;
+			d[i].held += n;
+			d[i].ahead -= n;
+			d[i].taken += n;
+		} else if (d[i].file)
+			d[i].held = BASE;
+		used += draft_share(d[i].held, d[i].ahead);
+		assert_true(used <= max);
+		credit = draft_credit(window, d[i].held, d[i].ahead, max - used);
+		if (credit == 0 && window >= d[i].ahead + DRAFT_CREDIT_STEP)
+			d[i].file = true;
+		used -= draft_share(d[i].held, d[i].ahead);
+		d[i].ahead += credit;
+		used += draft_share(d[i].held, d[i].ahead);
+		assert_true(used <= max);
+		assert_true(d[i].ahead <= window);
+	}
+	for (unsigned i = 0; i < N; i++)
+		least = d[i].taken < least ? d[i].taken : least;
+	assert_true(least > 20 * window);
+}
+
 int
 main(void)
 {
@@ -193,6 +240,7 @@ main(void)
 		cmocka_unit_test(envelopes_from_a_broken_smtpd_are_refused),
 		cmocka_unit_test(recent_bytes_stay_within_the_budget),
 		cmocka_unit_test(reasons_are_kept_once),
+		cmocka_unit_test(drafts_stay_within_their_bytes_and_get_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "common/envelope.h"
 #include "common/ipc/peer.h"
 #include "common/job.h"
+#include "queue/draft.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -501,6 +502,43 @@ large_mail_flows_by_credit(void **state)
 	end(world, 0);
 }
 
+/* Mail in pieces counts from its first word for what it may hold; mail in one piece still has room beside it. */
+static void
+large_mail_under_way_has_a_limit(void **state)
+{
+	enum { FIT = DRAFT_BYTES_MAX / 4 * 3 / DRAFT_SHARE_MIN };
+	struct world *world = *state;
+	struct buf envelope = BUF_INIT(4096);
+	struct msgid id;
+	unsigned n;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	make_envelope(&envelope, "alice@postern.test", "x@sink.test");
+	for (n = 1; n <= FIT + 1; n++) {
+		if (n % 1000 == 0) {
+			SEND(world->smtpd, Q_IDS_WANT, 0, -1, q_ids_want, 0);
+			learn_ids(world, world->smtpd);
+		}
+		SEND(world->smtpd, Q_BEGIN, n, -1, q_begin, world->next_id, buf_slice(&envelope), 0);
+		world->next_id.seq++;
+	}
+	/* The envelopes count too, so it is one of the last that is refused first. */
+	n = next_frame(world, world->smtpd, ROLE_SMTPD, Q_REFUSED).handle;
+	assert_true(n > FIT - FIT / 100);
+	for (unsigned i = n + 1; i <= FIT + 1; i++)
+		assert_int_equal(next_frame(world, world->smtpd, ROLE_SMTPD, Q_REFUSED).handle, i);
+	id = submit(world, world->smtpd, 5000, "Subject: in one piece\r\n\r\n");
+	expect_accepted(world, world->smtpd, 5000, id);
+	/* One goes, one more may come. */
+	SEND(world->smtpd, Q_ABORT, 7, -1, q_abort, 0);
+	SEND(world->smtpd, Q_BEGIN, 5001, -1, q_begin, world->next_id, buf_slice(&envelope), 0);
+	SEND(world->smtpd, Q_COMMIT, 5001, -1, q_commit, 0);
+	expect_accepted(world, world->smtpd, 5001, world->next_id);
+	buf_free(&envelope);
+	end(world, 0);
+}
+
 static bool
 holds(struct slice in, const char *what)
 {
@@ -631,6 +669,7 @@ main(void)
 		TEST(mail_comes_in_and_goes_out),
 		TEST(what_was_acknowledged_survives_a_crash),
 		TEST(large_mail_flows_by_credit),
+		TEST(large_mail_under_way_has_a_limit),
 		TEST(failures_are_told_to_the_sender),
 		TEST(a_carrier_that_dies_has_delivered_nothing),
 		TEST(rooms_that_break_the_rules_are_cut_off),

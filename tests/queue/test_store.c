@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "queue/draft.h"
 #include "queue/spool_io.h"
 #include "queue/store.h"
 
@@ -409,6 +410,45 @@ test_streams(void **state)
 	assert_int_equal(w->kept[2].size, 600 * 5000);
 }
 
+/* What a stream holds is told to the byte; it can be sent to its file early; an aborted one counts until it is gone. */
+static void
+test_streams_tell_what_they_hold(void **state)
+{
+	struct world *w = *state;
+	struct store_mail m = { id_of(w, 1), 1, S("streamed"), NULL, 0 };
+	struct store_stream *st;
+	static const uint8_t piece[9000];
+	uint64_t empty;
+
+	assert_int_equal(store_stream_begin(w->store, &m, 0, on_stream, w, &st), RC_OK);
+	empty = store_stream_held(st);
+	assert_int_equal(empty, DRAFT_SHARE_MIN - IPC_CONTENT_WINDOW);
+	assert_int_equal(store_stream_append(st, slice_of(piece, sizeof piece)), RC_OK);
+	assert_int_equal(store_stream_held(st), empty + sizeof piece);
+	store_stream_to_file(st);
+	assert_int_equal(store_stream_append(st, slice_of(piece, sizeof piece)), RC_OK);
+	assert_int_equal(store_stream_held(st), empty + 2 * sizeof piece);
+	while (store_stream_held(st) > empty)
+		loop_turn(w->loop, true);
+	w->waiting++;
+	store_stream_commit(&st, on_done, w);
+	wait_all(w);
+	assert_int_equal(w->rc, RC_OK);
+	assert_true(store_where_is_big(w->where));
+	assert_int_equal(read_back(w, m.id, w->where, 0, 100000).n, 2 * sizeof piece);
+	m.id = id_of(w, 2);
+	assert_int_equal(store_stream_begin(w->store, &m, 0, on_stream, w, &st), RC_OK);
+	store_stream_abort(&st);
+	assert_int_equal(store_forsaken_bytes(w->store), 0);
+	assert_int_equal(store_stream_begin(w->store, &m, 0, on_stream, w, &st), RC_OK);
+	assert_int_equal(store_stream_append(st, slice_of(piece, sizeof piece)), RC_OK);
+	store_stream_to_file(st);
+	store_stream_abort(&st);
+	assert_int_equal(store_forsaken_bytes(w->store), empty + sizeof piece);
+	while (store_forsaken_bytes(w->store) > 0)
+		loop_turn(w->loop, true);
+}
+
 static unsigned
 count_files(struct world *w)
 {
@@ -556,6 +596,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_second_queue_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_big, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_streams, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_streams_tell_what_they_hold, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_roll_and_delete, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_takes_mail_while_it_tells, setup, teardown),
