@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import lab  # noqa: E402
 from lab.gauge import Gauge  # noqa: E402
 from lab.hosts import POSTERN, SINK  # noqa: E402
+from lab.odd import Odd  # noqa: E402
 
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 SECONDS = float(os.environ.get("FAULT_SECONDS", "20"))
@@ -43,10 +44,11 @@ DIED = re.compile(r'^(\S+) \S+ postern/master\[\d+\]: room-died room=(\S+) .*?ca
 class Rig:
     """One house: DNS, Postern, a recorder as the other side, and the ledger."""
 
-    def __init__(self, folder, extra="", segment="1M", big="64K", start=True, at=None):
+    def __init__(self, folder, extra="", segment="1M", big="64K", start=True, at=None, odd=()):
         self.rng = random.Random(SEED)
         self.net = lab.Lab(folder)
         self.net.standard_zones()
+        self.odd = Odd(self.net.names, SINK, odd) if odd else None
         self.net.start_dns()
         self.ledger = lab.Ledger()
         self.recorder = lab.Recorder(self.ledger, SINK, at=at)

@@ -9,6 +9,7 @@ import time
 from rig import POSTERN, SECONDS, Rig, Stopped, lab, rcpts, until
 from lab.disk import Disk, fill_up, mount
 from lab.inject import Inject
+from lab.odd import KINDS
 
 
 def test_each_room_stands_still(folder):
@@ -241,8 +242,8 @@ def deaths_by_kill(rig):
     return [datetime.datetime.fromisoformat(w.replace("Z", "+00:00")).timestamp() for w in found]
 
 
-def test_dead_and_lying_dns(folder):
-    """DNS is silent, or says things that are not signed: mail is taken, waits, is never bounced for it, and leaves afterwards."""
+def test_dead_dns(folder):
+    """DNS is silent, or dead: mail is taken, waits, is never bounced for it, and leaves afterwards."""
     rig = Rig(folder).warm(1)
     for n in until(SECONDS):
         load = rig.load(rate=60)
@@ -264,6 +265,31 @@ def test_dead_and_lying_dns(folder):
         lab.check(not wrong, f"without DNS: {wrong}")
         rig.settle()
     lab.check("status=bounced" not in rig.postern.log(), "mail bounced because DNS was away")
+    rig.end()
+
+
+LIES = [kind for kind in KINDS if kind != "dead"]       # the zone whose server is not there stays so
+
+
+def test_lying_dns(folder):
+    """Twenty zones whose servers lie, loop, dribble, refuse: their mail is taken and waits, or leaves where they are usable; none
+    bounces; nobody else's waits; and when the servers come to their senses all of it leaves."""
+    rig = Rig(folder, extra='resolver { timeout = "8s" }\n', odd=LIES).warm(1)
+    for _ in until(SECONDS):
+        rig.odd.cured = False
+        load = rig.load(rate=60, rcpts=lambda n: [f"x@{LIES[n // 2 % len(LIES)]}.test"] if n % 2 else rcpts(n // 2))
+        lab.wait_for(lambda: load.acknowledged > 4 * len(LIES), "mail for all of them to be taken", 60)
+        if rig.rng.random() < 0.5:
+            rig.kill("resolver")
+        load.stop()
+        lab.equal(sum(n for k, n in load.classes.items() if k.split()[-1][:1] in "45"), 0, "refusals")
+        lab.wait_for(lambda: all(any(f"@{kind}.test" in str(q) for kind in LIES) for q in rig.postern.queue()),
+                     "the mail for all others to leave", 60)
+        lab.check(rig.postern.queue(), "no mail waits for a zone that lies")
+        rig.odd.cured = True
+        rig.kill("resolver")            # it remembers for a quarter of an hour which servers were no help
+        rig.settle()
+    lab.check("status=bounced" not in rig.postern.log(), "mail bounced because a zone lied")
     rig.end()
 
 

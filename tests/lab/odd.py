@@ -55,6 +55,7 @@ class Odd:
     def __init__(self, names, target, kinds=KINDS):
         self.target = target
         self.asked = []             # (zone, type), in the order of the questions
+        self.cured = False          # true: all of them answer well, but those that are not there
         self.addresses = {kind: NOBODY if kind == "dead" else ODD % n for n, kind in enumerate(kinds, 1)}
         there = [a for a in self.addresses.values() if a != NOBODY]
         host = net.host(there[0])
@@ -94,12 +95,13 @@ class Odd:
                 packet = s.recv(size, socket.MSG_WAITALL)
                 kind = question(packet)[0].split(".")[-2]
                 answer = self.answer(packet, True)
-                if kind == "truncated" or answer is None:
+                if answer is None or (kind == "truncated" and not self.cured):
                     return
                 answer = struct.pack(">H", len(answer)) + answer
-                for i in range(len(answer) if kind == "tcp-dribble" else 1):
-                    s.sendall(answer[i:i + 1] if kind == "tcp-dribble" else answer)
-                    time.sleep(1 if kind == "tcp-dribble" else 0)
+                dribble = kind == "tcp-dribble" and not self.cured
+                for i in range(len(answer) if dribble else 1):
+                    s.sendall(answer[i:i + 1] if dribble else answer)
+                    time.sleep(1 if dribble else 0)
             except (IndexError, struct.error, OSError):
                 pass
 
@@ -115,7 +117,7 @@ class Odd:
     def answer(self, packet, over_tcp):
         name, kind, asked = question(packet)
         zone = ".".join(name.split(".")[-2:])
-        how = zone.split(".")[0]
+        how = "honest" if self.cured else zone.split(".")[0]
         self.asked.append((zone, kind))
         right = self.honest(packet, name, zone, kind, asked, 0x7fffffff if how == "huge-ttl" else 60)
         if how.startswith("slow-"):
