@@ -62,12 +62,17 @@ class Rig:
     def load(self, **how):
         return lab.Load(self.ledger, POSTERN, **{"rcpts": rcpts, "size": size, "rate": 150, "sessions": 8, **how}).start()
 
-    def warm(self, seconds=2):
-        """A little of everything, then the figures to come back to."""
+    def some(self, seconds):
+        """A little of everything."""
         load = self.load()
         time.sleep(seconds)
         load.stop()
         self.settle()
+
+    def warm(self, seconds=2):
+        """A little of everything, then the figures to come back to: once, before anything is hurt. They hold for every later life
+        of the house too."""
+        self.some(seconds)
         self.gauge = Gauge(self.postern).begin()
         return self
 
@@ -97,15 +102,19 @@ class Rig:
         self.note_deaths()
         return self.ledger.settle(self.postern, self.net, seconds=seconds)
 
+    def calm(self, seconds=120):
+        """Between rounds, before the house is ended: all is delivered, and each room has what it had when it was warm."""
+        self.settle(seconds)
+        if self.gauge is not None:
+            self.gauge.back()
+
     def end(self, load=None, seconds=120, least=20):
         """The end of every test: the load ends, the house is whole, the backlog drains, the books balance, and memory and
         descriptors are back."""
         if load is not None:
             load.stop()
         self.postern.wait_ready(70)
-        self.settle(seconds)
-        if self.gauge is not None:
-            self.gauge.back()
+        self.calm(seconds)
         sums = self.ledger.totals
         lab.check(sums["acknowledged"] >= least, f"only {sums['acknowledged']} messages were acknowledged at all")
         self.say()

@@ -77,8 +77,8 @@ def test_jumps(folder):
 def test_restart_in_another_year(folder):
     """The house starts again with another time: what was queued is tried before anything is given up, and is delivered."""
     clock = Clock(folder)
-    refuse = [1]
-    rig = Rig(folder, at=lambda stage, visit: b"421 4.3.2 later\r\n" if refuse and stage in ("CONNECT", "MAIL") else None)
+    refuse = []
+    rig = Rig(folder, at=lambda stage, visit: b"421 4.3.2 later\r\n" if refuse and stage in ("CONNECT", "MAIL") else None).warm(1)
     for n in until(SECONDS):
         refuse[:] = [1]
         load = rig.load(rate=60, rcpts=lambda n: ["x@sink.test"])
@@ -90,7 +90,7 @@ def test_restart_in_another_year(folder):
         clock.set(by)
         refuse.clear()
         rig.postern.start()
-        rig.settle(40)
+        rig.calm(40)
         lab.check(not given_up(rig), f"mail was given up after a start {by} s away")
         clock.set(0)
         rig.postern.restart()

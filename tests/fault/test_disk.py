@@ -23,7 +23,7 @@ class Disks:
 def test_power_cuts(folder):
     """The disks of spool and homes lose what was not synced, at any moment, also while the spool is being opened."""
     disks = Disks(folder, homes=True)
-    rig = Rig(folder)
+    rig = Rig(folder).warm(1)
     os.sync()           # the homes themselves are no promise of ours
     cuts = 0
 
@@ -57,11 +57,11 @@ def test_power_cuts(folder):
             cuts += 1
         rig.postern.start()
         if rig.rng.random() < 0.5:      # the backlog is kept for the next cut now and then
-            rig.settle()
+            rig.calm()
     rig.settle()
     opened = [line for line in rig.postern.log().splitlines() if "spool-opened" in line]
     lab.check(all("damaged=0" in line for line in opened), "a cut was taken for damage")
-    rig.warm(1)
+    rig.some(1)
     rig.end()
     print(f"# {cuts} power cuts")
 
@@ -131,8 +131,8 @@ def test_full_disk_and_death(folder):
         rig.postern.wait_ready(70)
         rig.postern.ctl("queue", "flush", check=False)      # a queue that just started may be away again
         takes_again(rig)
-        rig.settle()
-    rig.warm(0.5)
+        rig.calm()
+    rig.some(0.5)
     rig.end()
 
 
@@ -155,8 +155,8 @@ def test_full_beneath(folder):
             rig.postern.kill()
             disks.spool.again()
             rig.postern.start()
-        rig.settle()
-    rig.warm(0.5)
+        rig.calm()
+    rig.some(0.5)
     rig.end()
 
 

@@ -36,11 +36,10 @@ def test_any_room_at_any_time(folder):
         else:
             load.stop()
             rig.postern.wait_ready(70)
-            rig.settle()
-            rig.gauge.back()
+            rig.calm()
             lab.equal(rig.postern.stop(), 0, "the exit status after SIGTERM")
             rig.postern.start()
-    rig.warm(1)
+    rig.some(1)
     rig.end()
 
 
@@ -68,7 +67,7 @@ def one_call(rig, room, call, nth):
 
 def test_any_call(folder):
     """A room dies at its n-th write, sync, send, rename...: before, between and behind all that a promise is made of."""
-    rig = Rig(folder)
+    rig = Rig(folder).warm(1)
     died, tried = collections.Counter(), 0
     for _ in until(SECONDS):
         load = rig.load(rate=120)
@@ -81,17 +80,17 @@ def test_any_call(folder):
                     died[f"{room}.{call}"] += 1
         load.stop()
         rig.postern.wait_ready(70)
-        rig.settle()
+        rig.calm()
         rig.postern.restart()
     lab.check(died, f"nobody died in {tried} tries")
-    rig.warm(1)
+    rig.some(1)
     rig.end()
     print("# died at " + ", ".join(f"{what} {n}" for what, n in sorted(died.items())))
 
 
 def test_recovery(folder):
     """The queue dies; the one that recovers dies at its n-th call, again and again; then one may finish."""
-    rig = Rig(folder)
+    rig = Rig(folder).warm(1)
     calls = ("pread64", "pwritev", "fdatasync", "fsync", "openat", "renameat2", "unlinkat", "write", "fallocate", "flock")
     died = 0
     for _ in until(SECONDS):
@@ -113,10 +112,10 @@ def test_recovery(folder):
             rig.postern.kill()
             rig.postern.start()
         rig.postern.wait_ready(70)
-        rig.settle()
+        rig.calm()
         rig.postern.restart()
     lab.check(died, "no queue died while it recovered")
-    rig.warm(1)
+    rig.some(1)
     rig.end()
 
 
@@ -221,9 +220,9 @@ def test_every_stage(folder):
             at.let_go()
             rounds += 1
         rig.postern.wait_ready(70)
-        rig.settle()
+        rig.calm()
         rig.postern.restart()
-    rig.warm(1)
+    rig.some(1)
     rig.end()
     print(f"# {rounds} rounds of {len(Inbound.STAGES)} clients and as many deliveries; {at.n} deliveries were held")
 

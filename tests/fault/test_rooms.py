@@ -108,9 +108,8 @@ def test_master_dies(folder):
         load.stop()
         rig.postern.start()
         if n % 3 == 2:
-            rig.settle()
-    rig.settle()
-    rig.warm(0.5)
+            rig.calm()
+    rig.some(0.5)
     rig.end(least=10)
     print(f"# {n + 1} masters")
 
