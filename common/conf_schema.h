@@ -123,7 +123,8 @@
 	    "Users beside those of the system, each name:uid:gid:home. For laboratories and virtual users.")	\
 	STR(delimiter, "recipient-delimiter", "+", NULL, NULL,							\
 	    "Characters that separate a user from an extension in a local part (user+list). Empty: none.")	\
-	TIME(timeout, "timeout", "5m", "1s", "1h", "How long one delivery to a mailbox may take.")
+	TIME(timeout, "timeout", "5m", "1s", "1h",								\
+	    "How long one delivery to a mailbox may take. A process that stays twice as long is killed.")
 
 #define CONF_RESOLVER(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	STR(mode, "mode", "auto", NULL, NULL,									\

@@ -94,7 +94,7 @@ mailbox_on_spawn(void *ctx, struct peer *p, uint32_t handle, struct rd *body, in
 		return NULL;
 	}
 	timer_setup(&c->restart, c->master->loop, on_life_over, c);
-	timer_start(&c->restart, MAILBOX_LIFE_MS);
+	timer_start(&c->restart, MAILBOX_LIFE_TIMEOUTS * local->master->source.conf->local.timeout + MAILBOX_LIFE_MORE_MS);
 	if (child_start(c) != RC_OK)
 		say_failed(local, handle, RC_AGAIN, "no process can be started");
 	return NULL;

@@ -7,8 +7,11 @@
 enum {
 	MAILBOX_USER_MAX = 255,		/* bytes of a user's name */
 	MAILBOX_PROCESSES_MAX = 1000,	/* whatever local asks for: local { processes-max } ends there too */
-	MAILBOX_LIFE_MS = 15 * 60 * 1000, /* its user can stop it with a signal: it must not stay for ever. What it was
-					 * doing is tried again, without a second copy (deliver/maildir.h) */
+	/* Its user can stop it with a signal, and local gives it up after local { timeout }: it must not stay for ever. It
+	 * lives so many times as long, and a little; what it was doing is tried again, without a second copy
+	 * (deliver/maildir.h). */
+	MAILBOX_LIFE_TIMEOUTS = 2,
+	MAILBOX_LIFE_MORE_MS = 10 * 1000,
 };
 
 ipc_fn mailbox_on_spawn;	/* M_SPAWN; ctx is the struct child of local */

@@ -57,6 +57,32 @@ def test_one_of_two_stands_still(folder):
     rig.end()
 
 
+def test_users_who_stop_their_mailboxes(folder):
+    """Users may send signals to their own processes. A mailbox that stands still has its place for local { timeout }, then others
+    get it; it is killed later; and its mail comes by another, once."""
+    rig = Rig(folder, extra='local { timeout = "2s"\n processes-max = 2 }\n').warm(1)
+    for _ in until(SECONDS):
+        stopped = set()
+        for _ in range(200):
+            rig.ledger.send(POSTERN, ["alice@postern.test"])
+            for pid in rig.postern.pids("mailbox"):
+                try:
+                    os.kill(pid, signal.SIGSTOP)
+                    stopped.add(pid)
+                except ProcessLookupError:
+                    pass
+            if len(stopped) >= 2:
+                break
+        lab.check(stopped, "no mailbox could be stopped")
+        rig.ledger.crashed("mailbox stood still")
+        entry = rig.ledger.send(POSTERN, ["bob@postern.test"])
+        lab.check((entry.reply or "").startswith("250"), f"mail for bob: {entry.reply}")
+        rig.settle(60)
+        rig.ledger.crashed("mailbox stood still")
+        lab.wait_for(lambda: not stopped & set(rig.postern.pids("mailbox")), "the mailboxes that stand still to be killed", 40)
+    rig.end()
+
+
 def test_a_room_that_never_starts(folder):
     """Its program ends at once, for ever: starts are throttled, an alarm is in the log, what does not need it goes on; and when
     the program is whole again it comes by itself."""
