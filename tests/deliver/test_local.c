@@ -38,7 +38,7 @@ start_house(struct house *h, unsigned processes)
 	(void)snprintf(h->home, sizeof h->home, "/tmp/postern-home-XXXXXX");
 	assert_non_null(mkdtemp(h->home));
 	assert_int_equal(chown(h->home, USER_UID, USER_UID), 0);
-	(void)snprintf(entry, sizeof entry, "bob:%u:%u:%s", USER_UID, USER_UID, h->home);
+	(void)snprintf(entry, sizeof entry, "bob:%d:%d:%s", USER_UID, USER_UID, h->home);
 	assert_int_equal(conf_list_add(&h->conf->local.users, slice_str(entry)), RC_OK);
 	h->conf->local.processes_max = processes;
 	h->conf->local.timeout = 2000;

@@ -41,7 +41,7 @@ start_box(struct box *b, const char *user, enum rc want)
 	(void)snprintf(b->home, sizeof b->home, "/tmp/postern-home-XXXXXX");
 	assert_non_null(mkdtemp(b->home));
 	assert_int_equal(chown(b->home, USER_UID, USER_UID), 0);
-	(void)snprintf(entry, sizeof entry, "bob:%u:%u:%s", USER_UID, USER_UID, b->home);
+	(void)snprintf(entry, sizeof entry, "bob:%d:%d:%s", USER_UID, USER_UID, b->home);
 	assert_int_equal(conf_list_add(&b->conf->local.users, slice_str(entry)), RC_OK);
 	assert_int_equal(conf_list_add(&b->conf->local.users, S("root:0:0:/root")), RC_OK);
 	assert_int_equal(conf_list_add(&b->conf->local.users, S("daemon:2:2:/")), RC_OK);

@@ -32,9 +32,13 @@ set_up(void **state)
 {
 	struct place *p = calloc(1, sizeof *p);
 
-	(void)snprintf(p->path, sizeof p->path, "/tmp/postern-maildir-XXXXXX");
-	if (mkdtemp(p->path) == NULL)
+	if (p == NULL)
 		return -1;
+	(void)snprintf(p->path, sizeof p->path, "/tmp/postern-maildir-XXXXXX");
+	if (mkdtemp(p->path) == NULL) {
+		free(p);
+		return -1;
+	}
 	p->fd = open(p->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	p->m.tmp = p->m.new = -1;
 	*state = p;
