@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -36,6 +37,14 @@ ask_connect(const char *path)
 	return fd;
 }
 
+void
+ask_patience(int fd, unsigned seconds)
+{
+	const struct timeval patience = { .tv_sec = seconds };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+}
+
 static enum rc
 send_request(int fd, const struct request *q, uint64_t cursor)
 {
@@ -62,7 +71,7 @@ read_page(int fd, struct buf *b, row_fn *fn, void *ctx, struct a_end *ret_end)
 		enum rc rc = frame_read_blocking(fd, ROLE_CLIENT, ROLE_CONTROL, b, &f);
 
 		if (rc != RC_OK) {
-			(void)fprintf(stderr, "posternctl: the daemon closed the line\n");
+			(void)fprintf(stderr, "posternctl: %s\n", rc == RC_AGAIN ? "no answer in time" : "the daemon closed the line");
 			return RC_CLOSED;
 		}
 		r = (struct rd){ f.body, false };

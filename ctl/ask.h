@@ -19,6 +19,8 @@ typedef bool row_fn(void *ctx, enum admin_row kind, struct slice row);
 
 /* Connects to the socket; prints what to do and returns -1 when that fails. */
 int ask_connect(const char *path);
+/* From now on so many seconds without an answer end a request. Without this it waits for ever: some take long. */
+void ask_patience(int fd, unsigned seconds);
 
 /* RC_OK, or the daemon's status with its words printed to stderr; RC_CLOSED when the line broke. */
 enum rc ask(int fd, const struct request *q, row_fn *fn, void *ctx);

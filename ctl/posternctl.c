@@ -11,6 +11,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+enum { STATUS_PATIENCE = 2 };	/* seconds for a room to say how it is */
+
 struct options {
 	const char *socket, *base;
 	bool json;
@@ -155,9 +157,11 @@ run_command(const struct options *o, const struct command *c, const char *arg)
 	if (status == EX_OK && c->verb == ADMIN_STATUS) {
 		const struct request queue = { .verb = ADMIN_QUEUE_STATUS }, log = { .verb = ADMIN_LOG_STATUS };
 
+		/* Who asks for the status may do so because a room stands still. That of the log is no failure of mail. */
+		ask_patience(fd, STATUS_PATIENCE);
 		status = run_request(o, fd, &queue, &view_status);
-		if (status == EX_OK)
-			status = run_request(o, fd, &log, &view_status);
+		if (status == EX_OK && run_request(o, fd, &log, &view_status) != EX_OK)
+			(void)fputs("posternctl: the log room does not answer\n", stderr);
 	}
 	(void)close(fd);
 	buf_free(&path);

@@ -344,6 +344,10 @@ def test_blocked_log(folder):
         lab.wait_for(lambda: os.path.getsize(os.path.join(disk.at, "postern.log")) > size,
                      "the log to be written again", 20)
         rig.settle()
+    with Stopped(rig.postern.pids("log")):
+        began = time.monotonic()
+        rig.postern.ctl("status")
+        lab.check(time.monotonic() - began < 10, "status waits for the log room")
     rig.end()
 
 
