@@ -7,7 +7,8 @@
 
 Whichever of the three is killed, by whatever, nothing stays behind: the inner one dies with the guardian (parent-death
 signal), the guardian leaves when its pipe from the outer one closes, and the outer one removes the folder if the guardian
-could not. If outer and guardian are killed in the same moment, the folder's lock is free, and the next run removes it.
+could not. If outer and guardian are killed in the same moment, the folder's lock is free, and a run that begins a minute
+later removes it.
 """
 import ctypes
 import fcntl

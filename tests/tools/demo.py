@@ -7,12 +7,15 @@ what it gets on 127.0.0.1:2526, and a local user's home. Nothing else of the mac
 import os
 import signal
 import smtplib
+import socket
+import struct
 import subprocess
 import sys
 import time
 
 SMTP, SINK, DNS = 2525, 2526, 5300
 USER, UID = "demo", 61900
+NAMES = ("postern", "sink", "knot")      # the processes, in the order in which they are stopped
 
 
 def say(text=""):
@@ -106,14 +109,30 @@ deliver {{ port = {SINK} allow-private-hosts = yes }}
                                     str(SINK), self.path("sink")])
         self.start_process("postern", [os.path.join(self.stage, "sbin/postern"), "--base", self.path("postern"), "-c",
                                        self.path("postern.conf")])
-        self.wait(self.answers, "Postern to answer")
+        # All three, before the first message: a delivery that finds no name server or no exchanger waits for minutes.
+        self.wait(self.zone_answers, f"the name server on port {DNS} to answer for example.test")
+        self.wait(lambda: self.answers(SINK), f"the mail exchanger on port {SINK} to answer")
+        self.wait(lambda: self.answers(SMTP), f"Postern on port {SMTP} to answer")
 
-    def answers(self):
+    def answers(self, port):
         try:
-            with smtplib.SMTP("127.0.0.1", SMTP, timeout=2):
+            with smtplib.SMTP("127.0.0.1", port, timeout=2):
                 return True
         except OSError:
             return False
+
+    def zone_answers(self):
+        """Knot listens before it has loaded its zones; so it is asked for the MX."""
+        name = b"".join(bytes([len(label)]) + label for label in (b"example", b"test")) + b"\0"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(1)
+            try:
+                s.connect(("127.0.0.1", DNS))
+                s.send(struct.pack("!6H", 1, 0, 1, 0, 0, 0) + name + struct.pack("!2H", 15, 1))
+                _, flags, _, answers = struct.unpack("!4H", s.recv(512)[:8])
+            except (OSError, struct.error):
+                return False
+            return flags & 15 == 0 and answers > 0
 
     def wait(self, probe, what, seconds=30):
         end = time.monotonic() + seconds
@@ -122,11 +141,24 @@ deliver {{ port = {SINK} allow-private-hosts = yes }}
             if found:
                 return found
             if time.monotonic() > end:
-                say(f"quickstart: waited {seconds} s for {what}; Postern's log ends:")
-                with open(self.path("postern.log"), errors="replace") as f:
-                    say("".join(f.readlines()[-15:]))
-                sys.exit(1)
+                say(f"quickstart: waited {seconds} s for {what}")
+                self.give_up()
             time.sleep(0.05)
+
+    def give_up(self):
+        """The logs' ends, and what is left running: it is left so that one can look at it."""
+        for name in NAMES:
+            try:
+                with open(self.path(name + ".log"), errors="replace") as f:
+                    lines = f.readlines()[-15:]
+            except OSError:
+                lines = []
+            if lines:
+                say(f"{self.path(name + '.log')} ends:\n" + "".join(lines).rstrip())
+        alive = [f"{name} (process {self.pid_of(name)})" for name in NAMES if self.pid_of(name)]
+        say(f"Left running, to be looked at: {', '.join(alive)}. Stop it with: ./quickstart stop" if alive
+            else "Nothing is left running.")
+        sys.exit(1)
 
     # --- two messages ---
 
@@ -143,8 +175,8 @@ deliver {{ port = {SINK} allow-private-hosts = yes }}
         return said.decode().split()[-1]
 
     def refused(self, code, said):
-        say(f"quickstart: the message was refused: {code} {said.decode()}; Postern's log is {self.path('postern.log')}")
-        sys.exit(1)
+        say(f"quickstart: the message was refused: {code} {said.decode()}")
+        self.give_up()
 
     def log_of(self, qid):
         with open(self.path("postern.log"), errors="replace") as f:
@@ -194,7 +226,7 @@ Stop it:
     ./quickstart stop""")
 
     def stop_all(self):
-        for name in ("postern", "sink", "knot"):
+        for name in NAMES:
             self.stop_process(name)
 
 
