@@ -43,7 +43,7 @@ begin(struct fuzz_world *w)
 	control_ops.file(&w->room, &file, fd);
 }
 
-/* One more client. */
+/* One more client; when nobody is let in and the line before the door is full, it goes away again. */
 static void
 special(struct fuzz_world *w)
 {
@@ -52,7 +52,7 @@ special(struct fuzz_world *w)
 
 		if (e->fd != -1 || (w->def->lines[i] != ROLE_NONE))
 			continue;
-		*e = (struct fuzz_end){ .role = ROLE_CLIENT, .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+		*e = (struct fuzz_end){ .role = ROLE_CLIENT, .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
 		buf_init(&e->in, 2 * IPC_FRAME_MAX);
 		if (connect(e->fd, (struct sockaddr *)&address, address_len) == -1) {
 			(void)close(e->fd);
