@@ -11,7 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { STATUS_PATIENCE = 2 };	/* seconds for a room to say how it is */
+enum { STATUS_PATIENCE = 5 };	/* seconds for a room to say how it is */
 
 struct options {
 	const char *socket, *base;

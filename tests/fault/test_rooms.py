@@ -32,7 +32,8 @@ def test_each_room_stands_still(folder):
             if room in ("deliver", "local", "mailbox", "log"):
                 began = time.monotonic()
                 rig.postern.ctl("status")
-                lab.check(time.monotonic() - began < 3, f"status took long while {room} stood still")
+                took, limit = time.monotonic() - began, 10 if room == "log" else 3      # what it waits for the log is limited
+                lab.check(took < limit, f"status took {took:.1f} s while {room} stood still")
         load.stop()
         wrong = {k: v for k, v in load.classes.items() if k.split()[-1][:1] == "5"}
         lab.check(not wrong, f"while {room} stood still: {wrong}")
