@@ -21,12 +21,17 @@ SLICE = {"short": 4, "long": 45}        # seconds for a test that goes by time
 
 
 def tests(only):
-    """[(file, name)] in the order of the files."""
+    """[(file, name)] in the order of the files: those whose file:name holds one of these words, or all."""
     found = []
     for file in sorted(glob.glob(os.path.join(HERE, "test_*.py"))):
         with open(file) as f:
             found += [(file, name) for name in re.findall(r"^def (test_\w+)\(folder\)", f.read(), re.M)]
-    return [(f, n) for f, n in found if not only or any(w in os.path.basename(f) + ":" + n for w in only)]
+    full = {(f, n): os.path.basename(f) + ":" + n for f, n in found}
+    for word in only or ():
+        if not any(word in name for name in full.values()):
+            print(f"nothing is called {word}; there are: {' '.join(full.values())}", file=sys.stderr)
+            sys.exit(64)
+    return [key for key, name in full.items() if not only or any(w in name for w in only)]
 
 
 def command(file, name, seed, seconds):

@@ -34,6 +34,12 @@ def wait_for(probe, what, seconds=20.0, pause=0.05):
         time.sleep(pause)
 
 
+def unknown(word, names):
+    """A name that nothing has must not look like a test that passed."""
+    print(f"nothing is called {word}; there are: {' '.join(names)}", file=sys.stderr)
+    sys.exit(64)
+
+
 def run(function, name, seconds, flat):
     from . import cell, net, roots
     try:
@@ -48,12 +54,15 @@ def main(namespace, flat=False, seconds=600):
     """For the end of a test file: lab.main(globals()). Arguments choose tests by part of their name. Each may take
     `seconds`. flat: all hosts are addresses of one loopback (what measures speed needs no bridge)."""
     from . import cell
+    names = [n for n, f in namespace.items() if n.startswith("test_") and callable(f)]
+    for word in sys.argv[1:]:
+        if not any(word in n for n in names):
+            unknown(word, [n[5:] for n in names])
+    if sys.argv[1:]:
+        names = [n for n in names if any(w in n for w in sys.argv[1:])]
     if os.geteuid() != 0:
         print("1..0 # SKIP needs root")
         sys.exit(0)
-    names = [n for n, f in namespace.items() if n.startswith("test_") and callable(f)]
-    if sys.argv[1:]:
-        names = [n for n in names if any(w in n for w in sys.argv[1:])]
     print(f"1..{len(names)}", flush=True)
     cell.catch_signals()
     bad = 0
