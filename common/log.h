@@ -135,7 +135,7 @@ enum {
 /* id NULL: not about a message. Never blocks, never fails. */
 void log_event(enum log_event event, const struct msgid *id, const struct log_field *fields, size_t n);
 
-/* The logger of this process: the one file-level variable that STYLE.md allows. Until a line is attached, events of
+/* The logger of this process: the one file-level variable that there is in all rooms. Until a line is attached, events of
  * severity WARNING and up go to stderr, and all of them wait in the backlog. debug: also send SEV_DEBUG events. */
 struct peer;
 struct peer_ops;

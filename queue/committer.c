@@ -1,7 +1,7 @@
 /* queue/committer.c -- the one writer of the log: takes what is queued, writes it, ends it with a COMMIT, syncs, answers.
  *
- * One rule for every error of the disk (SPOOL.md 9): the segment is given up for good, at the end of its last durable
- * batch, and the next segment's first batch says so. Nothing is ever written behind a failed write or sync. */
+ * One rule for every error of the disk (docs/QUEUE.md "Errors of the disk"): the segment is given up for good, at the end of its
+ * last durable batch, and the next segment's first batch says so. Nothing is ever written behind a failed write or sync. */
 #include "queue/committer.h"
 
 #include <errno.h>
@@ -323,7 +323,7 @@ batch_is_durable(struct committer *c, struct batch *b, const struct stamp *s, ui
 	}
 }
 
-/* SPOOL.md 3. 0 when durable; -errno, with nothing of it valid, else. */
+/* docs/QUEUE.md "Writing", 1. 0 when durable; -errno, with nothing of it valid, else. */
 static int
 write_batch(struct committer *c, struct batch *b)
 {

@@ -66,7 +66,7 @@ fill_file(struct spool_file *f, struct spool_ident ident, bool zeros)
 	return rc == 0 ? f->io->ops->datasync(f->io, f->fd) : rc;
 }
 
-/* SPOOL.md 6: file synced, then its name, then the folder, all before the first record. */
+/* docs/QUEUE.md "Writing", 4: file synced, then its name, then the folder, all before the first record. */
 struct spool_file *
 spool_file_make(struct spool_io *io, struct spool_ident ident, uint32_t number, uint64_t size, bool zeros, int *ret_error)
 {

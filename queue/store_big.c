@@ -1,7 +1,7 @@
 /* queue/store_big.c -- mail that comes in pieces: in memory at first, in a file of its own when it grows.
  *
- * A file is written by a thread while the rest still arrives. Its order (SPOOL.md 8): content, sums, fdatasync, folder,
- * and only then the record in the log that names it. One piece of work a stream is under way at a time; what arrives
+ * A file is written by a thread while the rest still arrives. Its order (docs/QUEUE.md "Writing", 5): content, sums, fdatasync,
+ * folder, and only then the record in the log that names it. One piece of work a stream is under way at a time; what arrives
  * meanwhile gathers in `filling`, and its size is what pushes back. */
 #include "queue/store_private.h"
 
