@@ -99,9 +99,11 @@ reply_means(enum stage stage, unsigned code)
 	case STAGE_RCPT:
 		return code / 100 == 3 ? out_of_step(REPLY_MESSAGE) : of_rcpt(code);
 	case STAGE_RSET:
-		/* A server that cannot reset refuses the MAIL that comes next, if it matters. */
+		/* MAIL must not follow into a transaction that may still be open (RFC 5321 4.1.4): it would be refused for good. */
+		if (code / 100 == 2)
+			return (struct reply_meaning){ .action = REPLY_GO, .status = JOB_DELIVERED };
 		return code / 100 == 3 ? out_of_step(REPLY_MESSAGE) :
-		    (struct reply_meaning){ .action = REPLY_GO, .status = JOB_DELIVERED };
+		    (struct reply_meaning){ .action = REPLY_MESSAGE, .status = JOB_DEFERRED, .over = true };
 	case STAGE_QUIT:
 		return (struct reply_meaning){ .action = REPLY_GO, .status = JOB_DELIVERED, .over = true };
 	case STAGE_CONTENT:

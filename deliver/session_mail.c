@@ -130,6 +130,10 @@ mail_progress(struct session *s)
 {
 	if (!pump_and_write(s))
 		return;
+	/* Behind the dot only its own time counts: a server that has the message must not be hung up on because it was slow
+	 * before, or the message would go out twice (RFC 5321 4.5.3.2.6, RFC 1047). */
+	if (s->transaction.dot_sent && buf_len(&s->exchange.out) == 0)
+		timer_cancel(&s->total_timer);
 	if (transaction_done(&s->transaction, &s->exchange))
 		finish(s);
 	else
@@ -151,11 +155,15 @@ mail_begin(struct session *s)
 void
 mail_reply(struct session *s, enum stage stage, const struct smtp_reply *reply)
 {
-	/* 421 to the first command after a message: "enough for this connection", no word about the mail. */
-	if ((stage == STAGE_RSET || stage == STAGE_MAIL) && reply->code == 421 && s->served_here > 0 && try_again(s))
+	/* 421 to the first command after a message: "enough for this connection", no word about the mail. Nor is a RSET that
+	 * the server will not do. */
+	if (((stage == STAGE_RSET && reply->code / 100 != 2) || (stage == STAGE_MAIL && reply->code == 421)) &&
+	    s->served_here > 0 && try_again(s))
 		return;
 	transaction_reply(&s->transaction, &s->exchange, stage, reply);
-	s->worked = s->worked || s->transaction.mail_ok;
+	/* A 250 to MAIL is no progress: a server that hangs up after it would be tried again and again (RFC 5321 4.5.4.1). */
+	if ((stage == STAGE_DOT && reply->code / 100 == 2) || (stage == STAGE_RCPT && reply->code / 100 == 5))
+		s->worked = true;
 	if (s->transaction.over) {
 		if (transaction_done(&s->transaction, &s->exchange) && stage == STAGE_DOT)
 			s->served++;

@@ -253,5 +253,5 @@ transaction_left_open(const struct transaction *t)
 bool
 transaction_wants_content(const struct transaction *t, const struct exchange *x)
 {
-	return t->flowing && buf_len(&x->out) == 0;
+	return t->flowing && buf_len(&x->out) == 0 && !exchange_has_input(x);
 }

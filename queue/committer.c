@@ -612,7 +612,7 @@ committer_main(void *arg)
 			sleep_on(c);
 			gather(c);
 		}
-		stop = c->stop && c->queue.head == NULL && !c->probe;
+		stop = c->stop && c->queue.head == NULL && !c->probe && (c->held.head == NULL || c->state != COMMITTER_OK);
 		(void)pthread_mutex_unlock(&c->lock);
 		if (stop)
 			return NULL;

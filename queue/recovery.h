@@ -40,6 +40,7 @@ struct recovery {
 	uint64_t sequence, batch;
 	uint32_t highest;		/* segment number */
 	bool damage;			/* some, reported now or earlier */
+	int read_error;			/* the disk refused to read: no word about what is there, the start must not go on */
 	struct store_stats stats;
 	uint64_t began;			/* monotonic, milliseconds */
 	const char *why;
@@ -69,6 +70,9 @@ void recovery_quarantine(struct recovery *r, struct found *f, const char *why);
 enum rc recovery_apply(struct recovery *r, struct found *f, const struct spool_scan *scan);
 /* A range that cannot be used: copied to quarantine and reported, once. */
 void recovery_set_aside(struct recovery *r, const struct found *f, const struct spool_range *bad, const char *why);
+
+/* For this run the segment stays, whatever else becomes of what is in it: something there is not known to be safe. */
+void recovery_pin(struct recovery *r, uint32_t number);
 
 /* --- recovery_read.c --- */
 enum rc recovery_read_segments(struct recovery *r);

@@ -15,18 +15,31 @@ known_damage(const struct recovery *r, uint32_t number, const struct spool_range
 }
 
 void
+recovery_pin(struct recovery *r, uint32_t number)
+{
+	struct segment *g = segments_find(r->s, number);
+
+	if (g != NULL)
+		g->live++;
+}
+
+void
 recovery_set_aside(struct recovery *r, const struct found *f, const struct spool_range *bad, const char *why)
 {
 	char path[SPOOL_PATH_MAX], name[SPOOL_PATH_MAX];
+	int rc;
 
 	r->damage = true;
 	if (known_damage(r, f->number, bad))
 		return;
 	spool_segment_path(path, f->number);
 	quarantine_segment_name(name, f->number, bad->offset);
-	/* The copy from an earlier start is the mark that it was reported. */
-	if (quarantine_copy(r->io, path, name, bad->offset, bad->length) == -EEXIST)
+	/* The copy from an earlier start is the mark that it was reported. Without one the segment itself has to stay. */
+	rc = quarantine_copy(r->io, path, name, bad->offset, bad->length);
+	if (rc == -EEXIST)
 		return;
+	if (rc < 0)
+		recovery_pin(r, f->number);
 	r->stats.damaged++;
 	quarantine_say(f->number, bad->offset, bad->length, why, name, NULL);
 }

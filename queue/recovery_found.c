@@ -60,6 +60,8 @@ recovery_read_small(struct recovery *r, const struct found *f, int fd, uint64_t 
 {
 	ssize_t n = spool_io_read_all(r->io, fd, room, max, at);
 
+	if (n < 0)
+		r->read_error = (int)n;
 	if (n < SPOOL_HEADER_BYTES || spool_header_parse(&f->key, slice_of(room, (size_t)n), h) != RC_OK)
 		return false;
 	*payload = slice_first(slice_from(slice_of(room, (size_t)n), SPOOL_HEADER_BYTES), h->length);
@@ -136,11 +138,12 @@ look_at(struct recovery *r, struct found *f)
 	rc = r->io->ops->size(r->io, fd, &f->size);
 	if (rc == 0)
 		n = spool_io_read_all(r->io, fd, first, sizeof first, 0);
-	if (rc < 0 || n == -ENOMEM) {
+	/* What cannot be read now may be whole: only bytes that were read and do not verify are damage. */
+	if (rc < 0 || n < 0) {
 		(void)r->io->ops->close(r->io, fd);
 		return recovery_fail(r, rc < 0 ? rc : (int)n, "cannot read a segment");
 	}
-	parsed = n < 0 ? RC_CORRUPT : spool_segment_parse(slice_of(first, (size_t)n), &f->first);
+	parsed = spool_segment_parse(slice_of(first, (size_t)n), &f->first);
 	f->readable = parsed == RC_OK && f->first.number == f->number && f->size <= SPOOL_SEGMENT_MAX;
 	if (f->readable) {
 		spool_key_make(&f->key, f->first.nonce);
@@ -148,6 +151,8 @@ look_at(struct recovery *r, struct found *f)
 		read_end(r, f, fd);
 	}
 	(void)r->io->ops->close(r->io, fd);
+	if (r->read_error != 0)
+		return recovery_fail(r, r->read_error, "cannot read a segment");
 	if (parsed == RC_UNSUPPORTED) {
 		r->why = "a segment was written by a newer version";
 		return parsed;

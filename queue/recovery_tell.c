@@ -31,6 +31,8 @@ check_big(struct recovery *r, const struct index_message *m)
 enum {
 	STEP_MESSAGES = 256,		/* told in one turn of the loop */
 	STEP_BYTES = 1024 * 1024,	/* of envelopes read for it; one message at least */
+	READ_TRIES = 5,			/* of a disk that refuses to read, before the message is given up for this run */
+	READ_PAUSE_MS = 1000,
 };
 
 /* One step: a thread reads the envelopes of the next messages, then the loop tells them. The index and the list of
@@ -53,6 +55,8 @@ struct teller {
 	struct store_rcpt *pending;
 	uint32_t n_pending;
 	enum rc rc;
+	unsigned tries;			/* so often the first of this step could not be read */
+	struct timer pause;
 };
 
 static size_t
@@ -79,9 +83,12 @@ make_room(struct teller *t, size_t bytes)
 	return true;
 }
 
-static bool
+/* RC_CORRUPT: it is cut. RC_IO and the like: the disk refused, and says nothing about what is there. */
+static enum rc
 read_envelope(struct teller *t, const struct index_message *m)
 {
+	ssize_t n;
+
 	struct spool_io *io = t->r->io;
 	char path[SPOOL_PATH_MAX];
 	uint64_t at = (uint64_t)m->where.offset * SPOOL_ALIGN + SPOOL_HEADER_BYTES;
@@ -93,7 +100,14 @@ read_envelope(struct teller *t, const struct index_message *m)
 		t->fd = io->ops->open(io, path, SPOOL_OPEN_READ);
 		t->open = m->where.segment;
 	}
-	return t->fd >= 0 && spool_io_read_all(io, t->fd, t->room + t->used, bytes_of(m), at) == (ssize_t)bytes_of(m);
+	if (t->fd < 0) {
+		t->open = 0;
+		return rc_from_errno(-t->fd);
+	}
+	n = spool_io_read_all(io, t->fd, t->room + t->used, bytes_of(m), at);
+	if (n < 0)
+		return rc_from_errno((int)-n);
+	return n == (ssize_t)bytes_of(m) ? RC_OK : RC_CORRUPT;
 }
 
 /* In a thread, or in the loop before there are any. */
@@ -101,6 +115,7 @@ static void
 read_step(struct spool_work *w)
 {
 	struct teller *t = (struct teller *)(void *)w;
+	enum rc rc;
 
 	t->n_read = t->used = 0;
 	while (t->n_read < STEP_MESSAGES && t->next + t->n_read < t->n && (t->n_read == 0 || t->used < STEP_BYTES)) {
@@ -110,8 +125,13 @@ read_step(struct spool_work *w)
 			t->rc = t->n_read == 0 ? RC_NOMEM : RC_OK;
 			return;
 		}
+		rc = is_dead(t->r, m->where.segment) ? RC_OK : read_envelope(t, m);
+		if (rc != RC_OK && rc != RC_CORRUPT && (t->n_read > 0 || t->tries < READ_TRIES)) {
+			t->rc = t->n_read == 0 ? rc : RC_OK;
+			return;
+		}
 		t->at[t->n_read] = t->used;
-		t->readable[t->n_read++] = !is_dead(t->r, m->where.segment) && read_envelope(t, m);
+		t->readable[t->n_read++] = rc == RC_OK;
 		t->used += bytes_of(m);
 	}
 }
@@ -157,6 +177,7 @@ tell_one(struct teller *t, const struct index_message *m, bool readable, struct 
 		return false;
 	if (!readable || !is_whole(t, m, bytes)) {
 		recovery_set_aside(r, recovery_find(r, m->where.segment), &bad, "an envelope cannot be read");
+		recovery_pin(r, m->where.segment);
 		return true;
 	}
 	if (home != NULL)
@@ -180,12 +201,16 @@ tell_step(struct teller *t)
 	for (size_t i = 0; t->rc == RC_OK && i < t->n_read; i++) {
 		const struct index_message *m = t->list[t->next];
 
-		if (!tell_one(t, m, t->readable[i], slice_of(t->room + t->at[i], bytes_of(m))))
+		if (!tell_one(t, m, t->readable[i], slice_of(t->room + t->at[i], bytes_of(m)))) {
 			t->rc = RC_NOMEM;
-		else
+		} else {
 			t->next++;
+			t->tries = 0;
+		}
 	}
 }
+
+static void on_pause(struct timer *timer, void *ctx);
 
 enum rc
 recovery_tell_begin(struct recovery *r, store_visit_fn *visit, store_told_fn *told, void *arg)
@@ -199,6 +224,7 @@ recovery_tell_begin(struct recovery *r, store_visit_fn *visit, store_told_fn *to
 	t->told = told;
 	t->arg = arg;
 	t->fd = -1;
+	timer_setup(&t->pause, r->s->loop, on_pause, r);
 	r->teller = t;
 	t->list = index_sorted(&r->index, &t->n);
 	return t->list == NULL && t->n > 0 ? RC_NOMEM : RC_OK;
@@ -212,6 +238,7 @@ recovery_teller_free(struct recovery *r)
 	if (t == NULL)
 		return;
 	r->teller = NULL;
+	timer_cancel(&t->pause);
 	if (t->fd >= 0)
 		(void)r->io->ops->close(r->io, t->fd);
 	free(t->room);
@@ -227,7 +254,8 @@ recovery_tell_rest(struct recovery *r)
 {
 	struct teller *t = r->teller;
 
-	while (t->rc == RC_OK && t->next < t->n) {
+	while ((t->rc == RC_OK || t->tries++ < READ_TRIES) && t->next < t->n) {
+		t->rc = RC_OK;
 		read_step(&t->work);
 		tell_step(t);
 	}
@@ -267,7 +295,21 @@ step_read(struct spool_work *w)
 
 	if (!t->r->s->closing)
 		tell_step(t);
-	recovery_tell_on(t->r);
+	if (t->rc == RC_OK || t->r->s->closing) {
+		recovery_tell_on(t->r);
+		return;
+	}
+	/* No memory, or a disk that refuses to read: later, from where it stopped. */
+	t->tries++;
+	t->rc = RC_OK;
+	timer_start(&t->pause, READ_PAUSE_MS);
+}
+
+static void
+on_pause(struct timer *timer, void *ctx)
+{
+	(void)timer;
+	recovery_tell_on(ctx);
 }
 
 static void
@@ -285,8 +327,6 @@ recovery_tell_on(struct recovery *r)
 		recovery_end(r, false);
 		return;
 	}
-	/* Out of memory: it is tried again, from where it stopped, when some may have come back. */
-	t->rc = RC_OK;
 	t->work = (struct spool_work){ .run = read_step, .done = step_read, .drop = drop };
 	if (t->next == t->n) {
 		t->work.run = run_orphans;

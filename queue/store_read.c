@@ -57,8 +57,16 @@ copy_bytes(struct spool_io *io, int from, int to, uint64_t offset, uint64_t leng
 int
 quarantine_copy(struct spool_io *io, const char *path, const char *name, uint64_t offset, uint64_t length)
 {
-	int from, to = io->ops->open(io, name, SPOOL_OPEN_CREATE), rc;
+	char tmp[SPOOL_PATH_MAX];
+	uint64_t size;
+	int from, to, rc;
 
+	if (io->ops->stat(io, name, &size) == 0)
+		return -EEXIST;
+	/* Under its name only when it is whole: the name is the mark that nothing more is to be saved. */
+	(void)snprintf(tmp, sizeof tmp, "%s.tmp", name);
+	(void)io->ops->unlink(io, tmp);
+	to = io->ops->open(io, tmp, SPOOL_OPEN_CREATE);
 	if (to < 0)
 		return to;
 	from = io->ops->open(io, path, SPOOL_OPEN_READ);
@@ -69,11 +77,14 @@ quarantine_copy(struct spool_io *io, const char *path, const char *name, uint64_
 		rc = copy_bytes(io, from, to, offset, length);
 	if (rc == 0)
 		rc = io->ops->datasync(io, to);
-	if (rc == 0)
-		rc = io->ops->sync_folder(io, SPOOL_DIR_QUARANTINE);
 	if (from >= 0)
 		(void)io->ops->close(io, from);
 	(void)io->ops->close(io, to);
+	if (rc == 0)
+		rc = io->ops->rename(io, tmp, name, false);
+	if (rc == 0)
+		return io->ops->sync_folder(io, SPOOL_DIR_QUARANTINE);
+	(void)io->ops->unlink(io, tmp);
 	return rc;
 }
 
@@ -200,13 +211,18 @@ read_blocks(struct store_reading *r, int fd, uint64_t size, uint64_t start, uint
 	uint64_t first = start / SPOOL_BIG_BLOCK, last = (end + SPOOL_BIG_BLOCK - 1) / SPOOL_BIG_BLOCK;
 	uint64_t from = first * SPOOL_BIG_BLOCK, to = last * SPOOL_BIG_BLOCK < size ? last * SPOOL_BIG_BLOCK : size;
 	size_t n = (size_t)(to - from), sums = (size_t)(last - first) * 8;
+	ssize_t got, got_sums = 0;
 	struct rd rd;
 
 	r->room = malloc(n + sums + 1);
 	if (r->room == NULL)
 		return RC_NOMEM;
-	if (spool_io_read_all(io, fd, r->room, n, from) != (ssize_t)n ||
-	    spool_io_read_all(io, fd, r->room + n, sums, size + first * 8) != (ssize_t)sums)
+	got = spool_io_read_all(io, fd, r->room, n, from);
+	if (got >= 0)
+		got_sums = spool_io_read_all(io, fd, r->room + n, sums, size + first * 8);
+	if (got < 0 || got_sums < 0)
+		return rc_from_errno((int)-(got < 0 ? got : got_sums));
+	if (got != (ssize_t)n || got_sums != (ssize_t)sums)
 		return damaged(r, "the file of a big message is cut");
 	rd = (struct rd){ slice_of(r->room + n, sums), false };
 	for (uint64_t i = first; i < last; i++) {

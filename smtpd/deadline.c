@@ -50,15 +50,14 @@ no_queue(struct session *s, const char *reason)
 {
 	struct refusal r;
 
-	refusal_set(&r, 451, "4.3.0", "The queue does not answer, try again later");
 	if (s->phase == PH_DATA) {
+		refusal_set(&r, 451, "4.3.0", "The queue does not answer, try again later");
 		receive_refuse(s->tx, &r);
 		session_wake(s);
 		return;
 	}
-	session_refuse(s, &r, S(""), S(""));
-	transaction_free(&s->tx, reason);
-	session_transaction_over(s);
+	/* It may have the message: then a 451 would be a lie that makes two of it (RFC 5321 4.2.5, RFC 1047). */
+	session_end(s, reason);
 }
 
 uint64_t
@@ -91,7 +90,9 @@ data_deadlines(const struct session *s, struct deadline *d)
 static void
 command_deadlines(const struct session *s, struct deadline *d)
 {
-	if (!s->held)
+	if (s->tx != NULL && s->tx->n_waiting > 0)
+		sooner(d, s->since + VERDICT_PATIENCE_MS, no_verdict, "");
+	else if (!s->held)
 		sooner(d, s->since + s->conf->smtpd.timeout_command, throw_out, "Timeout: no command");
 	else if (s->name_handle != 0)
 		sooner(d, s->began + NAME_PATIENCE_MS, no_name, "");

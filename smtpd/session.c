@@ -176,12 +176,21 @@ flush(struct session *s)
 		buf_free(&s->out);
 }
 
+/* Has it sent anything that was not read? */
+static bool
+has_more(const struct session *s)
+{
+	uint8_t byte;
+
+	return recv(s->watch.fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* The last reply is out. A client that still sends must not be answered with a reset, which could overtake the reply:
  * close our side, and throw away what comes. After QUIT there is nothing to come. */
 static void
 leave(struct session *s)
 {
-	if (s->eof || s->quits || shutdown(s->watch.fd, SHUT_WR) == -1) {
+	if (s->eof || (s->quits && !has_more(s)) || shutdown(s->watch.fd, SHUT_WR) == -1) {
 		session_end(s, NULL);
 		return;
 	}

@@ -359,7 +359,8 @@ line_drained(void *ctx, struct peer *p)
 	}
 }
 
-/* What was not acknowledged may be lost or not: the client keeps it and tries again (451). */
+/* What the queue has not seen whole is refused for now (451). What it had whole may be durable or not: nothing true can be
+ * said about it, so the connection ends without a word, and the client tries again (RFC 5321 4.2.5, RFC 1047). */
 static void
 line_lost(struct smtpd *smtpd)
 {
@@ -370,9 +371,14 @@ line_lost(struct smtpd *smtpd)
 	smtpd->n_ids = smtpd->n_returned = 0;
 	smtpd->ids_asked = false;
 	refusal_set(&r, 451, "4.3.0", "The queue was lost, try again later");
-	for (size_t i = 0; i < smtpd->messages.n; i++)
-		if (handle_at(&smtpd->messages, i) != NULL)
-			refused(handle_at(&smtpd->messages, i), &r);
+	for (size_t i = 0; i < smtpd->messages.n; i++) {
+		struct transaction *tx = handle_at(&smtpd->messages, i);
+
+		if (tx != NULL && tx->session->phase == PH_COMMIT)
+			session_end(tx->session, "the queue was lost");
+		else if (tx != NULL)
+			refused(tx, &r);
+	}
 }
 
 static void

@@ -56,7 +56,7 @@ class Postern:
             except Exception:
                 return False
             rooms = [r for r in rows if "role" in r]
-            return rooms and all(r["state"] in ("ready", "running") for r in rooms)
+            return not any(r.get("loading") for r in rows) and rooms and all(r["state"] in ("ready", "running") for r in rooms)
         wait_for(ready, "Postern to be ready; its log ends: " + self.log()[-500:], seconds)
 
     def stop(self):

@@ -9,6 +9,7 @@
 #include "queue/spool_io.h"
 #include "queue/store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -89,6 +90,18 @@ counting_pwritev(struct spool_io *io, int fd, const struct iovec *v, int n, uint
 	return real_pwritev(io, fd, v, n, at);
 }
 
+/* So many of the next reads fail. */
+static atomic_int failing_reads;
+static ssize_t (*real_pread)(struct spool_io *io, int fd, void *to, size_t n, uint64_t at);
+
+static ssize_t
+failing_pread(struct spool_io *io, int fd, void *to, size_t n, uint64_t at)
+{
+	if (atomic_load(&failing_reads) > 0 && atomic_fetch_sub(&failing_reads, 1) > 0)
+		return -EIO;
+	return real_pread(io, fd, to, n, at);
+}
+
 static void
 make_store(struct world *w)
 {
@@ -100,6 +113,8 @@ make_store(struct world *w)
 	counting = *w->io->ops;
 	real_pwritev = counting.pwritev;
 	counting.pwritev = counting_pwritev;
+	real_pread = counting.pread;
+	counting.pread = failing_pread;
 	w->io->ops = &counting;
 	w->store = store_new(w->loop, w->io, &params, &ops, w);
 	assert_non_null(w->store);
@@ -564,6 +579,37 @@ test_takes_mail_while_it_tells(void **state)
 	assert_int_equal(w->n_kept, 1);
 }
 
+/* A disk that does not want to read says nothing about what is on it: nothing is given up for it. */
+static void
+test_a_start_believes_no_failed_read(void **state)
+{
+	struct world *w = *state;
+	struct store_stats stats;
+	const char *why = "";
+
+	for (uint64_t i = 1; i <= 20; i++)
+		(void)put(w, id_of(w, i), "envelope", S("kept"));
+	shut_store(w, false);
+	/* spool.id is read last; the first frame of a segment is the first read. */
+	make_store(w);
+	atomic_store(&failing_reads, 1);
+	assert_int_equal(store_open(w->store, &stats, &why), RC_IO);
+	assert_string_equal(why, "cannot read a segment");
+	shut_store(w, false);
+	/* Then while the envelopes are read: it is tried again. */
+	make_store(w);
+	assert_int_equal(store_open(w->store, &stats, &why), RC_OK);
+	atomic_store(&failing_reads, 2);
+	w->waiting = 1;
+	assert_int_equal(store_tell(w->store, on_visit, on_told, w), RC_OK);
+	wait_all(w);
+	assert_int_equal(w->n_kept, 20);
+	assert_int_equal(w->stats.damaged, 0);
+	shut_store(w, true);
+	open_store(w);
+	assert_int_equal(w->n_kept, 20);
+}
+
 /* What became of mail waits a moment for new mail, whose sync it shares; mail of one client waits for nothing. */
 static void
 test_results_share_the_sync_of_mail(void **state)
@@ -600,6 +646,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_roll_and_delete, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_takes_mail_while_it_tells, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_start_believes_no_failed_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_results_share_the_sync_of_mail, setup, teardown),
 	};
 

@@ -29,12 +29,14 @@ bool world_blackout;
 /* Functions that the real code calls and the linker brings here; the __real_ ones are those of libc. */
 void *__real_malloc(size_t n);
 void *__real_realloc(void *p, size_t n);
+void *__real_aligned_alloc(size_t alignment, size_t n);
 void __real_free(void *p);
 int __real_clock_gettime(clockid_t clock, struct timespec *ts);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
 void *__wrap_reallocarray(void *p, size_t n, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t n);
 void __wrap_free(void *p);
 char *__wrap_strdup(const char *text);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
@@ -138,6 +140,19 @@ __wrap_reallocarray(void *p, size_t n, size_t size)
 	size_t all;
 
 	return __builtin_mul_overflow(n, size, &all) ? NULL : __wrap_realloc(p, all);
+}
+
+/* A block is as long as the widest alignment that anybody asks for. */
+void *
+__wrap_aligned_alloc(size_t alignment, size_t n)
+{
+	size_t all = (n + sizeof(struct block) - 1) / sizeof(struct block) * sizeof(struct block) + sizeof(struct block);
+	struct block *b = alignment > sizeof(struct block) || all < n ? NULL : __real_aligned_alloc(sizeof(struct block), all);
+
+	if (b == NULL)
+		return NULL;
+	block_in(b, world_current, n);
+	return b + 1;
 }
 
 void
