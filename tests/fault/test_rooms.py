@@ -324,7 +324,7 @@ def test_lying_dns(folder):
 
 def test_blocked_log(folder):
     """The log room stands still, or its disk is full: mail does not wait for it; afterwards it writes again."""
-    disk = Disk(os.path.join(folder, "log"), 4, mode=0o755)
+    disk = Disk(os.path.join(folder, "log"), 32, mode=0o755)     # more than the log of the longest run
     rig = Rig(folder, extra=f'log {{ to = "{disk.at}/postern.log" }}\n').warm(1)
     for n in until(SECONDS):
         if n % 2 == 0:
