@@ -90,9 +90,10 @@ data_deadlines(const struct session *s, struct deadline *d)
 static void
 command_deadlines(const struct session *s, struct deadline *d)
 {
-	if (s->tx != NULL && s->tx->n_waiting > 0)
-		sooner(d, s->since + VERDICT_PATIENCE_MS, no_verdict, "");
-	else if (!s->held)
+	/* A recipient that the router is asked about need not hold the session: the client may be waiting for the reply. */
+	bool asks = s->tx != NULL && s->tx->n_waiting > 0;
+
+	if (!s->held && !asks)
 		sooner(d, s->since + s->conf->smtpd.timeout_command, throw_out, "Timeout: no command");
 	else if (s->name_handle != 0)
 		sooner(d, s->began + NAME_PATIENCE_MS, no_name, "");
