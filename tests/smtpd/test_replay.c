@@ -4,9 +4,13 @@
  * A conversation is a text file:
  *	# about what
  *	C: a line that the client sends (with CRLF); lines that follow each other leave in one write
- *	C- the same without CRLF; \r \n \t \0 \\ and \xNN are escapes in both
+ *	C- the same without CRLF
  *	C* N text	the line N times
+ *		in all three \r \n \t \0 \\ and \xNN are escapes, \*N{x} is x N times, and \# in C* is which time this is, from 1
  *	S: a reply line; * stands for anything
+ *	S* N text	the reply line N times
+ *	S+ text		a whole reply, of one line or many, one of which is this (what else EHLO says is no matter)
+ *	S- text		a whole reply, none of whose lines is this
  *	S.		the server says nothing more, and the session is open
  *	S!		the server has closed
  *	Q: a line of the content that the queue has got, after the last one looked at; * as above
@@ -245,9 +249,26 @@ direct(struct play *p, char *words)
 
 /* --- what stands in a file --- */
 
-static void
-add_escaped(struct play *p, const char *s)
+/* "*N{x}" of \*N{x}: x, which may hold no escapes, N times. Returns its last character. */
+static const char *
+add_repeated(struct play *p, const char *s)
 {
+	char *open;
+	unsigned long n = strtoul(s + 1, &open, 10);
+	const char *close = strchr(open, '}');
+
+	if (*open != '{' || close == NULL)
+		complain(p, "\\*N{text}");
+	while (n-- > 0)
+		assert_true(buf_put(&p->to_send, open + 1, (size_t)(close - open) - 1));
+	return close;
+}
+
+static void
+add_escaped(struct play *p, const char *s, unsigned long time)
+{
+	char number[24];
+
 	for (; *s != '\0'; s++) {
 		char hex[3] = "";
 
@@ -261,6 +282,11 @@ add_escaped(struct play *p, const char *s)
 		case 't': assert_true(buf_put_byte(&p->to_send, '\t')); break;
 		case '0': assert_true(buf_put_byte(&p->to_send, 0)); break;
 		case '\\': assert_true(buf_put_byte(&p->to_send, '\\')); break;
+		case '*': s = add_repeated(p, s); break;
+		case '#':
+			(void)snprintf(number, sizeof number, "%lu", time);
+			assert_true(buf_put_str(&p->to_send, number));
+			break;
 		case 'x':
 			assert_true(s[1] != '\0' && s[2] != '\0');
 			hex[0] = s[1];
@@ -274,14 +300,24 @@ add_escaped(struct play *p, const char *s)
 	}
 }
 
-static void
-client_times(struct play *p, const char *arg)
+/* "N text": the text behind the number. */
+static char *
+times(char *arg, unsigned long *ret_n)
 {
 	char *rest;
-	unsigned long n = strtoul(arg, &rest, 10);
 
-	while (n-- > 0) {
-		add_escaped(p, *rest == ' ' ? rest + 1 : rest);
+	*ret_n = strtoul(arg, &rest, 10);
+	return *rest == ' ' ? rest + 1 : rest;
+}
+
+static void
+client_times(struct play *p, char *arg)
+{
+	unsigned long n;
+	const char *text = times(arg, &n);
+
+	for (unsigned long i = 1; i <= n; i++) {
+		add_escaped(p, text, i);
 		assert_true(buf_put(&p->to_send, "\r\n", 2));
 	}
 }
@@ -296,6 +332,36 @@ expect_reply(struct play *p, const char *pattern)
 		complain(p, "expected \"%s\", the server %s", pattern, p->f.closed ? "closed" : "says nothing");
 	if (!fakes_match(pattern, line))
 		complain(p, "expected \"%s\", the server says \"%s\"", pattern, line);
+}
+
+static void
+expect_reply_times(struct play *p, char *arg)
+{
+	unsigned long n;
+	const char *pattern = times(arg, &n);
+
+	while (n-- > 0)
+		expect_reply(p, pattern);
+}
+
+/* All lines of one reply (RFC 5321 4.2.1), which share a code; whether the pattern is among them must be as wanted. */
+static void
+expect_in_reply(struct play *p, const char *pattern, bool wanted)
+{
+	char line[LINE_MAX_], code[4] = "";
+	bool found = false;
+
+	send_gathered(p);
+	do {
+		if (!fakes_line(&p->f, line, sizeof line, PATIENCE_MS))
+			complain(p, "expected a reply, the server %s", p->f.closed ? "closed" : "says nothing");
+		if (strlen(line) < 4 || (line[3] != '-' && line[3] != ' ') || (code[0] != '\0' && strncmp(line, code, 3) != 0))
+			complain(p, "the server says \"%s\" behind a line with %s", line, code);
+		memcpy(code, line, 3);
+		found = found || fakes_match(pattern, line);
+	} while (line[3] == '-');
+	if (found != wanted)
+		complain(p, "\"%s\" is %s the reply", pattern, found ? "in" : "not in");
 }
 
 static void
@@ -416,10 +482,10 @@ play_line(struct play *p, char *line)
 	if (*text == ' ')
 		text++;
 	if (line[0] == 'C' && line[1] == ':') {
-		add_escaped(p, text);
+		add_escaped(p, text, 0);
 		assert_true(buf_put(&p->to_send, "\r\n", 2));
 	} else if (line[0] == 'C' && line[1] == '-') {
-		add_escaped(p, text);
+		add_escaped(p, text, 0);
 	} else if (line[0] == 'C' && line[1] == '*') {
 		client_times(p, text);
 	} else if (strcmp(line, "S.") == 0) {
@@ -428,6 +494,10 @@ play_line(struct play *p, char *line)
 		expect_close(p);
 	} else if (line[0] == 'S' && line[1] == ':') {
 		expect_reply(p, text);
+	} else if (line[0] == 'S' && line[1] == '*') {
+		expect_reply_times(p, text);
+	} else if (line[0] == 'S' && (line[1] == '+' || line[1] == '-')) {
+		expect_in_reply(p, text, line[1] == '+');
 	} else if (strcmp(line, "Q.") == 0) {
 		expect_content_end(p);
 	} else if (strcmp(line, "Q...") == 0) {
