@@ -82,7 +82,7 @@
 	TIME(retry_first, "retry-first", "5m", "1s", "1d", "Wait before the second attempt; later waits grow with the age of the message. RFC 5321 4.5.4.1 asks for 30 minutes; most refusals of today (greylisting) pass sooner.") \
 	TIME(retry_max, "retry-max", "1h", "1s", "7d", "Longest wait between two attempts.")			\
 	TIME(retry_growth_jitter, "retry-jitter", "20s", "0s", "1h", "Random part added to each wait at most, beside a tenth of it.") \
-	TIME(expire, "expire", "5d", "1s", "60d", "How long a message is tried before it is returned (RFC 5321 4.5.4.1).") \
+	TIME(expire, "expire", "5d", "1s", "60d", "How long a message is tried before it is returned (RFC 5321 4.5.4.1). Mail that was there at a start is tried for another hour (a twentieth of this, if that is less), since the clock may be wrong then.") \
 	TIME(expire_bounce, "expire-bounce", "1d", "1s", "60d", "The same for bounces.")			\
 	U32(concurrency_first, "concurrency-first", "5", "1", "1000", "Sessions to a new destination at first.") \
 	U32(concurrency_max, "concurrency-max", "20", "1", "10000", "Sessions to one destination at most.")	\

@@ -1,6 +1,11 @@
 /* queue/schedule.c -- which recipient is tried next, see schedule.h. */
 #include "queue/schedule.h"
 
+enum {
+	PROOF = 20,				/* this part of the time to live must have been lived through in this process, */
+	PROOF_MAX_MS = 3600 * 1000,		/* or so much: a house that is restarted every few hours gives mail up too */
+};
+
 static struct rcpt *
 rcpt_of(struct link *l)
 {
@@ -241,12 +246,11 @@ schedule_age(const struct schedule *s, const struct message *m)
 bool
 schedule_expired(const struct schedule *s, const struct message *m)
 {
-	enum { PROOF = 20 };	/* this part of the time must have been lived through */
 	uint64_t tried = (uint64_t)(s->now > s->origin ? s->now - s->origin : 0) * 1000;
 	bool bounce = (m->flags & MESSAGE_BOUNCE) != 0;
 
 	return backoff_expired(&s->limits.backoff, schedule_age(s, m), bounce) &&
-	    (m->arrived >= s->origin || backoff_expired(&s->limits.backoff, tried * PROOF, bounce));
+	    (m->arrived >= s->origin || tried >= PROOF_MAX_MS || backoff_expired(&s->limits.backoff, tried * PROOF, bounce));
 }
 
 void

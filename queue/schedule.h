@@ -72,7 +72,7 @@ void schedule_done(struct schedule *s, struct rcpt *r);
 uint64_t schedule_age(const struct schedule *s, const struct message *m);
 /* Has it been tried for long enough (see backoff_expired)? What is older than this process has its age from the wall clock,
  * which may be wrong by years for a while after a start. So such mail is given up only when this process itself has tried
- * it for a twentieth of the time. */
+ * it for a twentieth of the time, or for an hour when that is less. */
 bool schedule_expired(const struct schedule *s, const struct message *m);
 /* The wall clock was that far ahead when this process began, as is known by now: what is older is younger than it seemed. */
 void schedule_was_ahead(struct schedule *s, uint32_t seconds);

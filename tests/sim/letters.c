@@ -174,6 +174,15 @@ letters_cut(void)
 		ledger.all[i]->written_to = -1;
 }
 
+/* Whatever the clock says, mail is given up only when it has been tried for a while (queue/schedule.h). */
+static uint64_t
+tried_at_least(void)
+{
+	const uint64_t hour = 60 * MINUTE;
+
+	return ledger.expire / 20 < hour ? ledger.expire / 20 : hour;
+}
+
 /* A report: about which recipients? */
 static void
 report_seen(struct slice content, bool sure)
@@ -187,7 +196,7 @@ report_seen(struct slice content, bool sure)
 		world_fail("a report about nothing that was ever sent");
 		return;
 	}
-	if (is_expiry && world_now() - l->born < (ledger.is_clock_wrong ? ledger.expire / 20 : ledger.expire))
+	if (is_expiry && world_now() - l->born < (ledger.is_clock_wrong ? tried_at_least() : ledger.expire))
 		world_fail("letter %u was given up as too old after %llu s", l->no,
 		    (unsigned long long)(world_now() - l->born) / SECOND);
 	while ((at = find(content, mark)) < content.n) {
