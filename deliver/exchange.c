@@ -102,6 +102,14 @@ exchange_has_input(const struct exchange *x)
 	return buf_len(&x->in) > x->used;
 }
 
+bool
+exchange_is_out_of_step(const struct exchange *x)
+{
+	struct slice said = slice_from(buf_slice(&x->in), x->used);
+
+	return x->n_due == 0 && said.n > 0 && !slice_starts(said, S("421"));
+}
+
 /* The first parameter of SIZE; 0, absent or nonsense: no limit known (RFC 1870 4). */
 static uint64_t
 size_param(struct slice params)

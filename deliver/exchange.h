@@ -66,6 +66,10 @@ enum rc exchange_reply(struct exchange *x, enum stage *ret_stage, struct smtp_re
 /* Has the server sent something that nobody has taken yet? */
 bool exchange_has_input(const struct exchange *x);
 
+/* It said something, and nothing is due: what comes next would be taken for the answer to the wrong question. 421 may come
+ * at any time (RFC 5321 3.8). */
+bool exchange_is_out_of_step(const struct exchange *x);
+
 /* Fills x->caps from an EHLO reply. */
 void exchange_learn(struct exchange *x, const struct smtp_reply *ehlo);
 

@@ -160,6 +160,20 @@ job_decide_rest_quoting(struct job *j, enum job_status status, const struct smtp
 }
 
 void
+job_distrust(struct job *j)
+{
+	for (size_t i = 0; i < j->n_rcpts; i++) {
+		struct job_recipient *r = &j->rcpts[i];
+
+		if (!r->asked || r->status != JOB_FAILED)
+			continue;
+		r->status = JOB_DEFERRED;
+		r->code = 0;
+		r->enhanced = ENHANCED(4, 5, 0);
+	}
+}
+
+void
 job_rewind(struct job *j)
 {
 	for (size_t i = 0; i < j->n_rcpts; i++)

@@ -59,6 +59,9 @@ void job_decide_rest(struct job *j, enum job_status status, uint16_t code, struc
 void job_decide_quoting(struct job *j, size_t i, enum job_status status, const struct smtp_reply *reply);
 void job_decide_rest_quoting(struct job *j, enum job_status status, const struct smtp_reply *reply);
 
+/* Its server's replies turn out to answer other questions: whom it seemed to refuse for good is tried again. */
+void job_distrust(struct job *j);
+
 /* For another connection: nothing was asked yet. */
 void job_rewind(struct job *j);
 

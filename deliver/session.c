@@ -337,6 +337,11 @@ greeting_reply(struct session *s, enum stage stage, const struct smtp_reply *rep
 
 	switch (m.action) {
 	case REPLY_GO:
+		if (exchange_is_out_of_step(&s->exchange)) {
+			verdict_say(&s->why, SESSION_TEMPORARY, 0, ENHANCED(4, 5, 0), "the server said what nobody had asked for");
+			next_try(s, stage);
+			return;
+		}
 		if (stage == STAGE_BANNER) {
 			greet(s, STAGE_EHLO);
 			return;

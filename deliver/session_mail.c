@@ -33,6 +33,8 @@ finish(struct session *s)
 	s->left_open = transaction_left_open(&s->transaction);
 	s->served++;
 	s->served_here++;
+	if (exchange_is_out_of_step(&s->exchange))
+		job_distrust(s->job);
 	pull = !s->no_more && !s->deliver->stopping && s->served < s->conf->queue.messages_per_session;
 	report(s, pull);
 	session_enter(s, IN_READY);
@@ -108,6 +110,11 @@ pump_and_write(struct session *s)
 	bool flowing;
 
 	do {
+		if (transaction_is_out_of_step(&s->transaction, &s->exchange)) {
+			job_distrust(s->job);
+			mail_lost(s, LOSS_NONSENSE, "the server said what nobody had asked for");
+			return false;
+		}
 		flowing = s->transaction.flowing;
 		if (transaction_pump(&s->transaction, &s->exchange) != RC_OK) {
 			mail_lost(s, LOSS_MEMORY, "out of memory here");
@@ -192,7 +199,7 @@ session_job(struct session *s, const struct d_job *m)
 	}
 	if (rc != RC_OK)
 		return "malformed D_JOB";
-	if (connection_is_open(&s->connection))
+	if (connection_is_open(&s->connection) && !exchange_has_input(&s->exchange))
 		mail_begin(s);
 	else
 		session_reconnect(s, true);

@@ -201,6 +201,8 @@ transaction_reply(struct transaction *t, struct exchange *x, enum stage stage, c
 	struct reply_meaning m = reply_means(stage, reply->code);
 
 	t->over = t->over || m.over;
+	if (m.unexpected)
+		job_distrust(t->job);
 	switch (stage) {
 	case STAGE_MAIL:
 		t->mail_answered = true;
@@ -234,6 +236,12 @@ transaction_reply(struct transaction *t, struct exchange *x, enum stage stage, c
 		refuse_all(t, m.status, reply);
 		break;
 	}
+}
+
+bool
+transaction_is_out_of_step(const struct transaction *t, const struct exchange *x)
+{
+	return !t->flowing && !t->over && exchange_is_out_of_step(x) && !transaction_done(t, x);
 }
 
 bool

@@ -35,6 +35,10 @@ enum rc transaction_pump(struct transaction *t, struct exchange *x);
 /* A reply that exchange_reply gave. Pump again afterwards. */
 void transaction_reply(struct transaction *t, struct exchange *x, enum stage stage, const struct smtp_reply *reply);
 
+/* Without pipelining a command waits for the reply to the one before. A server that has said more than that reply was not
+ * asked: the next command must not be sent, or the surplus would be taken for its answer (RFC 5321 4.1, RFC 2920 3.1). */
+bool transaction_is_out_of_step(const struct transaction *t, const struct exchange *x);
+
 /* Every command is answered and nothing is left to ask. */
 bool transaction_done(const struct transaction *t, const struct exchange *x);
 

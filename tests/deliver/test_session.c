@@ -703,6 +703,95 @@ an_answer_ahead_of_the_dot_delivers_nothing(void **state)
 	}
 }
 
+/* One reply too many, and whatever follows answers the wrong question: nobody is failed or delivered by it. */
+static void
+a_reply_too_many_ends_the_session(void **state)
+{
+	static const char *const plain[] = {
+		"B:250 ok|250 and this|\nH",				/* to MAIL: no RCPT follows */
+		"B:250 ok|2\nH",					/* a part of it is enough */
+		"S:250 ok\nC:RCPT\nB:250 ok|250 and this|\nH",	/* no second RCPT */
+		"S:250 ok\nC:RCPT\nS:250 ok\nC:RCPT\nB:550 no|550 and this|\nH",
+		"S:250 ok\nC:RCPT\nS:250 ok\nC:RCPT\nS:250 ok\nC:RCPT\nB:250 ok|354 go|\nH",	/* no DATA */
+		"S:250 ok\nC:RCPT\nS:250 ok\nC:RCPT\nS:250 ok\nC:RCPT\nS:250 ok\nC:DATA\nB:354 go|250 taken|\nH",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+		char script[256];
+		const char *scripts[] = { script, NULL };
+		struct server server;
+		struct scene s;
+
+		(void)snprintf(script, sizeof script, "%sC:MAIL\n%s", EHLO_PLAIN, plain[i]);
+		open_one(&s, &server, scripts);
+		scene_until(&s, &s.n_pulls, 1);
+		small_job(&s, 1, three);
+		scene_until(&s, &s.n_results, 1);
+		assert_int_equal(s.results[0].n, 3);
+		for (size_t k = 0; k < 3; k++) {
+			assert_int_equal(s.results[0].rows[k].status, JOB_DEFERRED);
+			assert_int_equal(s.results[0].rows[k].enhanced[0], '4');
+		}
+		scene_until(&s, &s.n_closed, 1);
+		server_end(&server);
+		assert_true(buf_len(&server.content) == 0);
+		scene_close(&s);
+	}
+}
+
+/* In a pipeline it shows only at the end. Until then the second recipient has got the answer about the first. */
+static void
+a_reply_too_many_in_a_pipeline_fails_nobody(void **state)
+{
+	static const char *const pipeline[] = {
+		"250 ok|250 and this|550 no|250 ok|250 ok|354 go|",	/* DATA gets a 250 */
+		"250 ok|250 and this|550 no|550 no|550 no|554 nobody|",	/* one is left over */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof pipeline / sizeof pipeline[0]; i++) {
+		char script[256];
+		const char *scripts[] = { script, NULL };
+		struct server server;
+		struct scene s;
+
+		(void)snprintf(script, sizeof script, "%sC:MAIL\nC:RCPT\nC:RCPT\nC:RCPT\nC:DATA\nB:%s\nH", EHLO_PIPE, pipeline[i]);
+		open_one(&s, &server, scripts);
+		scene_until(&s, &s.n_pulls, 1);
+		small_job(&s, 1, three);
+		scene_until(&s, &s.n_results, 1);
+		assert_int_equal(s.results[0].n, 3);
+		for (size_t k = 0; k < 3; k++)
+			assert_int_equal(s.results[0].rows[k].status, JOB_DEFERRED);
+		scene_send_idle(&s, 5);
+		scene_until(&s, &s.n_closed, 1);
+		server_end(&server);
+		scene_close(&s);
+	}
+}
+
+static void
+a_greeting_too_many_ends_the_session(void **state)
+{
+	static const char *const banner[] = { "B:220 mx.test|250 mx.test|\nH", NULL };
+	static const char *const ehlo[] = { "S:220 mx.test\nC:EHLO\nB:250 mx.test|250 ok|\nH", NULL };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct server server;
+		struct scene s;
+
+		open_one(&s, &server, i == 0 ? banner : ehlo);
+		scene_until(&s, &s.n_closed, 1);
+		assert_int_equal(s.closed.status, SESSION_TEMPORARY);
+		assert_string_equal(s.closed.enhanced, "4.5.0");
+		assert_int_equal(s.n_pulls, 0);
+		server_end(&server);
+		scene_close(&s);
+	}
+}
+
 /* Revoked in the middle of its content: the server must not see an end of it. */
 static void
 a_revoked_message_has_no_end(void **state)
@@ -855,6 +944,9 @@ main(void)
 		cmocka_unit_test(sessions_have_a_limit),
 		cmocka_unit_test(an_early_refusal_is_heard),
 		cmocka_unit_test(an_answer_ahead_of_the_dot_delivers_nothing),
+		cmocka_unit_test(a_reply_too_many_ends_the_session),
+		cmocka_unit_test(a_reply_too_many_in_a_pipeline_fails_nobody),
+		cmocka_unit_test(a_greeting_too_many_ends_the_session),
 		cmocka_unit_test(a_revoked_message_has_no_end),
 		cmocka_unit_test(idle_while_busy_ends_after_the_message),
 		cmocka_unit_test(a_session_carries_so_many_messages),
