@@ -160,7 +160,8 @@ intake_now(const struct queue *q)
 	case STORE_OK:
 		break;
 	}
-	return messages_count(&q->messages) + q->n_drafts >= queue_conf(q)->queue.max_messages ? INTAKE_FULL : INTAKE_OPEN;
+	return messages_count(&q->messages) + store_untold(q->store) + q->n_drafts >= queue_conf(q)->queue.max_messages ?
+	    INTAKE_FULL : INTAKE_OPEN;
 }
 
 /* The largest message that fits, when that is less than the configuration allows anyhow; else 0. */

@@ -84,6 +84,7 @@ enum rc recovery_tell_begin(struct recovery *r, store_visit_fn *visit, store_tol
 enum rc recovery_tell_rest(struct recovery *r);
 /* Tells step by step, while the store is at work. */
 void recovery_tell_on(struct recovery *r);
+uint64_t recovery_untold(const struct recovery *r);
 void recovery_teller_free(struct recovery *r);
 
 #endif

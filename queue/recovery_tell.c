@@ -230,6 +230,12 @@ recovery_tell_begin(struct recovery *r, store_visit_fn *visit, store_told_fn *to
 	return t->list == NULL && t->n > 0 ? RC_NOMEM : RC_OK;
 }
 
+uint64_t
+recovery_untold(const struct recovery *r)
+{
+	return r->teller == NULL ? 0 : r->teller->n - r->teller->next;
+}
+
 void
 recovery_teller_free(struct recovery *r)
 {

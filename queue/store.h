@@ -125,6 +125,9 @@ typedef void store_visit_fn(void *arg, const struct store_message *m);
 typedef void store_told_fn(void *arg, const struct store_stats *stats);
 enum rc store_tell(struct store *store, store_visit_fn *visit, store_told_fn *told, void *arg);
 
+/* Messages that lie in the spool and were not shown yet (a few of them may turn out to be dead). */
+uint64_t store_untold(const struct store *store);
+
 /* Both in one: returns when everything has been told. Blocks. visit must not call the store. */
 enum rc store_recover(struct store *store, store_visit_fn *visit, void *arg, struct store_stats *ret_stats,
     const char **ret_why);

@@ -127,6 +127,12 @@ store_tell(struct store *s, store_visit_fn *visit, store_told_fn *told, void *ar
 	return rc;
 }
 
+uint64_t
+store_untold(const struct store *s)
+{
+	return s->recovery == NULL ? 0 : recovery_untold(s->recovery);
+}
+
 enum rc
 store_recover(struct store *s, store_visit_fn *visit, void *arg, struct store_stats *ret_stats, const char **ret_why)
 {

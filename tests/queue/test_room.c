@@ -32,6 +32,7 @@ struct world {
 	char folder[64], spool[96];
 	struct msgid next_id;
 	struct buf in;
+	uint32_t max_messages;		/* 0: the default */
 };
 
 static void
@@ -100,6 +101,8 @@ send_config(struct world *world)
 	c->queue.segment_size = 1 << 20;
 	c->queue.big_message = 128 * 1024;
 	c->queue.idle_session = 1500;
+	if (world->max_messages != 0)
+		c->queue.max_messages = world->max_messages;
 	assert_true(conf_encode(c, &blob));
 	struct m_config m = { 1, (uint32_t)buf_len(&blob), 0, buf_slice(&blob) };
 	assert_true(m_config_put(&w, &m));
@@ -445,6 +448,30 @@ what_was_acknowledged_survives_a_crash(void **state)
 	end(world, 0);
 }
 
+/* The spool holds what it may. After a start that shows step by step, but there is no room at any step. */
+static void
+the_limit_holds_while_the_spool_is_read(void **state)
+{
+	enum { MESSAGES = 900 };	/* more than are shown in a few turns of the loop */
+	struct world *world = *state;
+	struct q_refused refused;
+	struct frame f;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	for (uint32_t i = 1; i <= MESSAGES; i++)
+		expect_accepted(world, world->smtpd, i, submit(world, world->smtpd, i, "Subject: x\r\n\r\nx\r\n"));
+	end(world, SIGKILL);
+	world->max_messages = MESSAGES;
+	start(world);
+	learn_ids(world, world->smtpd);
+	(void)submit(world, world->smtpd, 1, "Subject: one more\r\n\r\nx\r\n");
+	f = next_frame(world, world->smtpd, ROLE_SMTPD, Q_REFUSED);
+	GET(f, q_refused, &refused);
+	assert_int_equal(refused.code, 452);
+	end(world, SIGKILL);
+}
+
 static void
 large_mail_flows_by_credit(void **state)
 {
@@ -668,6 +695,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(mail_comes_in_and_goes_out),
 		TEST(what_was_acknowledged_survives_a_crash),
+		TEST(the_limit_holds_while_the_spool_is_read),
 		TEST(large_mail_flows_by_credit),
 		TEST(large_mail_under_way_has_a_limit),
 		TEST(failures_are_told_to_the_sender),
