@@ -89,7 +89,9 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	X(ADMIN,		"admin",		NOTICE,		"verb user arg status",				\
 	    "somebody used the admin line to change something")							\
 	X(TROUBLE,		"trouble",		WARNING,	"what error",					\
-	    "something failed that has no event of its own")
+	    "something failed that has no event of its own")							\
+	X(SPOOL_UNREAD,		"spool-unread",		ALARM,		"count",					\
+	    "the disk refused so many times to read a message since the last such event; the messages are tried again")
 
 enum log_event {
 	LOG_NONE,

@@ -9,7 +9,7 @@ enum {
 	JOB_RUN_MAX = 64 * 1024,	/* bytes of recipients in a D_JOB: it must leave room for content in the frame */
 	READ_AHEAD = 4 * IPC_CONTENT_CHUNK,	/* asked of the store at once */
 	DAMAGED_RETRY_MS = 3600 * 1000,
-	DISK_RETRY_MS = 15 * 1000,	/* after EIO: often enough to go on by itself, seldom enough for the log */
+	DISK_RETRY_MS = 15 * 1000,	/* after EIO: often enough to go on by itself */
 	READ_RETRY_MS = 5000,
 };
 
@@ -73,7 +73,7 @@ unreadable(struct job *job, enum rc rc)
 		log_say(LOG_TROUBLE, &id, F_TEXT("what", "a message cannot be read; it stays in the queue"),
 		    F_TEXT("error", rc_name(rc)));
 	} else if (rc == RC_IO) {
-		log_say(LOG_TROUBLE, &id, F_TEXT("what", "the disk cannot read a message; it is tried again"), F_TEXT("error", rc_name(rc)));
+		queue_read_failed(queue_of(job));
 	}
 	if (announced)
 		(void)d_revoke_send(s->carrier->peer, s->named.handle, &(struct d_revoke){ job->number });

@@ -166,6 +166,22 @@ wall_lead(const struct queue *q)
 	return queue_wall() - (int64_t)loop_now(q->room->loop) * 1000;
 }
 
+static void
+tell_unread(struct queue *q)
+{
+	uint64_t n = unread_due(&q->unread, loop_now(q->room->loop));
+
+	if (n > 0)
+		log_say(LOG_SPOOL_UNREAD, NULL, F_U64("count", n));
+}
+
+void
+queue_read_failed(struct queue *q)
+{
+	unread_failed(&q->unread, loop_now(q->room->loop));
+	tell_unread(q);
+}
+
 /* A clock that was wrong when we started, and has been set back since: mail that we found is younger than it seemed. */
 static void
 look_at_clock(struct queue *q)
@@ -187,6 +203,7 @@ on_look(struct timer *t, void *ctx)
 	}
 	timer_start(t, QUEUE_LOOK_MS);
 	look_at_clock(q);
+	tell_unread(q);
 	intake_tell(q);
 	bounces_work(q);
 	queue_pump(q);

@@ -14,6 +14,7 @@
 #include "queue/recent.h"
 #include "queue/schedule.h"
 #include "queue/store.h"
+#include "queue/unread.h"
 
 enum {
 	QUEUE_SMTPDS_MAX = 256,		/* what the configuration allows */
@@ -34,6 +35,7 @@ struct queue {
 	struct reasons reasons;
 	struct ids ids;
 	struct own_ids own_ids;
+	struct unread unread;		/* what the disk would not read */
 	struct chore pump;
 	struct timer tick;
 	struct timer look;
@@ -93,6 +95,8 @@ void queue_enter(struct queue *q, struct message *m, const struct envelope *e);
 void queue_leave(struct queue *q, struct message *m, const char *cause);
 /* A recipient (in no list) is final; the message stays until queue_leave. */
 void queue_rcpt_done(struct queue *q, struct rcpt *r);
+/* The disk refused to read a message. */
+void queue_read_failed(struct queue *q);
 /* A callback will come back to this message. */
 void message_hold(struct message *m);
 void message_release(struct message *m);	/* may free it */

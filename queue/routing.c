@@ -205,6 +205,8 @@ on_envelope(void *arg, enum rc rc, struct slice bytes)
 {
 	struct batch *b = arg;
 
+	if (rc == RC_IO)
+		queue_read_failed(b->queue);
 	if (rc != RC_OK || !buf_put_slice(&b->envelope, bytes))
 		buf_clear(&b->envelope);	/* an empty one is malformed: all go back for a while */
 	with_envelope(b);

@@ -267,6 +267,8 @@ def test_reads_that_fail(folder):
     load.stop()
     rig.settle(60)
     lab.check("spool-damage" not in rig.postern.log(), "a failed read was taken for damage")
+    told = rig.postern.log().count("spool-unread count=")
+    lab.check(1 <= told <= 4, f"the log has {told} lines about reads that failed, expected one and a few")
     rig.end()
 
 

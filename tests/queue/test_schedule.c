@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "queue/schedule.h"
+#include "queue/unread.h"
 
 #include <stdlib.h>
 
@@ -395,6 +396,36 @@ mail_from_before_the_start_has_its_time(void **state)
 	world_free(w);
 }
 
+/* Ten thousand messages on a disk that reads nothing, each tried every 15 seconds for two days. */
+static void
+a_disk_that_reads_nothing_is_told_seldom(void **state)
+{
+	struct unread u = { .n = 0 };
+	uint64_t now = 1000, told = 0, events = 0, n;
+	const uint64_t minute = 60 * 1000;
+
+	(void)state;
+	unread_failed(&u, now);
+	assert_int_equal(unread_due(&u, now), 1);	/* the first at once */
+	for (uint64_t end = now + 48 * 60 * minute; now < end; now += 15000) {
+		for (unsigned i = 0; i < 10000; i++) {
+			unread_failed(&u, now);
+			n = unread_due(&u, now);
+			told += n;
+			events += n > 0;
+		}
+	}
+	assert_in_range(events, 48, 60);
+	assert_int_equal(told + u.n, 48 * 60 * 4 * UINT64_C(10000));
+	/* It reads again: what was counted is told, once, and the next failure is news. */
+	assert_true(u.n > 0);
+	assert_true(unread_due(&u, now + minute) > 0);
+	assert_int_equal(unread_due(&u, now + 2 * minute), 0);
+	now += 3 * minute;
+	unread_failed(&u, now);
+	assert_int_equal(unread_due(&u, now), 1);
+}
+
 int
 main(void)
 {
@@ -410,6 +441,7 @@ main(void)
 		cmocka_unit_test(flushes_bring_forward),
 		cmocka_unit_test(waits_follow_the_age),
 		cmocka_unit_test(mail_from_before_the_start_has_its_time),
+		cmocka_unit_test(a_disk_that_reads_nothing_is_told_seldom),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
