@@ -24,7 +24,7 @@
 	STR(sandbox, "sandbox", "enforce", NULL, NULL,								\
 	    "enforce: a room that cannot be locked as planned refuses to run. best-effort: it runs with what the kernel offers, and says what is missing.") \
 	STR(postmaster, "postmaster", "postmaster", NULL, NULL,							\
-	    "Where mail for postmaster goes when no local user has that name, and where double bounces go: a local user or an address.") \
+	    "Where mail for postmaster goes when no local user has that name, and where double bounces go: a local user or an address. With an address elsewhere double bounces leave this host, over SMTP like other mail; when that address itself cannot be reached, nobody is told, and the log says so.") \
 	TIME(stop_grace, "stop-grace", "30s", "0s", "1h",							\
 	    "How long sessions and deliveries may take to end when Postern is stopped.")			\
 	STR(admin_group, "admin-group", "", NULL, NULL,								\

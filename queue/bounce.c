@@ -360,6 +360,17 @@ address_postmaster(struct bounce *b)
 	(void)buf_put_slice(&b->to, our_name(b->queue));
 }
 
+/* Was it the postmaster himself who could not be reached? When his address is elsewhere, that host might take each report and
+ * send it back to us, be refused as a loop, and be told of that, for ever: each report would be a new message without hops. */
+static bool
+failed_at_postmaster(const struct bounce *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (!slice_caseeq(b->failures[i].row.address, buf_slice(&b->to)))
+			return false;
+	return true;
+}
+
 static void
 on_verdict(void *arg, const struct r_verdict *v)
 {
@@ -383,6 +394,10 @@ on_verdict(void *arg, const struct r_verdict *v)
 	if (v->rcpt.n > 0) {	/* it goes by another address */
 		buf_clear(&b->to);
 		(void)buf_put_slice(&b->to, v->rcpt);
+	}
+	if (b->twice && failed_at_postmaster(b)) {
+		drop(b, "the postmaster could not be told either");
+		return;
 	}
 	buf_clear(&b->names);
 	(void)buf_put_slice(&b->names, route.transport);

@@ -248,16 +248,22 @@ make_envelope(struct buf *b, const char *sender, const char *rcpt)
 }
 
 static struct msgid
-submit(struct world *world, int smtpd, uint32_t handle, const char *content)
+submit_from(struct world *world, int smtpd, uint32_t handle, const char *sender, const char *rcpt, const char *content)
 {
 	struct buf b = BUF_INIT(4096);
 	struct msgid id = world->next_id;
 
 	world->next_id.seq++;
-	make_envelope(&b, "alice@postern.test", "x@sink.test");
+	make_envelope(&b, sender, rcpt);
 	SEND(smtpd, Q_SUBMIT, handle, -1, q_submit, id, buf_slice(&b), slice_str(content));
 	buf_free(&b);
 	return id;
+}
+
+static struct msgid
+submit(struct world *world, int smtpd, uint32_t handle, const char *content)
+{
+	return submit_from(world, smtpd, handle, "alice@postern.test", "x@sink.test", content);
 }
 
 static void
@@ -309,7 +315,7 @@ answer(int carrier, uint32_t session, uint32_t job, enum job_status status, uint
 }
 
 static void
-answer_route(struct world *world, const char *to, const char *transport, const char *nexthop)
+answer_route_as(struct world *world, const char *to, const char *transport, const char *nexthop, const char *as)
 {
 	struct frame f = next_frame(world, world->router, ROLE_ROUTER, R_ROUTE);
 	uint32_t handle = f.handle;
@@ -317,8 +323,14 @@ answer_route(struct world *world, const char *to, const char *transport, const c
 
 	GET(f, r_route, &m);
 	assert_true(slice_eq(m.to, slice_str(to)));
-	SEND(world->router, R_VERDICT, handle, -1, r_verdict, VERDICT_ACCEPT, 0, S(""), S(""), S("test"), S(""),
+	SEND(world->router, R_VERDICT, handle, -1, r_verdict, VERDICT_ACCEPT, 0, S(""), S(""), S("test"), slice_str(as),
 	    slice_str(transport), slice_str(nexthop), 1);
+}
+
+static void
+answer_route(struct world *world, const char *to, const char *transport, const char *nexthop)
+{
+	answer_route_as(world, to, transport, nexthop, "");
 }
 
 /* --- operators --- */
@@ -609,6 +621,39 @@ failures_are_told_to_the_sender(void **state)
 	end(world, 0);
 }
 
+/* The postmaster is elsewhere, and his host sent back what it had got from us: that it refuses it now is told to nobody, or
+ * it would get a report about its own refusal of a report, for ever. */
+static void
+a_postmaster_elsewhere_makes_no_loop(void **state)
+{
+	struct world *world = *state;
+	struct d_job job;
+	uint32_t session, number;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	/* A bounce that cannot be delivered is told to him over SMTP. */
+	expect_accepted(world, world->smtpd, 1, submit_from(world, world->smtpd, 1, "", "x@sink.test", "Subject: one\r\n\r\n"));
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	answer(world->deliver, session, number, JOB_FAILED, 550, "5.1.1", "nobody here");
+	answer_route_as(world, "postmaster@mx.postern.test", "smtp", "sink.test", "Ops@sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	assert_true(holds(job.rcpts, "Ops@sink.test"));
+	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	/* It comes back as a new message. */
+	expect_accepted(world, world->smtpd, 2, submit_from(world, world->smtpd, 2, "", "ops@sink.test", "Subject: two\r\n\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	answer(world->deliver, session, number, JOB_FAILED, 554, "5.4.6", "a loop");
+	answer_route_as(world, "postmaster@mx.postern.test", "smtp", "sink.test", "Ops@sink.test");
+	expect_accepted(world, world->smtpd, 3, submit(world, world->smtpd, 3, "Subject: three\r\n\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	assert_true(holds(job.content, "Subject: three\r\n"));
+	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	expect_empty(world);
+	end(world, 0);
+}
+
 static void
 a_carrier_that_dies_has_delivered_nothing(void **state)
 {
@@ -699,6 +744,7 @@ main(void)
 		TEST(large_mail_flows_by_credit),
 		TEST(large_mail_under_way_has_a_limit),
 		TEST(failures_are_told_to_the_sender),
+		TEST(a_postmaster_elsewhere_makes_no_loop),
 		TEST(a_carrier_that_dies_has_delivered_nothing),
 		TEST(rooms_that_break_the_rules_are_cut_off),
 	};
