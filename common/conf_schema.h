@@ -68,6 +68,10 @@
 	TIME(timeout_session, "timeout-session", "2h", "10s", "7d", "How long a session may last.")		\
 	STR(bare_newline, "bare-newline", "reject", NULL, NULL,							\
 	    "reject: a bare CR or LF refuses the message and ends the session (SMTP smuggling). There is no way to let them pass.") \
+	BOOL(helo_underscore, "helo-underscore", "no", NULL, NULL,						\
+	    "Take underscores in the name that a client says in EHLO or HELO. RFC 5321 4.1.2 forbids them; some old hosts have them.") \
+	BOOL(local_time, "local-time", "yes", NULL, NULL,							\
+	    "Date trace fields in local time with its offset, as RFC 5321 4.4 asks for. no: in UTC, which does not tell where this host is.") \
 	BOOL(banner_version, "banner-version", "no", NULL, NULL, "Tell the version in the greeting.")		\
 	BOOL(client_names, "client-names", "yes", NULL, NULL, "Look up the names of clients for trace fields and the log.")
 

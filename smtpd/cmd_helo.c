@@ -57,14 +57,24 @@ announce(struct session *s)
 	buf_free(&line);
 }
 
+/* RFC 5321 4.1.2: a name with other characters than letters, digits and hyphens MUST be refused. */
+static bool
+is_name(const struct session *s, struct slice arg)
+{
+	struct ip literal;
+
+	if (domain_ehlo_parse(arg, &literal) != RC_OK)
+		return false;
+	return literal.family != 0 || s->conf->smtpd.helo_underscore || domain_check(arg) == RC_OK;
+}
+
 /* Checks the name, keeps it, and clears the transaction (RFC 5321 4.1.4). False: refused. */
 static bool
 take_name(struct session *s, struct slice arg, bool esmtp)
 {
-	struct ip literal;
 	char *helo;
 
-	if (domain_ehlo_parse(arg, &literal) != RC_OK) {
+	if (!is_name(s, arg)) {
 		session_fault(s, 501, "", arg.n == 0 ? "Say who you are: a domain name or an address literal" :
 		    "That is neither a domain name nor an address literal");
 		return false;

@@ -159,6 +159,15 @@ run_line(struct session *s, struct slice line, bool more_behind)
 	return RC_OK;
 }
 
+/* What stands behind a bare newline may be meant as another command by whoever sent it (THREATS 1). 521 would say that this
+ * host never takes mail (RFC 7504 3). */
+static void
+bare_newline(struct session *s, const char *what)
+{
+	session_fault(s, 500, "5.5.2", what);
+	session_last(s, 421, "4.7.0", "Lines must end in CRLF", "bare newline");
+}
+
 /* A line that is none, or a whole one: RC_OK when it was answered. */
 static enum rc
 run_bad_line(struct session *s, enum smtp_line_result what)
@@ -177,10 +186,10 @@ run_bad_line(struct session *s, enum smtp_line_result what)
 		session_fault(s, 500, "5.5.2", "Line too long");
 		break;
 	case SMTP_LINE_BARE_LF:
-		cut_off(s, 521, "5.5.2", "Bare LF received");
+		bare_newline(s, "Bare LF received");
 		break;
 	case SMTP_LINE_BARE_CR:
-		cut_off(s, 521, "5.5.2", "Bare CR received");
+		bare_newline(s, "Bare CR received");
 		break;
 	case SMTP_LINE_ENDLESS:
 		cut_off(s, 421, "4.7.0", "Line without end");

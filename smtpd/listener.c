@@ -28,17 +28,20 @@ name_of(const struct listener *l)
 	return slice_of(l->name, l->n);
 }
 
-/* One line, if it fits the empty socket buffer, which it does; the client reads it after our end has gone. */
+/* One line, if it fits the empty socket buffer, which it does; the client reads it after our end has gone. Our name comes
+ * first (RFC 5321 4.2.2, 4.3.1). */
 static void
 turn_away(const struct smtpd *smtpd, struct slice listener, int fd, struct ip ip, const char *reply, const char *why)
 {
-	struct buf line = BUF_INIT(REPLY_LINE_MAX);
+	struct buf line = BUF_INIT(REPLY_LINE_MAX), text = BUF_INIT(REPLY_TEXT_MAX);
 
-	(void)smtpd;
+	(void)buf_put_slice(&text, smtpd_name(smtpd, smtpd->conf));
+	(void)buf_printf(&text, " %s", why);
 	log_say(LOG_SESSION_REFUSED, NULL, F_IP("client", ip), F_STR("listener", listener), F_TEXT("why", why));
-	if (reply_line(&line, 421, slice_str(reply), slice_str(why), false))
+	if (reply_line(&line, 421, slice_str(reply), buf_slice(&text), false))
 		(void)send(fd, buf_slice(&line).p, buf_len(&line), MSG_NOSIGNAL);
 	buf_free(&line);
+	buf_free(&text);
 	(void)close(fd);
 }
 

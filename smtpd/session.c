@@ -114,9 +114,15 @@ session_refuse(struct session *s, const struct refusal *r, struct slice to, stru
 void
 session_last(struct session *s, unsigned code, const char *enhanced, const char *text, const char *reason)
 {
+	struct slice name = smtpd_name(s->smtpd, s->conf);
+
 	if (s->phase >= PH_LAST)
 		return;
-	put_reply(s, code, slice_str(enhanced), slice_str(text));
+	/* RFC 5321 4.2.2, 4.3.1: in 221 and 421, as in 220, the first word is our name. */
+	if (code == 221 || code == 421)
+		session_reply(s, code, enhanced, "%.*s %s", (int)name.n, (const char *)name.p, text);
+	else
+		put_reply(s, code, slice_str(enhanced), slice_str(text));
 	if (s->phase == PH_DEAD)
 		return;
 	s->reason = reason;

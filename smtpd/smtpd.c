@@ -95,6 +95,7 @@ prepare(struct room *room, struct buf *why)
 		(void)buf_put_str(why, "no random numbers");
 		return RC_IO;
 	}
+	tzset();	/* reads /etc/localtime once: localtime_r() opens nothing (trace.c) */
 	smtpd_init(smtpd, room->loop, room->conf);
 	smtpd->room = room;
 	if (gethostname(smtpd->hostname, HOSTNAME_MAX) == -1 || smtpd->hostname[0] == '\0')

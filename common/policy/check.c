@@ -386,7 +386,7 @@ builtins(struct decision *d)
 	}
 	tell(d, "builtin:relay", false, "the client is not one of relay-clients");
 	tell(d, "builtin:reject", true, "nothing else matched");
-	refuse(d, "builtin:reject", 554, "5.7.1", "Relay access denied");
+	refuse(d, "builtin:reject", 550, "5.7.1", "Relay access denied");	/* RFC 5321 3.6.2, 7.9 */
 }
 
 static void

@@ -39,7 +39,7 @@ enum rc domain_literal_parse(struct slice text, struct ip *ret_ip);
 bool domain_literal_put(struct buf *to, struct ip ip);
 
 /* The argument of EHLO or HELO (RFC 5321 4.1.1.1): a Domain in which underscores pass for letters (hosts of that kind
- * are many, and the argument decides nothing), or a literal. ret_literal has family 0 when it is a name. RC_SYNTAX,
+ * are many; whether they may is for the caller), or a literal. ret_literal has family 0 when it is a name. RC_SYNTAX,
  * RC_RANGE. */
 enum rc domain_ehlo_parse(struct slice arg, struct ip *ret_literal);
 

@@ -16,7 +16,7 @@
 /* A value of the caller's; the counters may be read at any time and are about what was decoded so far. */
 struct smtp_data_decoder {
 	uint64_t size;		/* bytes of content */
-	uint64_t bare_cr;	/* CRs without a LF: THREATS 1, refuse with 550 or 521 and close */
+	uint64_t bare_cr;	/* CRs without a LF: THREATS 1, refuse with 550 and close */
 	uint64_t bare_lf;	/* LFs without a CR: the same */
 	uint64_t nul;		/* RFC 5321 2.3.8 and RFC 6152 know no NULs */
 	uint64_t long_lines;	/* lines over the limit (RFC 5321 4.5.3.1.6), counted when they pass it */

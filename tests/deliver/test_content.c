@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+/* shows: RFC5321 4.5.2/1, RFC5321 4.1.1.4/3 */
 static void
 dots_are_stuffed_however_it_is_cut(void **state)
 {
@@ -135,6 +136,7 @@ make_job(unsigned n, struct slice address)
 	return job;
 }
 
+/* shows: RFC5321 4.1.2/8, RFC5321 4.1.2/9 */
 static void
 addresses_that_would_break_a_command_never_leave(void **state)
 {

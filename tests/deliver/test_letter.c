@@ -43,6 +43,7 @@ becomes(struct slice in, struct slice want)
 	}
 }
 
+/* shows: RFC5321 4.5.2/4 */
 static void
 lines_end_in_lf(void **state)
 {
@@ -61,6 +62,7 @@ lines_end_in_lf(void **state)
 	becomes(S("A: \0b\r\n\r\n\0\r\n"), S("A: \0b\n\n\0\n"));
 }
 
+/* shows: RFC5321 4.4/14 */
 static void
 return_paths_go(void **state)
 {
@@ -120,6 +122,7 @@ the_scan_is_bounded(void **state)
 	free(big);
 }
 
+/* shows: RFC5321 4.4/11 */
 static void
 the_head(void **state)
 {

@@ -78,6 +78,7 @@ static const struct {
 	{ STAGE_IDLE, 250, REPLY_MESSAGE, L, true, true },
 };
 
+/* shows: RFC5321 4.2/8, RFC5321 4.3.2/1 */
 static void
 every_stage_and_class(void **state)
 {
@@ -92,7 +93,8 @@ every_stage_and_class(void **state)
 	}
 }
 
-/* Whatever a server says, no code makes a delivery out of nothing, and no 4xx fails mail. */
+/* Whatever a server says, no code makes a delivery out of nothing, and no 4xx fails mail.
+ * shows: RFC5321 4.2/9, RFC5321 4.3.2/2 */
 static void
 no_code_delivers_or_fails_by_accident(void **state)
 {

@@ -38,6 +38,8 @@ small_job(struct scene *s, uint32_t job, const char *const *rcpts)
 	scene_send_job(s, 5, job, 0, rcpts, SMALL.n, SMALL);
 }
 
+/* shows: RFC5321 2.2.1/3, RFC5321 2.3.5/2, RFC5321 4.1.1.1/3, RFC5321 4.1.1.1/5, RFC5321 4.1.4/1, RFC5321 4.1.4/6
+ * shows: RFC5321 4.1.4/14, RFC5321 4.1.1/4, RFC5321 4.5.3.1.7/3 */
 static void
 a_message_goes_out_in_one_pipeline(void **state)
 {
@@ -80,6 +82,7 @@ close_idle(struct scene *s, struct server *server)
 	scene_close(s);
 }
 
+/* shows: RFC5321 4.3.1/1, RFC5321 4.2.1/2, RFC5321 4.1.1.3/6 */
 static void
 without_pipelining_each_command_waits(void **state)
 {
@@ -105,6 +108,7 @@ without_pipelining_each_command_waits(void **state)
 	close_idle(&s, &server);
 }
 
+/* shows: RFC5321 2.2.1/4, RFC5321 3.2/2 */
 static void
 helo_for_an_old_server(void **state)
 {
@@ -122,6 +126,7 @@ helo_for_an_old_server(void **state)
 	close_idle(&s, &server);
 }
 
+/* shows: RFC5321 4.2.1/1, RFC5321 4.2.1/2, RFC5321 4.5.3.1.10/1, RFC5321 4.2/5 */
 static void
 each_recipient_has_its_own_outcome(void **state)
 {
@@ -153,6 +158,7 @@ each_recipient_has_its_own_outcome(void **state)
 	close_idle(&s, &server);
 }
 
+/* shows: RFC5321 4.1.1.4/2 */
 static void
 data_for_nobody_gets_a_lone_dot(void **state)
 {
@@ -197,6 +203,7 @@ an_open_transaction_is_reset_first(void **state)
 	close_idle(&s, &server);
 }
 
+/* shows: RFC5321 3.3/8, RFC5321 4.2.5/5 */
 static void
 mail_refused_in_a_pipeline(void **state)
 {
@@ -248,6 +255,7 @@ four_two_one_ends_the_session(void **state)
 	scene_close(&s);
 }
 
+/* shows: RFC5321 3.8/4, RFC5321 4.1.1.10/7 */
 static void
 lost_after_the_dot_is_deferred(void **state)
 {
@@ -315,6 +323,7 @@ a_message_is_moved_once_only(void **state)
 	scene_close(&s);
 }
 
+/* shows: RFC5321 4.3.1/2 */
 static void
 the_next_host_is_tried(void **state)
 {
@@ -438,6 +447,7 @@ mail_for_ourselves_is_a_loop(void **state)
 	scene_close(&s);
 }
 
+/* shows: RFC5321 4.5.3.2/1, RFC5321 4.5.4/1 */
 static void
 silence_and_drips_time_out(void **state)
 {
@@ -465,6 +475,7 @@ silence_and_drips_time_out(void **state)
 	}
 }
 
+/* shows: RFC5321 4.2/11 */
 static void
 what_is_no_smtp_ends_it(void **state)
 {
@@ -490,6 +501,7 @@ what_is_no_smtp_ends_it(void **state)
 	scene_close(&s);
 }
 
+/* shows: RFC5321 2.4/5, RFC5321 4.5.3.1/3 */
 static void
 what_the_server_cannot_take_is_not_sent(void **state)
 {
@@ -512,6 +524,7 @@ what_the_server_cannot_take_is_not_sent(void **state)
 	close_idle(&s, &server);
 }
 
+/* shows: RFC5321 2.3.8/4 */
 static void
 bare_newlines_are_never_sent(void **state)
 {

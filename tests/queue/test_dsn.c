@@ -38,6 +38,7 @@ written(struct buf *b, const struct dsn *d)
 
 #define B "--0001000000G1.0000000000001234"
 
+/* shows: RFC5321 3.6.3/2 */
 static void
 a_bounce_byte_for_byte(void **state)
 {
@@ -200,6 +201,7 @@ a_long_header_is_cut_at_a_field(void **state)
 	buf_free(&b);
 }
 
+/* shows: RFC5321 4.4/21, RFC5321 4.4/22 */
 static void
 expired_recipients_and_no_reply(void **state)
 {

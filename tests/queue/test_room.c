@@ -376,6 +376,7 @@ expect_empty(struct world *world)
 			skip();			\
 	} while (0)
 
+/* shows: RFC5321 4.5.4.1/1 */
 static void
 mail_comes_in_and_goes_out(void **state)
 {
@@ -420,6 +421,7 @@ mail_comes_in_and_goes_out(void **state)
 	end(world, 0);
 }
 
+/* shows: RFC5321 2.1/1, RFC5321 4.2.5/1 */
 static void
 what_was_acknowledged_survives_a_crash(void **state)
 {
@@ -584,6 +586,8 @@ holds(struct slice in, const char *what)
 	return memmem(in.p, in.n, what, strlen(what)) != NULL;
 }
 
+/* shows: RFC5321 2.1/1, RFC5321 3.3/9, RFC5321 3.6.3/1, RFC5321 3.6.3/3, RFC5321 3.6.3/4, RFC5321 4.1.1.4/9
+ * shows: RFC5321 4.4/16, RFC5321 4.4/24, RFC5321 4.5.4/2, RFC5321 4.5.5/2 */
 static void
 failures_are_told_to_the_sender(void **state)
 {

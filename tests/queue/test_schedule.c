@@ -86,6 +86,7 @@ run(struct world *w, uint32_t seconds)
 	assert_true(schedule_run(&w->s, w->s.now + seconds, &budget));
 }
 
+/* shows: RFC5321 4.5.4.1/9, RFC5321 4.5.3.1.8/6 */
 static void
 recipients_of_one_message_share_a_job(void **state)
 {
@@ -159,6 +160,7 @@ the_window_grows_and_the_total_holds(void **state)
 	world_free(w);
 }
 
+/* shows: RFC5321 4.5.4.1/2, RFC5321 4.5.4.1/6 */
 static void
 a_dead_destination_backs_off_as_a_whole(void **state)
 {
@@ -334,6 +336,7 @@ flushes_bring_forward(void **state)
 	world_free(w);
 }
 
+/* shows: RFC5321 4.5.4.1/3, RFC5321 4.5.4.1/4 */
 static void
 waits_follow_the_age(void **state)
 {

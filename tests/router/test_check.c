@@ -84,6 +84,7 @@ refused(const struct policy *p, const char *client, const char *to, unsigned cod
 	assert_string_equal(v.nexthop, "");
 }
 
+/* shows: RFC5321 3.5.1/7 */
 static void
 local_users(void **state)
 {
@@ -113,7 +114,8 @@ local_users(void **state)
 	policy_free(p);
 }
 
-/* Every way that is known to talk a server into relaying (THREATS 22, 23). None may pass, whatever it is answered. */
+/* Every way that is known to talk a server into relaying (THREATS 22, 23). None may pass, whatever it is answered.
+ * shows: RFC5321 7.9/1 */
 static void
 no_trick_relays(void **state)
 {
@@ -149,7 +151,7 @@ no_trick_relays(void **state)
 	refused(p, stranger, "victim.test!a@postern.test", 550, "5.7.1", "builtin:relay-trick");
 	refused(p, stranger, "\"a@victim.test\"@postern.test", 550, "5.7.1", "builtin:relay-trick");
 	refused(p, friend, "a%victim.test@postern.test", 550, "5.7.1", "builtin:relay-trick");
-	refused(p, stranger, "a@victim.test", 554, "5.7.1", "builtin:reject");
+	refused(p, stranger, "a@victim.test", 550, "5.7.1", "builtin:reject");
 	/* But a user may be called so. */
 	accepted(p, stranger, "per%cent@postern.test", "builtin:local", "local", "per%cent");
 	policy_free(p);
@@ -185,6 +187,7 @@ nothing_breaks_the_parser(void **state)
 	policy_free(p);
 }
 
+/* shows: RFC5321 7.9/1, RFC5321 2.3.11/1 */
 static void
 relay_clients(void **state)
 {
@@ -200,11 +203,12 @@ relay_clients(void **state)
 	accepted(p, friend, "a%b@victim.test", "builtin:relay", "smtp", "victim.test");
 	accepted(p, friend, "\"a b\"@victim.test", "builtin:relay", "smtp", "victim.test");
 	refused(p, friend, "a@1.2.3.4", 550, "5.1.2", "builtin:bad-domain");
-	refused(p, "10.78.0.1", "a@victim.test", 554, "5.7.1", "builtin:reject");
-	refused(p, "::2", "a@victim.test", 554, "5.7.1", "builtin:reject");
+	refused(p, "10.78.0.1", "a@victim.test", 550, "5.7.1", "builtin:reject");
+	refused(p, "::2", "a@victim.test", 550, "5.7.1", "builtin:reject");
 	policy_free(p);
 }
 
+/* shows: RFC5321 4.5.1/2, RFC5321 4.5.1/3, RFC5321 4.5.1/4 */
 static void
 postmaster(void **state)
 {
@@ -221,7 +225,7 @@ postmaster(void **state)
 	accepted(p, stranger, "PostMaster@Postern.test", "builtin:postmaster", "local", "postmaster");
 	accepted(p, stranger, "\"postmaster\"@postern.test", "builtin:postmaster", "local", "postmaster");
 	accepted(p, stranger, "postmaster@[198.51.100.1]", "builtin:postmaster", "local", "postmaster");
-	refused(p, stranger, "postmaster@victim.test", 554, "5.7.1", "builtin:reject");
+	refused(p, stranger, "postmaster@victim.test", 550, "5.7.1", "builtin:reject");
 	policy_free(p);
 	p = policy_of(to_alice, 1);
 	assert_true(policy_has_postmaster(p));
@@ -270,6 +274,7 @@ static const struct house_line rules[] = {
 	{ "rule", "to-alice", "relay-host", "backend.test" },
 };
 
+/* shows: RFC5321 4.5.1/5, RFC5321 7.9/2 */
 static void
 rules_in_their_order(void **state)
 {
@@ -296,8 +301,8 @@ rules_in_their_order(void **state)
 	accepted(p, stranger, "x@a.partner.test", "partners", "smtp", "[10.77.0.26]:2525");
 	accepted(p, stranger, "x@friend.test", "partners", "smtp", "[10.77.0.26]:2525");
 	accepted(p, stranger, "boss@elsewhere.test", "partners", "smtp", "[10.77.0.26]:2525");
-	refused(p, stranger, "x@partner.test", 554, "5.7.1", "builtin:reject");
-	refused(p, stranger, "clerk@elsewhere.test", 554, "5.7.1", "builtin:reject");
+	refused(p, stranger, "x@partner.test", 550, "5.7.1", "builtin:reject");
+	refused(p, stranger, "clerk@elsewhere.test", 550, "5.7.1", "builtin:reject");
 	/* What a rule opens does not carry routes in the local part further for strangers. */
 	refused(p, stranger, "x%victim.test@friend.test", 550, "5.7.1", "builtin:relay-trick");
 	refused(p, stranger, "\"x@victim.test\"@friend.test", 550, "5.7.1", "builtin:relay-trick");
@@ -423,7 +428,7 @@ default_domains(void **state)
 	(void)state;
 	accepted(p, stranger, "alice@mx.postern.test", "builtin:local", "local", "alice");
 	accepted(p, stranger, "alice@localhost", "builtin:local", "local", "alice");
-	refused(p, stranger, "alice@postern.test", 554, "5.7.1", "builtin:reject");
+	refused(p, stranger, "alice@postern.test", 550, "5.7.1", "builtin:reject");
 	policy_free(p);
 }
 

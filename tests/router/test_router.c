@@ -182,7 +182,7 @@ questions_are_answered(void **state)
 	assert_int_equal(v.generation, 1);
 	v = check(smtpd, &b, "a@victim.test");
 	assert_int_equal(v.action, VERDICT_REJECT);
-	assert_int_equal(v.code, 554);
+	assert_int_equal(v.code, 550);
 	assert_true(slice_eq(v.enhanced, S("5.7.1")) && slice_eq(v.text, S("Relay access denied")) && slice_eq(v.rule, S("builtin:reject")));
 	queue = line_as(&world, ROLE_QUEUE);
 	SEND(queue, R_ROUTE, r_route, 9, -1, S(""), S("a@far.test"));

@@ -572,6 +572,8 @@ round_of(void)
 	settle();
 	for (unsigned i = 0; i < n; i++)
 		expect(due[i], phrases[said[i]].text == NULL ? "a malformed line" : phrases[said[i]].text);
+	if (said[n - 1] == SAID_BARE_LF)
+		expect(421, "a bare LF");
 	if (due[n - 1] == 354 && world_failure() == NULL)
 		send_content();
 	if (next_reply() != 0)

@@ -142,7 +142,7 @@ model_command(struct model *m, enum said said, const char *address, enum verdict
 	case SAID_HTTP:
 		return ends(m, 554);
 	case SAID_BARE_LF:
-		return ends(m, 521);
+		return ends(m, 500);	/* and 421 */
 	case SAID_KINDS:
 		break;
 	}

@@ -32,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 
 enum { LINE_MAX_ = 4096, FILES_MAX = 200, PATIENCE_MS = 5000 };
 
@@ -168,6 +169,20 @@ do_router(struct play *p, char *arg)
 }
 
 static void
+set_zone(const char *zone)
+{
+	assert_int_equal(setenv("TZ", zone, 1), 0);
+	tzset();
+}
+
+static void
+do_zone(struct play *p, char *arg)
+{
+	(void)p;
+	set_zone(arg);
+}
+
+static void
 do_resolver(struct play *p, char *arg)
 {
 	if (strcmp(arg, "unknown") == 0)
@@ -226,6 +241,7 @@ static const struct {
 	{ "router", do_router },	/* hold, answer, answer reverse, lost, back */
 	{ "resolver", do_resolver },	/* unknown, silent, lost */
 	{ "queue", do_queue },		/* hold, answer, lost, back, full, accepting, room 10000, no ids, refuse (the next) */
+	{ "zone", do_zone },		/* as TZ has it: what the server's clock is set to */
 	{ "half-close", do_half_close }, /* the client closes its side */
 	{ "stop", do_stop },		/* the room is asked to stop */
 };
@@ -530,6 +546,7 @@ play_file(const char *path, const char *mode, size_t piece, unsigned seed)
 	p->seed = seed;
 	(void)snprintf(p->ip, sizeof p->ip, "192.0.2.7");
 	buf_init(&p->to_send, 16 << 20);
+	set_zone("UTC0");
 	fakes_start(&p->f, NULL);
 	while (fgets(line, sizeof line, in) != NULL) {
 		p->line++;

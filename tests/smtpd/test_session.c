@@ -188,6 +188,7 @@ start_large(struct fakes *f, size_t n_lines)
 	buf_free(&text);
 }
 
+/* shows: RFC5321 4.1.1.4/7 */
 static void
 the_queue_refuses_in_the_middle(void **state)
 {
@@ -236,6 +237,7 @@ what_cannot_be_kept_is_taken_back(void **state)
 	fakes_stop(&f);
 }
 
+/* shows: RFC5321 4.1.1.5/4, RFC5321 4.1.1.10/5 */
 static void
 a_client_that_vanishes_leaves_nothing(void **state)
 {
@@ -682,6 +684,7 @@ slow_data_has_a_deadline(void **state)
 	assert_true(deadline_of_rate(UINT64_MAX, 1) == UINT64_MAX);
 }
 
+/* shows: RFC5321 4.2/10, RFC5321 4.3.2/3 */
 static void
 refusals_of_other_rooms_are_made_sane(void **state)
 {

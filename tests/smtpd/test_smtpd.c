@@ -219,6 +219,7 @@ one_mail(struct world *world, int client)
 	hear(client, "250 2.0.0 Ok: queued as ");
 }
 
+/* shows: RFC5321 3.8/3 */
 static void
 a_mail_a_reload_and_a_stop(void **state)
 {

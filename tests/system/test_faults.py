@@ -103,6 +103,7 @@ def test_connection_lost_after_the_dot(folder):
     postern.wait_empty()
 
 
+# shows: RFC5321 4.4/19, RFC5321 4.4/20, RFC5321 4.2.1/1
 def test_replies_of_every_class(folder):
     """Per-recipient: one taken, one refused for good, one for now; the queue keeps exactly the last."""
     net, postern = house(folder)
@@ -136,6 +137,7 @@ def test_eight_bit_bounces_when_the_peer_lacks_it(folder):
     lab.equal(sink.messages, [], "nothing was sent")
 
 
+# shows: RFC5321 3.6.3/3, RFC5321 4.5.4/2
 def test_double_bounce_goes_to_postmaster(folder):
     net, postern = house(folder, FAST + 'postmaster = "bob"\n')
     lab.Sink(SINK, script={"RCPT": b"550 5.1.1 nobody\r\n"})
@@ -145,6 +147,7 @@ def test_double_bounce_goes_to_postmaster(folder):
     postern.wait_empty()
 
 
+# shows: RFC5321 4.2.5/1
 def test_expiry(folder):
     net, postern = house(folder, FAST.replace("min-free", 'expire = "3s"\n min-free'))
     lab.send(POSTERN, "alice@postern.test", ["x@dead.sink.test"], lab.message(1, 300))

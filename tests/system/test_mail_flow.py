@@ -24,6 +24,7 @@ def check_copy(got, sent):
     lab.equal(body_of(got), body_of(sent), "the content")
 
 
+# shows: RFC5321 4.4/11
 def test_client_to_local_user(folder):
     net, postern = house(folder, postfix=False)
     sent = lab.message(1, 2000)
@@ -58,6 +59,7 @@ def test_postern_to_postfix(folder):
     postern.wait_log("relay=mx.postfix.test")
 
 
+# shows: RFC5321 3.6.3/5, RFC5321 4.5.2/3
 def test_there_and_back_many_kinds(folder):
     net, postern = house(folder)
     kinds = {
@@ -110,6 +112,7 @@ def test_pipelined_in_one_write(folder):
     lab.equal(sorted(map(digest, net.mailbox("alice"))), sorted(digest(lab.message(n, 3000)) for n in range(15)), "alice's mail")
 
 
+# shows: RFC5321 3.6.3/2, RFC5321 4.4/23, RFC5321 4.4/24
 def test_routes_of_dns(folder):
     """Implicit MX, second MX, null MX, CNAME, no mail host, bogus, unsigned: each ends as RFC 5321 5.1 says."""
     net, postern = house(folder, postfix=False)

@@ -19,6 +19,8 @@ static const struct {
 	{ "\"\t\"@a.test", NULL }, { "a@a.test ", NULL }, { " a@a.test", NULL }, { "a(c)@a.test", NULL }, { "<a@a.test>", NULL },
 };
 
+/* shows: RFC5321 4.1.1/2, RFC5321 4.1.2/6, RFC5321 4.1.2/7, RFC5321 3.7.3/1, RFC5321 4.1.2/9, RFC5321 4.1.3/1
+ * shows: RFC5321 4.1.3/2, RFC5321 4.1.3/3 */
 static void
 addresses_have_one_form(void **state)
 {
@@ -41,6 +43,7 @@ addresses_have_one_form(void **state)
 	}
 }
 
+/* shows: RFC5321 4.1.2/1, RFC5321 4.1.1.3/2 */
 static void
 paths(void **state)
 {
@@ -80,6 +83,7 @@ paths(void **state)
 	}
 }
 
+/* shows: RFC5321 4.5.3.1.1/1, RFC5321 4.5.3.1.2/1, RFC5321 4.5.3.1.3/1 */
 static void
 limits_at_their_edges(void **state)
 {
@@ -120,6 +124,7 @@ limits_at_their_edges(void **state)
 	buf_free(&path);
 }
 
+/* shows: RFC5321 4.5.1/2 */
 static void
 postmaster_in_every_dress(void **state)
 {

@@ -17,6 +17,7 @@ decode(struct slice in, size_t piece, struct buf *to, struct smtp_data_decoder *
 	return rc == RC_OK ? at : 0;
 }
 
+/* shows: RFC5321 2.3.8/2, RFC5321 4.5.2/2, RFC5321 4.1.1.4/5 */
 static void
 the_end_and_nothing_like_it(void **state)
 {
@@ -49,6 +50,7 @@ the_end_and_nothing_like_it(void **state)
 		}
 }
 
+/* shows: RFC5321 4.5.3.1.6/1, RFC5321 4.5.3.1.6/2 */
 static void
 lines_over_the_limit_are_counted(void **state)
 {
@@ -78,6 +80,7 @@ lines_over_the_limit_are_counted(void **state)
 	buf_free(&to);
 }
 
+/* shows: RFC5321 2.3.8/3, RFC5321 2.3.8/4, RFC5321 4.5.2/1, RFC5321 4.1.1.4/2, RFC5321 4.1.1.4/3 */
 static void
 the_encoder_stuffs_and_refuses(void **state)
 {

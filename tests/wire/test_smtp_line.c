@@ -12,6 +12,7 @@ first_of(struct slice s, size_t limit, struct slice *ret_line)
 	return smtp_line_next(&scan, s, limit, ret_line, &used);
 }
 
+/* shows: RFC5321 2.3.8/1, RFC5321 2.4/4 */
 static void
 only_crlf_ends_a_line(void **state)
 {
@@ -32,7 +33,8 @@ only_crlf_ends_a_line(void **state)
 	assert_int_equal(first_of(S("NO\0OP\r\n"), 512, &line), SMTP_LINE_NUL);
 }
 
-/* RFC 5321 4.5.3.1.4: 512 octets with CRLF. */
+/* RFC 5321 4.5.3.1.4: 512 octets with CRLF.
+ * shows: RFC5321 4.5.3.1.4/1 */
 static void
 the_limit_counts_the_crlf(void **state)
 {

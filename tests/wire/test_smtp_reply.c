@@ -11,6 +11,7 @@ parse(struct slice s, struct smtp_reply *r)
 	return smtp_reply_parse(&scan, s, r, &used);
 }
 
+/* shows: RFC5321 4.2/2, RFC5321 4.2/6, RFC5321 4.2.1/5, RFC5321 4.2/11 */
 static void
 replies_are_read(void **state)
 {
@@ -70,6 +71,7 @@ there_is_an_end_to_everything(void **state)
 	buf_free(&many);
 }
 
+/* shows: RFC5321 4.1.1.1/8 */
 static void
 ehlo_keywords(void **state)
 {
@@ -87,6 +89,7 @@ ehlo_keywords(void **state)
 	assert_false(smtp_ehlo_next(&rest, &first, &line));
 }
 
+/* shows: RFC5321 4.5.3.1.5/1, RFC5321 4.2/13 */
 static void
 replies_are_written(void **state)
 {
