@@ -44,7 +44,7 @@
 	U32(max_sessions, "max-sessions", "10000", "1", "1000000",						\
 	    "Sessions one process holds at most; further clients are told 421.")				\
 	U32(max_sessions_per_client, "max-sessions-per-client", "50", "1", "1000000",				\
-	    "Sessions of one client network (IPv4 address or IPv6 /64) in one process at most.")		\
+	    "Sessions of one client network at most, in all processes together; see limits for what a network is and which are exempt.") \
 	U32(max_recipients, "max-recipients", "1000", "100", "50000",						\
 	    "Recipients of one message at most (RFC 5321 4.5.3.1.8 asks for 100).")				\
 	SIZE(max_message_size, "max-message-size", "50M", "64K", "4G",						\
@@ -74,6 +74,28 @@
 	    "Date trace fields in local time with its offset, as RFC 5321 4.4 asks for. no: in UTC, which does not tell where this host is.") \
 	BOOL(banner_version, "banner-version", "no", NULL, NULL, "Tell the version in the greeting.")		\
 	BOOL(client_names, "client-names", "yes", NULL, NULL, "Look up the names of clients for trace fields and the log.")
+
+#define CONF_LIMITS(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	TIME(interval, "interval", "1m", "1s", "1d",								\
+	    "What the numbers below are counted over. 0 in one of them: no limit.")				\
+	U32(connections, "connections", "600", "0", "100000000",							\
+	    "Connections of one client network in an interval at most; further ones are told 421.")		\
+	U32(messages, "messages", "0", "0", "100000000",								\
+	    "Transactions (MAIL) of one client network in an interval at most; then 450.")			\
+	U32(recipients, "recipients", "0", "0", "100000000",							\
+	    "Recipients (RCPT) of one client network in an interval at most; then 450.")			\
+	U32(errors, "errors", "200", "0", "100000000",								\
+	    "Refused or malformed commands of one client network in an interval at most; then 421 at once and at the door.") \
+	U32(unknown_recipients, "unknown-recipients", "200", "0", "100000000",					\
+	    "Refused recipients of one client network in an interval at most; then 421 as for errors.")		\
+	U32(tls_handshakes, "tls-handshakes", "600", "0", "100000000",						\
+	    "TLS handshakes of one client network in an interval at most.")					\
+	U32(failed_logins, "failed-logins", "20", "0", "100000000",						\
+	    "Failed logins of one client network in an interval at most; then it may not try any more.")	\
+	U32(ipv4_prefix, "ipv4-prefix", "32", "8", "32", "Bits of an IPv4 address that make a client network.")	\
+	U32(ipv6_prefix, "ipv6-prefix", "64", "16", "128", "Bits of an IPv6 address that make a client network.") \
+	LIST(exempt, "exempt", "relay-clients", NULL, NULL,							\
+	    "Clients without these limits: networks, @table, and the word relay-clients for those of router { relay-clients }.")
 
 #define CONF_QUEUE(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	SIZE(segment_size, "segment-size", "64M", "1M", "1G", "Size of one segment of the spool.")		\
@@ -196,6 +218,7 @@
 #define CONF_SECTIONS(SECTION, MULTI)		\
 	SECTION(log, "log", CONF_LOG)		\
 	SECTION(smtpd, "smtpd", CONF_SMTPD)	\
+	SECTION(limits, "limits", CONF_LIMITS)	\
 	SECTION(queue, "queue", CONF_QUEUE)	\
 	SECTION(deliver, "deliver", CONF_DELIVER) \
 	SECTION(local, "local", CONF_LOCAL)	\

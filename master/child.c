@@ -256,13 +256,16 @@ send_file(struct child *c, enum file_purpose purpose, const char *name, const ch
 	(void)outbox_put(&c->outbox, M_FILE, 0, slice_of(space, w.n), copy);
 }
 
+/* again: it has had those of an earlier generation. The memory of counts is mapped before the first stranger comes and its
+ * descriptor closed; whoever has broken in since must not get it again. */
 static void
-send_files(struct child *c)
+send_files(struct child *c, bool again)
 {
 	const struct ware *w = NULL;
 
 	while ((w = wares_next(&c->master->wares, c->role, w)) != NULL)
-		send_file(c, w->purpose, w->name, w->path, w->fd);
+		if (!again || w->purpose != FILE_COUNTS)
+			send_file(c, w->purpose, w->name, w->path, w->fd);
 }
 
 static void
@@ -293,7 +296,7 @@ void
 child_send_generation(struct child *c)
 {
 	send_config(c);
-	send_files(c);
+	send_files(c, true);
 	send_go(c);
 }
 
@@ -304,7 +307,7 @@ send_first(struct child *c)
 	switch (c->kind) {
 	case CHILD_ROOM:
 		wiring_connect(c);
-		send_files(c);
+		send_files(c, false);
 		break;
 	case CHILD_MAILBOX:
 		c->spawn_fd = wiring_mailbox(c);

@@ -2,6 +2,7 @@
 #include "master/conf_check.h"
 
 #include "common/ip.h"
+#include "common/policy/networks.h"
 #include "common/wire/domain.h"
 #include "master/listen.h"
 
@@ -121,8 +122,21 @@ check_queue(struct checking *k)
 }
 
 static void
+check_networks(struct checking *k, const struct conf_list *list)
+{
+	struct buf why = BUF_INIT(1024);
+	struct table *t = NULL;
+
+	if (networks_compile(k->c, list, &t, &why) != RC_OK)
+		complain(k, list, "%s", buf_cstr(&why) == NULL ? "out of memory" : buf_cstr(&why));
+	table_free(t);
+	buf_free(&why);
+}
+
+static void
 check_smtpd(struct checking *k)
 {
+	check_networks(k, &k->c->limits.exempt);
 	CHECK_WORD(k, k->c->smtpd.bare_newline, "reject");
 }
 

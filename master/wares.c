@@ -2,6 +2,7 @@
 #include "master/wares.h"
 
 #include "common/policy/rules.h"
+#include "master/counts_memory.h"
 #include "master/listen.h"
 
 #include <errno.h>
@@ -104,6 +105,33 @@ open_listeners(struct opening *o)
 	for (size_t i = 0; i < o->conf->n_listeners && rc == RC_OK; i++)
 		for (size_t k = 0; k < o->conf->listeners[i].address.n && rc == RC_OK; k++)
 			rc = open_listener(o, &o->conf->listeners[i], o->conf->listeners[i].address.v[k]);
+	return rc;
+}
+
+/* --- counts --- */
+
+static int
+shared_counts(const struct wares *old, const char *name)
+{
+	for (const struct ware *w = old == NULL ? NULL : old->first; w != NULL; w = w->next)
+		if (w->purpose == FILE_COUNTS && strcmp(w->name, name) == 0)
+			return fcntl(w->fd, F_DUPFD_CLOEXEC, 0);
+	return -1;
+}
+
+/* The same memory as long as we live. */
+static enum rc
+open_counts(struct opening *o)
+{
+	int write = shared_counts(o->old, "write"), read = shared_counts(o->old, "read");
+	enum rc rc = write != -1 && read != -1 ? RC_OK : counts_memory_make(o->conf, &write, &read, o->why);
+
+	if (rc != RC_OK)
+		return rc;
+	rc = ware_add(o, ROLE_SMTPD, FILE_COUNTS, "write", "", write);
+	if (rc == RC_OK)
+		return ware_add(o, ROLE_SMTPD, FILE_COUNTS, "read", "", read);
+	(void)close(read);
 	return rc;
 }
 
@@ -254,7 +282,7 @@ wares_open(const struct conf *c, const struct paths *paths, const struct account
 	struct wares w = { NULL };
 	struct opening o = { c, paths, rooms, old, &w, why };
 	static enum rc (*const steps[])(struct opening *) = {
-		open_tables, open_hints, open_log, open_spool, open_listeners, open_control,
+		open_tables, open_hints, open_log, open_spool, open_listeners, open_counts, open_control,
 	};
 
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {

@@ -41,6 +41,8 @@ may_begin(struct session *s, uint64_t size)
 
 	if (size > s->conf->smtpd.max_message_size)
 		refusal_set(&r, 552, "5.3.4", "Message exceeds the size limit");	/* RFC 1870 6.1 */
+	else if (client_over(s, CLIENT_MESSAGE))
+		refusal_set(&r, 450, "4.7.1", "Too many messages from your network, try again later");
 	else if (submit_accepting(s->smtpd, size, &r))
 		return true;
 	session_refuse(s, &r, S(""), S(""));
@@ -63,6 +65,7 @@ begin(struct session *s, const struct address *sender, const struct mail *mail)
 	s->tx->size = mail->size;
 	s->tx->eight_bit = mail->body == SMTP_BODY_8BITMIME;
 	s->n_messages++;
+	client_note(s, CLIENT_MESSAGE, 1);
 	session_enter(s, PH_MAIL);
 	session_reply(s, 250, "2.1.0", "Ok");
 }

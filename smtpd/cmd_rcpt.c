@@ -6,7 +6,7 @@
 
 /* What can be said without asking. False: refused. */
 static bool
-judge(const struct session *s, enum rc syntax, const struct smtp_path *path, struct refusal *ret_refusal)
+judge(struct session *s, enum rc syntax, const struct smtp_path *path, struct refusal *ret_refusal)
 {
 	if (syntax == RC_RANGE)
 		refusal_set(ret_refusal, 553, "5.1.3", "Address too long");
@@ -18,8 +18,10 @@ judge(const struct session *s, enum rc syntax, const struct smtp_path *path, str
 		refusal_set(ret_refusal, 451, "4.3.0", "The queue was restarted, begin again");
 	else if (s->tx->n_rcpts >= s->conf->smtpd.max_recipients)
 		refusal_set(ret_refusal, 452, "4.5.3", "Too many recipients");		/* RFC 5321 4.5.3.1.10 */
-	else if (s->n_errors >= s->conf->smtpd.max_errors)
+	else if (s->n_errors >= s->conf->smtpd.max_errors || s->too_many)
 		refusal_set(ret_refusal, 452, "4.5.3", "Too many errors, send the rest later");
+	else if (client_over(s, CLIENT_RECIPIENT))
+		refusal_set(ret_refusal, 450, "4.7.1", "Too many recipients from your network, try again later");
 	else
 		return true;
 	return false;
@@ -36,6 +38,7 @@ cmd_rcpt(struct session *s, struct slice arg)
 	bool ask = judge(s, syntax, &path, &refusal);
 
 	s->tx->rcpt_seen = true;
+	client_note(s, CLIENT_RECIPIENT, 1);
 	if (syntax != RC_OK || address_put(&text, &path.address))
 		r = rcpt_new(s->tx, buf_slice(&text));
 	buf_free(&text);

@@ -45,23 +45,47 @@ turn_away(const struct smtpd *smtpd, struct slice listener, int fd, struct ip ip
 	(void)close(fd);
 }
 
+/* What the network of this newcomer, who is counted already, has too much of. NULL: nothing. */
+static const char *
+over_its_limits(struct smtpd *smtpd, struct client *client)
+{
+	struct clients *c = &smtpd->clients;
+	const struct conf *conf = smtpd->conf;
+	bool often = client_over_at(c, conf, client, CLIENT_CONNECTION);
+
+	/* One that is turned away has come all the same: it is let in again when it has calmed down. */
+	client_note_at(c, conf, client, CLIENT_CONNECTION, 1);
+	if (client->exempt)
+		return NULL;
+	if (client_sessions(c, client) > conf->smtpd.max_sessions_per_client)
+		return "Too many sessions from your network, try again later";
+	if (often)
+		return "Too many connections from your network, try again later";
+	if (client_over_at(c, conf, client, CLIENT_ERROR) || client_over_at(c, conf, client, CLIENT_UNKNOWN_RECIPIENT))
+		return "Too many errors from your network, try again later";
+	return NULL;
+}
+
 void
 listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip)
 {
 	const struct conf_smtpd *conf = &smtpd->conf->smtpd;
 	struct client *client;
-	bool full;
+	const char *why;
 
 	if (smtpd->n_sessions >= conf->max_sessions) {
 		turn_away(smtpd, listener, fd, ip, "4.3.2", "Too many sessions, try again later");
 		return;
 	}
-	client = client_enter(&smtpd->clients, ip, conf->max_sessions_per_client, &full);
+	client = client_enter(&smtpd->clients, smtpd->conf, ip);
 	if (client == NULL) {
-		if (full)
-			turn_away(smtpd, listener, fd, ip, "4.7.0", "Too many sessions from your network, try again later");
-		else
-			turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
+		turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
+		return;
+	}
+	why = over_its_limits(smtpd, client);
+	if (why != NULL) {
+		client_leave(&smtpd->clients, client);
+		turn_away(smtpd, listener, fd, ip, "4.7.0", why);
 		return;
 	}
 	if (session_new(smtpd, fd, listener, ip, client) == NULL) {

@@ -62,14 +62,27 @@ takes_input(const struct session *s)
 /* --- replies --- */
 
 static void
+send_reply(struct session *s, unsigned code, struct slice enhanced, struct slice text)
+{
+	if (s->phase < PH_LINGER && !reply_line(&s->out, code, enhanced, text, false))
+		session_end(s, "no memory for a reply");
+}
+
+/* Its own, and its network's: whoever divides his guesses among many sessions is counted too. */
+static void
+note_error(struct session *s)
+{
+	s->n_errors++;
+	client_note(s, CLIENT_ERROR, 1);
+	s->too_many |= client_over(s, CLIENT_ERROR);
+}
+
+static void
 put_reply(struct session *s, unsigned code, struct slice enhanced, struct slice text)
 {
-	if (s->phase >= PH_LINGER)
-		return;
-	if (code >= 500)
-		s->n_errors++;
-	if (!reply_line(&s->out, code, enhanced, text, false))
-		session_end(s, "no memory for a reply");
+	if (code >= 500 && s->phase < PH_LINGER)
+		note_error(s);
+	send_reply(s, code, enhanced, text);
 }
 
 void
@@ -104,11 +117,16 @@ session_refuse(struct session *s, const struct refusal *r, struct slice to, stru
 	    F_TEXT("from", s->tx == NULL ? "" : s->tx->sender), F_STR("to", to), F_TEXT("command", s->verb == NULL ? "" : s->verb),
 	    F_U64("code", r->code), F_TEXT("enhanced", r->enhanced), F_TEXT("text", r->text), F_STR("rule", rule),
 	    F_STR("proto", session_proto(s)));
-	put_reply(s, r->code, slice_str(r->enhanced), slice_str(r->text));
 	/* A list may hold dead addresses, and the first hundred recipients must not be refused for their number
-	 * (RFC 5321 4.5.3.1.8). Whoever guesses more than that is counted. */
-	if (rcpt && r->code >= 500 && s->n_refused_rcpts++ < REFUSED_RCPTS_FREE)
-		s->n_errors--;
+	 * (RFC 5321 4.5.3.1.8). Whoever guesses more than that is counted; the network's guesses are in any case. */
+	if (rcpt && r->code >= 500) {
+		client_note(s, CLIENT_UNKNOWN_RECIPIENT, 1);
+		s->too_many |= client_over(s, CLIENT_UNKNOWN_RECIPIENT);
+		if (s->n_refused_rcpts++ >= REFUSED_RCPTS_FREE)
+			note_error(s);
+		send_reply(s, r->code, slice_str(r->enhanced), slice_str(r->text));
+	} else
+		put_reply(s, r->code, slice_str(r->enhanced), slice_str(r->text));
 }
 
 void
@@ -415,6 +433,10 @@ session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, st
 			s->listener = slice_str(s->conf->listeners[i].title);
 	s->ip = ip;
 	s->client = client;
+	if (client != NULL) {
+		s->exempt = client->exempt;
+		client_join(s);
+	}
 	s->began = s->since = loop_now(smtpd->loop);
 	buf_init(&s->in, s->conf->smtpd.max_line + SESSION_READ_MAX);
 	buf_init(&s->out, REPLY_BUFFER_MAX);
@@ -452,8 +474,10 @@ session_free(struct session *s)
 	chore_cancel(&s->chore);
 	(void)close(s->watch.fd);
 	handle_release(&s->smtpd->names, s->name_handle);
-	if (s->client != NULL)
+	if (s->client != NULL) {
+		client_part(s);
 		client_leave(&s->smtpd->clients, s->client);
+	}
 	*s->link = s->next;
 	if (s->next != NULL)
 		s->next->link = s->link;

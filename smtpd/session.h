@@ -38,7 +38,9 @@ struct session {
 	struct smtpd *smtpd;
 	struct conf *conf;		/* the one it began with; counted */
 	struct slice listener;		/* title of the listener; borrowed from conf */
-	struct client *client;
+	struct client *client;		/* NULL: unknown, in tests */
+	struct session *client_next, **client_link;	/* the others of this client */
+	bool exempt;			/* from limits of its network */
 	struct ip ip;
 	struct watch watch;
 	struct timer timer;
@@ -54,6 +56,7 @@ struct session {
 	bool overheard;			/* it has said more while another room was being asked */
 	bool quits;			/* it has said QUIT, and nothing behind it */
 	bool esmtp;			/* EHLO, not HELO */
+	bool too_many;			/* errors or unknown recipients of its network: no more of them */
 
 	char *name;			/* the client's confirmed name; NULL: unknown */
 	uint32_t name_handle;		/* 0: no look-up under way */

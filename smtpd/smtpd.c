@@ -4,6 +4,7 @@
 #include "smtpd/listener.h"
 #include "smtpd/lookups.h"
 #include "smtpd/session.h"
+#include "smtpd/shared_counts.h"
 #include "smtpd/submit.h"
 
 #include <sodium.h>
@@ -16,7 +17,8 @@ smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
 	smtpd->conf = conf_ref(conf);
 	smtpd->spare_fd = -1;
 	timer_setup(&smtpd->breather, loop, listeners_breathe_again, smtpd);
-	clients_init(&smtpd->clients);
+	clients_init(&smtpd->clients, loop);
+	clients_adopt(&smtpd->clients, conf);
 }
 
 void
@@ -63,6 +65,7 @@ smtpd_adopt(struct smtpd *smtpd, struct conf *conf)
 
 	smtpd->conf = conf_ref(conf);
 	conf_unref(old);
+	clients_adopt(&smtpd->clients, conf);
 	listeners_adopt(smtpd, conf->generation);
 }
 
@@ -98,6 +101,7 @@ prepare(struct room *room, struct buf *why)
 	tzset();	/* reads /etc/localtime once: localtime_r() opens nothing (trace.c) */
 	smtpd_init(smtpd, room->loop, room->conf);
 	smtpd->room = room;
+	shared_counts_map(smtpd);
 	if (gethostname(smtpd->hostname, HOSTNAME_MAX) == -1 || smtpd->hostname[0] == '\0')
 		(void)memcpy(smtpd->hostname, "localhost", sizeof "localhost");
 	return RC_OK;

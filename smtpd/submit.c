@@ -300,6 +300,7 @@ on_accepted(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return "Q_ACCEPTED for a message that was not committed";
 	queue_id_format(tx->id, id);
 	s->n_accepted++;
+	client_note_good(s);
 	log_accepted(s);
 	session_reply(s, 250, "2.0.0", "Ok: queued as %.*s", (int)sizeof id, id);
 	transaction_free(&s->tx, NULL);

@@ -296,6 +296,7 @@ enum file_purpose {		/* M_FILE */
 	FILE_SYSLOG,		/* log: a datagram socket connected to the system log */
 	FILE_CONTROL,		/* control: the listening admin socket */
 	FILE_HINTS,		/* resolver: root hints, trust anchor or resolv.conf, open for reading; name says which */
+	FILE_COUNTS = 20,	/* smtpd, when it starts only: memory for common/counts.h; name is "write" or "read" */
 };
 
 enum verdict_action { VERDICT_ACCEPT = 1, VERDICT_REJECT, VERDICT_DEFER };

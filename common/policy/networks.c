@@ -1,0 +1,86 @@
+/* common/policy/networks.c -- see networks.h. */
+#include "common/policy/networks.h"
+
+struct work {
+	const struct conf *conf;
+	struct table *t;
+	struct buf *why;
+	bool passes_files;	/* in relay-clients, which the router reads too */
+};
+
+static enum rc
+refuse(const struct work *w, enum rc rc, const char *word, const char *text)
+{
+	if (w->why != NULL)
+		(void)buf_printf(w->why, "'%s' %s", word, text);
+	return rc;
+}
+
+static enum rc
+add_word(struct work *w, const char *word)
+{
+	struct buf why = BUF_INIT(1024);
+	enum rc rc = table_add(w->t, slice_str(word), S(""), 0, &why);
+
+	buf_free(&why);
+	return rc == RC_OK ? RC_OK : refuse(w, rc, word, "cannot stand here; write a network such as 192.0.2.0/24, or @table");
+}
+
+static enum rc
+add_table(struct work *w, const char *name)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < w->conf->n_tables; i++) {
+		const struct conf_table *t = &w->conf->tables[i];
+
+		if (strcmp(t->title, name + 1) != 0)
+			continue;
+		if (*t->file != '\0')
+			return w->passes_files ? RC_OK : refuse(w, RC_UNSUPPORTED, name, "is a file, and the values must stand in the configuration here");
+		for (size_t k = 0; k < t->values.n && rc == RC_OK; k++)
+			rc = add_word(w, t->values.v[k]);
+		return rc;
+	}
+	return refuse(w, RC_NOTFOUND, name, "is no table; declare it");
+}
+
+static enum rc
+add_list(struct work *w, const struct conf_list *list)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < list->n && rc == RC_OK; i++) {
+		const char *word = list->v[i];
+
+		if (*word == '@') {
+			rc = add_table(w, word);
+		} else if (strcmp(word, "relay-clients") == 0 && !w->passes_files) {
+			struct work theirs = *w;
+
+			theirs.passes_files = true;
+			rc = add_list(&theirs, &w->conf->router.relay_clients);
+		} else
+			rc = add_word(w, word);
+	}
+	return rc;
+}
+
+enum rc
+networks_compile(const struct conf *conf, const struct conf_list *list, struct table **ret_table, struct buf *why)
+{
+	struct work w = { conf, table_new("networks"), why, false };
+	struct table_hit bad;
+	enum rc rc = w.t == NULL ? RC_NOMEM : add_list(&w, list);
+
+	if (rc == RC_OK && !table_holds_only(w.t, TABLE_FOR_CLIENTS, &bad)) {
+		if (why != NULL)
+			(void)buf_printf(why, "'%.*s' is no network; write one such as 192.0.2.0/24", (int)bad.pattern.n, (const char *)bad.pattern.p);
+		rc = RC_SYNTAX;
+	}
+	if (rc == RC_OK)
+		*ret_table = w.t;
+	else
+		table_free(w.t);
+	return rc;
+}
