@@ -120,39 +120,60 @@ recovery_quarantine(struct recovery *r, struct found *f, const char *why)
 	r->stats.damaged++;
 }
 
-static enum rc
-look_at(struct recovery *r, struct found *f)
+/* The first frame, the SEALs behind it, the END. -errno: what cannot be read now may be whole, and only bytes that were read and do
+ * not verify are damage. */
+static int
+read_ends(struct recovery *r, struct found *f, int fd, enum rc *ret_parsed)
 {
 	uint8_t first[SPOOL_FIRST_FRAME];
-	char path[SPOOL_PATH_MAX];
-	ssize_t n = -EIO;
-	int fd, rc;
-	enum rc parsed;
+	int rc = r->io->ops->size(r->io, fd, &f->size);
+	ssize_t n = rc < 0 ? rc : spool_io_read_all(r->io, fd, first, sizeof first, 0);
 
-	spool_segment_path(path, f->number);
-	fd = r->io->ops->open(r->io, path, SPOOL_OPEN_READ);
-	if (fd < 0)
-		return recovery_fail(r, fd, "cannot open a segment");
-	/* After a failed sync the memory of the machine may show what the disk does not have. */
-	(void)r->io->ops->forget(r->io, fd);
-	rc = r->io->ops->size(r->io, fd, &f->size);
-	if (rc == 0)
-		n = spool_io_read_all(r->io, fd, first, sizeof first, 0);
-	/* What cannot be read now may be whole: only bytes that were read and do not verify are damage. */
-	if (rc < 0 || n < 0) {
-		(void)r->io->ops->close(r->io, fd);
-		return recovery_fail(r, rc < 0 ? rc : (int)n, "cannot read a segment");
-	}
-	parsed = spool_segment_parse(slice_of(first, (size_t)n), &f->first);
-	f->readable = parsed == RC_OK && f->first.number == f->number && f->size <= SPOOL_SEGMENT_MAX;
+	if (n < 0)
+		return (int)n;
+	*ret_parsed = spool_segment_parse(slice_of(first, (size_t)n), &f->first);
+	f->readable = *ret_parsed == RC_OK && f->first.number == f->number && f->size <= SPOOL_SEGMENT_MAX;
+	f->has_end = false;
 	if (f->readable) {
 		spool_key_make(&f->key, f->first.nonce);
 		read_seals(r, f, fd);
 		read_end(r, f, fd);
 	}
+	return r->read_error;
+}
+
+/* What a process wrote and never synced, or with a sync that failed, is in the memory of the machine and looks as if it were on the
+ * disk; and a start acts on what it reads (the file of a message that is done is removed). So the disk is made to have it, or memory
+ * to forget it. A sync that fails here is about bytes that nobody was promised. */
+static void
+make_memory_tell_the_truth(struct recovery *r, int fd)
+{
+	(void)r->io->ops->datasync(r->io, fd);
+	(void)r->io->ops->forget(r->io, fd);
+}
+
+/* durable: a younger segment has its END, so this one was synced to its own, if it has one. */
+static enum rc
+look_at(struct recovery *r, struct found *f, bool durable)
+{
+	enum rc parsed = RC_OK;
+	char path[SPOOL_PATH_MAX];
+	int fd, error;
+
+	spool_segment_path(path, f->number);
+	fd = r->io->ops->open(r->io, path, SPOOL_OPEN_READ);
+	if (fd < 0)
+		return recovery_fail(r, fd, "cannot open a segment");
+	if (!durable)
+		make_memory_tell_the_truth(r, fd);
+	error = read_ends(r, f, fd, &parsed);
+	if (durable && error == 0 && !f->has_end) {
+		make_memory_tell_the_truth(r, fd);
+		error = read_ends(r, f, fd, &parsed);
+	}
 	(void)r->io->ops->close(r->io, fd);
-	if (r->read_error != 0)
-		return recovery_fail(r, r->read_error, "cannot read a segment");
+	if (error < 0)
+		return recovery_fail(r, error, "cannot read a segment");
 	if (parsed == RC_UNSUPPORTED) {
 		r->why = "a segment was written by a newer version";
 		return parsed;
@@ -164,16 +185,18 @@ enum rc
 recovery_find_all(struct recovery *r)
 {
 	int error = r->io->ops->list(r->io, SPOOL_DIR_SEGMENTS, add_found, r);
+	bool durable = false;
 
 	if (error < 0)
 		return recovery_fail(r, error, "cannot list the segments");
 	if (r->n_found > 0)
 		qsort(r->found, r->n_found, sizeof r->found[0], by_number);
-	for (size_t i = 0; i < r->n_found; i++) {
-		enum rc rc = look_at(r, &r->found[i]);
+	for (size_t i = r->n_found; i-- > 0;) {
+		enum rc rc = look_at(r, &r->found[i], durable);
 
 		if (rc != RC_OK)
 			return rc;
+		durable = durable || r->found[i].has_end;
 	}
 	for (size_t i = 0; i < r->n_found; i++)
 		if (!r->found[i].readable)

@@ -149,6 +149,15 @@ add_pending(struct inode *i, uint64_t at, const uint8_t *bytes, uint64_t n)
 }
 
 static void
+make_true(struct inode *i, const struct pending *p)
+{
+	if (p->bytes == NULL)
+		set_size(&i->safe, &i->safe_size, &i->safe_cap, p->n);
+	else
+		put_bytes(&i->safe, &i->safe_size, &i->safe_cap, p->at, p->bytes, p->n);
+}
+
+static void
 make_safe(struct inode *i)
 {
 	struct pending **at = &i->pending, *p;
@@ -158,10 +167,7 @@ make_safe(struct inode *i)
 			at = &p->next;
 			continue;
 		}
-		if (p->bytes == NULL)
-			set_size(&i->safe, &i->safe_size, &i->safe_cap, p->n);
-		else
-			put_bytes(&i->safe, &i->safe_size, &i->safe_cap, p->at, p->bytes, p->n);
+		make_true(i, p);
 		*at = p->next;
 		free(p->bytes);
 		free(p);
@@ -403,7 +409,7 @@ sim_datasync(struct spool_io *io, int fd)
 
 	if (rc == 0)
 		make_safe(i);
-	else
+	else if (!d->dead)
 		/* The kernel has marked the pages clean: whether they are on the disk, nobody will ever hear. */
 		for (struct pending *p = i->pending; p != NULL; p = p->next)
 			p->doomed = true;
@@ -438,10 +444,37 @@ sim_hint(struct spool_io *io, int fd, uint64_t at, uint64_t n)
 	return 0;
 }
 
+/* What a failed sync left in memory alone goes, or turns out to be on the disk. Pages that are still dirty stay. */
 static int
 sim_forget(struct spool_io *io, int fd)
 {
-	(void)io, (void)fd;
+	struct sim_disk *d = disk_of(io);
+	struct inode *i = d->fds[fd];
+	struct pending **at = &i->pending, *p;
+	bool doomed = false;
+
+	while ((p = *at) != NULL) {
+		if (!p->doomed) {
+			at = &p->next;
+			continue;
+		}
+		doomed = true;
+		if ((next_random(&d->seed) & 1) != 0)
+			make_true(i, p);
+		*at = p->next;
+		free(p->bytes);
+		free(p);
+	}
+	i->pending_end = at;
+	if (!doomed)
+		return 0;
+	set_size(&i->now, &i->now_size, &i->now_cap, 0);
+	put_bytes(&i->now, &i->now_size, &i->now_cap, 0, i->safe, i->safe_size);
+	for (p = i->pending; p != NULL; p = p->next)
+		if (p->bytes == NULL)
+			set_size(&i->now, &i->now_size, &i->now_cap, p->n);
+		else
+			put_bytes(&i->now, &i->now_size, &i->now_cap, p->at, p->bytes, p->n);
 	return 0;
 }
 

@@ -645,6 +645,64 @@ error_everywhere(enum sim_op op, int error, bool sticky)
 	print_message("# %llu faults\n", (unsigned long long)nth);
 }
 
+/* The process is gone, the machine is not, and the next process starts with what is in its memory. Then the power goes. */
+static void
+start_then_cut(const struct run *run, struct sim_disk *disk)
+{
+	struct store_stats stats = { .damaged = 0 };
+
+	sim_disk_reopen(disk);
+	sim_disk_heal(disk);
+	world_open(&world, disk);
+	if (world_recover(&world, &stats) != RC_OK)
+		fail_world(&world, "the start before the cut fails", -1);
+	check_promise(&world);
+	complain(&world, run, "the start before the cut");
+	store_pump(world.store);
+	world_shut(&world, false);
+	run_after(&world, run, sim_disk_after_cut(disk, run->how, run->seed));
+	sim_disk_free(disk);
+}
+
+static void
+killed_everywhere_then_cut(void **state)
+{
+	uint64_t total = run_script(&world, UINT64_MAX);
+
+	(void)state;
+	sim_disk_free(world.disk);
+	for (uint64_t cut = 0; cut <= total; cut++)
+		for (enum sim_cut how = SIM_CUT_NOTHING; how < SIM_CUTS; how++) {
+			struct run run = { cut, how, cut };
+
+			(void)run_script(&world, cut);
+			start_then_cut(&run, world.disk);
+		}
+}
+
+/* What a sync that failed has left in memory alone looks to the next process as if it were on the disk. */
+static void
+killed_on_a_failing_disk_then_cut(void **state)
+{
+	uint64_t failures = 1;
+
+	(void)state;
+	for (uint64_t nth = 1; failures > 0; nth++) {
+		struct run run = { nth, SIM_CUT_NOTHING, nth };
+		struct sim_disk *disk = sim_disk_new(4711 + nth);
+		struct store_stats stats;
+
+		memset(&world, 0, sizeof world);
+		world_open(&world, disk);
+		assert_int_equal(world_recover(&world, &stats), RC_OK);
+		sim_disk_fail(disk, SIM_SYNC, nth, EIO, true);
+		script(&world);
+		failures = sim_disk_failures(disk);
+		world_shut(&world, false);
+		start_then_cut(&run, disk);
+	}
+}
+
 static void
 sync_fails_once(void **state)
 {
@@ -766,6 +824,8 @@ main(void)
 		cmocka_unit_test(the_script_runs),
 		cmocka_unit_test(cut_everywhere),
 		cmocka_unit_test(cut_during_recovery),
+		cmocka_unit_test(killed_everywhere_then_cut),
+		cmocka_unit_test(killed_on_a_failing_disk_then_cut),
 		cmocka_unit_test(sync_fails_once),
 		cmocka_unit_test(sync_fails_for_a_while),
 		cmocka_unit_test(write_fails_once),

@@ -97,7 +97,7 @@ say_verdict(struct timer *t, void *ctx)
 
 	(void)t;
 	forget(a);
-	if (slice_caseeq(slice_str(a->text), S("postmaster"))) {
+	if (slice_caseeq(slice_first(slice_str(a->text), slice_find(slice_str(a->text), '@')), S("postmaster"))) {
 		m.rcpt = internet_postmaster();
 		m.nexthop = internet_domain_of(m.rcpt);
 	}
