@@ -119,6 +119,7 @@ run(struct session *s, const struct command *c, const struct smtp_command *said,
 		    c->fn == cmd_mail ? "A transaction is under way already" : "Say MAIL first");
 	else
 		c->fn(s, said->arg);
+	s->data_refused = c->fn == cmd_data && s->phase < PH_DATA;
 	/* Content behind a DATA that was refused, or a BDAT that we do not offer, must not be taken for commands. */
 	if ((c->flags & ENDS_GROUP) != 0 && more_behind && s->phase < PH_DATA)
 		cut_off(s, 421, "4.7.0", "Improper pipelining");
@@ -131,6 +132,17 @@ run_unknown(struct session *s, const struct smtp_command *said)
 		cut_off(s, 554, "5.5.1", "This is not a web server");
 	else
 		session_fault(s, 500, "5.5.2", said == NULL ? "Not a command" : "Command not recognized");
+}
+
+/* RFC 5321 4.1.4 lets a client go on behind a DATA that was refused, with a command. What is none is the content of one that
+ * did not wait for the reply: its header comes first, and further down may stand whatever a stranger has written. */
+static bool
+is_content(struct session *s)
+{
+	if (!s->data_refused)
+		return false;
+	cut_off(s, 421, "4.7.0", "Content behind a DATA that was refused");
+	return true;
 }
 
 static enum rc
@@ -154,7 +166,7 @@ run_line(struct session *s, struct slice line, bool more_behind)
 		return RC_OK;
 	if (c != NULL)
 		run(s, c, &said, more_behind);
-	else
+	else if (!is_content(s))
 		run_unknown(s, is_command ? &said : NULL);
 	return RC_OK;
 }
@@ -176,7 +188,7 @@ run_bad_line(struct session *s, enum smtp_line_result what)
 		return RC_AGAIN;
 	s->verb = "";
 	deadline_progress(s);
-	if (!within_limits(s, NULL))
+	if (!within_limits(s, NULL) || is_content(s))
 		return RC_OK;
 	switch (what) {
 	case SMTP_LINE_NUL:

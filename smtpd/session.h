@@ -57,6 +57,7 @@ struct session {
 	bool quits;			/* it has said QUIT, and nothing behind it */
 	bool esmtp;			/* EHLO, not HELO */
 	bool too_many;			/* errors or unknown recipients of its network: no more of them */
+	bool data_refused;		/* just now: what comes next may be the content of a client that did not wait */
 
 	char *name;			/* the client's confirmed name; NULL: unknown */
 	uint32_t name_handle;		/* 0: no look-up under way */

@@ -82,18 +82,25 @@ rcpt(struct model *m, enum said said, const char *address, enum verdict what)
 }
 
 static unsigned
-data(const struct model *m)
+data(struct model *m, bool argument)
 {
+	m->content_may_come = true;
 	if (!m->mail)
 		return 503;
+	if (argument)
+		return 501;
 	if (m->n_rcpts == 0)
 		return m->rcpt_seen ? 554 : 503;
+	m->content_may_come = is_stale(m);
 	return is_stale(m) ? 451 : 354;
 }
 
 unsigned
 model_command(struct model *m, enum said said, const char *address, enum verdict what)
 {
+	bool content = m->content_may_come;
+
+	m->content_may_come = false;
 	switch (said) {
 	case SAID_EHLO:
 	case SAID_HELO:
@@ -114,9 +121,9 @@ model_command(struct model *m, enum said said, const char *address, enum verdict
 	case SAID_RCPT_LONG:
 		return rcpt(m, said, address, what);
 	case SAID_DATA:
-		return data(m);
+		return data(m, false);
 	case SAID_DATA_ARG:
-		return m->mail ? 501 : 503;
+		return data(m, true);
 	case SAID_RSET:
 		forget(m);
 		return 250;
@@ -136,13 +143,13 @@ model_command(struct model *m, enum said said, const char *address, enum verdict
 	case SAID_UNKNOWN:
 	case SAID_NUL:
 	case SAID_LONG:
-		return 500;
+		return content ? ends(m, 421) : 500;
 	case SAID_QUIT:
 		return ends(m, 221);
 	case SAID_HTTP:
-		return ends(m, 554);
+		return ends(m, content ? 421 : 554);
 	case SAID_BARE_LF:
-		return ends(m, 500);	/* and 421 */
+		return ends(m, content ? 421 : 500);	/* and 421 */
 	case SAID_KINDS:
 		break;
 	}

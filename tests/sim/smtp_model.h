@@ -34,6 +34,7 @@ struct model {
 	size_t rcpts_max;
 	/* The session. */
 	bool greeted, over;
+	bool content_may_come;		/* DATA was refused just now */
 	/* The transaction. */
 	bool mail;
 	char sender[MODEL_TEXT_MAX];
