@@ -48,6 +48,7 @@ struct play {
 	struct buf to_send;
 	size_t content_at;
 	bool skipping;
+	bool at_once;
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -86,12 +87,13 @@ send_gathered(struct play *p)
 {
 	connect_now(p);
 	while (buf_len(&p->to_send) > 0) {
-		struct slice part = slice_first(buf_slice(&p->to_send), next_piece(p));
+		struct slice part = slice_first(buf_slice(&p->to_send), p->at_once ? SIZE_MAX : next_piece(p));
 
 		fakes_send(&p->f, part, part.n);
 		buf_consume(&p->to_send, part.n);
 		if (p->piece != SIZE_MAX)
 			loop_turn(p->f.loop, false);
+		p->at_once = false;
 	}
 }
 
@@ -129,6 +131,13 @@ static void
 do_client(struct play *p, char *arg)
 {
 	(void)snprintf(p->ip, sizeof p->ip, "%s", arg);
+}
+
+static void
+do_at_once(struct play *p, char *arg)
+{
+	(void)arg;
+	p->at_once = true;
 }
 
 static void
@@ -242,6 +251,7 @@ static const struct {
 	{ "resolver", do_resolver },	/* unknown, silent, lost */
 	{ "queue", do_queue },		/* hold, answer, lost, back, full, accepting, room 10000, no ids, refuse (the next) */
 	{ "zone", do_zone },		/* as TZ has it: what the server's clock is set to */
+	{ "at once", do_at_once },	/* what is sent next leaves in one write, however the rest is played */
 	{ "half-close", do_half_close }, /* the client closes its side */
 	{ "stop", do_stop },		/* the room is asked to stop */
 };
@@ -488,6 +498,18 @@ expect_messages(struct play *p, const char *arg)
 	p->content_at = 0;
 }
 
+/* A conversation that stops in the middle proves nothing about what comes next. */
+static void
+expect_no_more(struct play *p)
+{
+	char line[LINE_MAX_];
+
+	send_gathered(p);
+	fakes_settle(&p->f);
+	if (fakes_line(&p->f, line, sizeof line, 0))
+		complain(p, "the file ends, and the server says \"%s\"", line);
+}
+
 static void
 play_line(struct play *p, char *line)
 {
@@ -554,6 +576,7 @@ play_file(const char *path, const char *mode, size_t piece, unsigned seed)
 		play_line(p, line);
 	}
 	(void)fclose(in);
+	expect_no_more(p);
 	fakes_stop(&p->f);
 	buf_free(&p->to_send);
 	free(p);
