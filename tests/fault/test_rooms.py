@@ -295,6 +295,7 @@ def test_dead_dns(folder):
 
 
 LIES = [kind for kind in KINDS if kind != "dead"]       # the zone whose server is not there stays so
+USABLE = {"honest", "other-names", "huge-ttl", "tcp", "slow-2"}     # odd, but with an answer that holds; mail may leave
 
 
 def test_lying_dns(folder):
@@ -304,6 +305,7 @@ def test_lying_dns(folder):
     for n in until(SECONDS):
         rig.odd.cured = False
         if n > 0:
+            time.sleep(3)               # an open session takes mail without a question: until all have been idle for too long
             rig.kill("resolver")        # it remembers the good answers too
             rig.postern.wait_ready(70)
         load = rig.load(rate=60, rcpts=lambda n: [f"x@{LIES[n // 2 % len(LIES)]}.test"] if n % 2 else rcpts(n // 2))
@@ -314,8 +316,9 @@ def test_lying_dns(folder):
         lab.equal(sum(n for k, n in load.classes.items() if k.split()[-1][:1] in "45"), 0, "refusals")
         lab.wait_for(lambda: all(any(f"@{kind}.test" in str(q) for kind in LIES) for q in rig.postern.queue()),
                      "the mail for all others to leave", 60)
-        # How many of the zones are usable all the same depends on what the resolver had time to learn.
-        print(f"# {len(rig.postern.queue())} messages wait for zones that lie")
+        waiting = str(rig.postern.queue())
+        gone = [kind for kind in LIES if kind not in USABLE and f"@{kind}.test" not in waiting]
+        lab.equal(gone, [], "zones that lie and whose mail has left")
         rig.odd.cured = True
         rig.kill("resolver")            # it remembers for a quarter of an hour which servers were no help
         rig.settle()
