@@ -251,6 +251,9 @@ start_try(struct session *s)
 void
 session_reconnect(struct session *s, bool from_first)
 {
+	/* Behind a DATA that was not answered QUIT would be content. */
+	if (s->exchange.n_due > 0)
+		s->connection.owes_quit = false;
 	disconnect(s, false);
 	if (from_first)
 		s->try = 0;

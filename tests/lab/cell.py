@@ -179,6 +179,7 @@ class Cell:
     # --- inner ---
 
     def run(self, result):
+        from . import judge
         from .tap import Failed
         from .process import stop_all
         passed, lines = False, []
@@ -189,6 +190,7 @@ class Cell:
             signal.signal(signal.SIGALRM, self.too_late)
             signal.alarm(self.seconds)
             self.function(self.folder)
+            judge.verdict()
             passed = True
         except Failed as e:
             lines = str(e).splitlines()

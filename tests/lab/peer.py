@@ -8,6 +8,8 @@
     a name of WAYS, or a Way    is played
     function(peer, argument)    returns one of these, or None for the usual; it may block
 
+It is also the judge of its clients (judge.py): a test fails at its end when one of them broke the protocol.
+
 A message is in peer.messages when its dot was answered with 2xx, or when that answer was given and lost on the way.
 What a client does wrong is in foe.py.
 """
@@ -18,6 +20,7 @@ import threading
 import time
 
 from . import net
+from .judge import Judge, Lines
 
 # CONTENT is between 354 and the dot.
 STEPS = ("CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "CONTENT", "DOT", "RSET", "QUIT")
@@ -176,11 +179,13 @@ WAYS = {
 class Peer:
     """An SMTP server in threads that takes mail and remembers it, on the host with this address."""
 
-    def __init__(self, address, port=25, script=None, keywords=("PIPELINING", "SIZE 104857600", "8BITMIME"), host=None):
+    def __init__(self, address, port=25, script=None, keywords=("PIPELINING", "SIZE 104857600", "8BITMIME"), host=None,
+                 quits=False):
         self.script = script or {}
         self.keywords = keywords
+        self.quits = quits          # see judge.py
         self.messages = []          # (sender, [rcpts], content) of those taken
-        self.sessions = 0
+        self.sessions = self.open = 0
         self.lock = threading.Lock()
         self.stopped = False
         self.listener = net.listener(address, port, host=host)
@@ -209,6 +214,7 @@ class Peer:
                 return
             with self.lock:
                 self.sessions += 1
+                self.open += 1
             threading.Thread(target=self.serve, args=(s,), daemon=True).start()
 
     def serve(self, s):
@@ -217,6 +223,9 @@ class Peer:
                 self.session(s).run()
             except (Over, EOFError, OSError):
                 pass
+            finally:
+                with self.lock:
+                    self.open -= 1
 
     def session(self, s):
         return Session(self, s, self.script)
@@ -237,8 +246,12 @@ class Session:
 
     def __init__(self, peer, s, script):
         self.peer, self.s, self.script = peer, s, script
-        self.f = s.makefile("rb")
+        self.f = Lines(s)
+        self.judge = Judge(self.keywords(), peer.quits)
         self.sender, self.rcpts, self.mail = None, [], None
+
+    def keywords(self):
+        return self.peer.keywords
 
     def say(self, data):
         self.s.sendall(data)
@@ -263,6 +276,7 @@ class Session:
             self.say(what)
             return "usual" if what[:1] == usual[:1] else "not"
         way = WAYS[what] if isinstance(what, str) else what
+        self.judge.excused = True
         if name == "DOT" and way.means != "not":
             self.take()         # before the reply, during which the session may end
         way.play(self, usual)
@@ -273,11 +287,14 @@ class Session:
         self.mail = None
 
     def run(self):
+        self.judge.before_banner(self.f.more())
         self.step("CONNECT", "", b"220 sink.test ESMTP\r\n")
         while True:
             line = self.f.readline(65536)
             if not line:
+                self.judge.gone()
                 return
+            self.judge.command(line, self.f.more())
             verb, _, argument = line.decode("latin-1").strip().partition(" ")
             verb = verb.upper()
             if verb in ("EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "QUIT"):
@@ -286,20 +303,23 @@ class Session:
                 self.step(verb, argument, b"250 2.0.0 ok\r\n")
 
     def on_ehlo(self, argument):
-        lines = ("sink.test",) + tuple(self.peer.keywords)
+        lines = ("sink.test",) + tuple(self.keywords())
         usual = "".join(f"250-{k}\r\n" for k in lines[:-1]) + f"250 {lines[-1]}\r\n"
-        self.step("EHLO", argument, usual.encode())
+        self.judge.answered("EHLO", self.step("EHLO", argument, usual.encode()))
 
     def on_helo(self, argument):
         self.step("HELO", argument, b"250 sink.test\r\n")
 
     def on_mail(self, argument):
-        if self.step("MAIL", argument, b"250 2.1.0 ok\r\n") == "usual":
+        how = self.step("MAIL", argument, b"250 2.1.0 ok\r\n")
+        self.judge.answered("MAIL", how)
+        if how == "usual":
             self.sender, self.rcpts = path(argument), []
 
     def on_rcpt(self, argument):
-        if self.step("RCPT", argument, b"503 5.5.1 MAIL first\r\n" if self.sender is None else b"250 2.1.5 ok\r\n") == "usual" \
-                and self.sender is not None:
+        how = self.step("RCPT", argument, b"503 5.5.1 MAIL first\r\n" if self.sender is None else b"250 2.1.5 ok\r\n")
+        if how == "usual" and self.sender is not None:
+            self.judge.answered("RCPT", how)
             self.rcpts.append(path(argument))
 
     def on_data(self, argument):
@@ -312,10 +332,13 @@ class Session:
         while True:
             line = self.f.readline()
             if not line:
+                self.judge.gone()
                 return
+            self.judge.text(line)
             if line == b".\r\n":
                 break
             content += line[1:] if line.startswith(b".") else line
+        self.judge.dot()
         self.mail = (self.sender, self.rcpts, bytes(content))
         self.sender, self.rcpts = None, []
         if self.step("DOT", bytes(content), b"250 2.0.0 taken\r\n") == "usual" and self.mail:

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The laboratory itself: its zones answer, signed, and Postfix takes mail. When this fails, nothing else can be believed."""
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
 import signal  # noqa: E402
+from lab import judge  # noqa: E402
 from lab.hosts import DNS, POSTERN, POSTFIX, SINK  # noqa: E402
 
 
@@ -184,6 +186,40 @@ def test_the_network_fails(folder):
     lab.wait_for(lambda: far[0].messages and far[1].messages, "the rest when the network is back", 60)
     lab.equal([len(s.messages) for s in far], [1, 1, 1], "messages at each")
     lab.equal(net.mailbox("alice"), [], "bounces")
+
+
+# What a client sends, and what of it is wrong.
+OFFENCES = (
+    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"RCPT TO:<c@d.test>\r\n", b"DATA\r\n", b"x: y\r\n..z\r\n.\r\n", b"QUIT\r\n"), None),
+    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n", b".\r\n", b"QUIT\r\n"), "did not wait"),
+    ((b"MAIL FROM:<a@b.test>\r\n", b"QUIT\r\n"), "before EHLO"),
+    ((b"EHLO x\r\n", b"RCPT TO:<c@d.test>\r\n", b"QUIT\r\n"), "RCPT without MAIL"),
+    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"DATA\r\n", b"QUIT\r\n"), "DATA without RCPT"),
+    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"MAIL FROM:<a@b.test>\r\n", b"QUIT\r\n"), "MAIL within"),
+    ((b"EHLO x\n", b"QUIT\r\n"), "without CRLF"),
+    ((b"EHLO x\ry\r\n", b"QUIT\r\n"), "bare CR"),
+    ((b"EHLO " + b"x" * 600 + b"\r\n", b"QUIT\r\n"), "607 bytes"),
+    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test> BODY=8BITMIME\r\n", b"QUIT\r\n"), "not offered"),
+    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"RCPT TO:<c@d.test>\r\n", b"DATA\r\n", b".z\r\n.\r\n", b"QUIT\r\n"), "not doubled"),
+    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"RCPT TO:<c@d.test>\r\n", b"DATA\r\n", b"z\n.\r\n", b"QUIT\r\n"), "without CRLF"),
+    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"RCPT TO:<c@d.test>\r\n", b"DATA\r\n", b"z" * 1200 + b"\r\n.\r\n", b"QUIT\r\n"), "1202 bytes"),
+    ((b"EHLO x\r\n",), "without QUIT"),
+)
+
+
+def test_the_scripted_peer_is_a_judge(folder):
+    """Every offence of a client is heard, and a client without fault is left in peace."""
+    at = lab.net.host(SINK)
+    server = lab.Peer(SINK, keywords=("SIZE",), host=at, quits=True)
+    for said, what in OFFENCES:
+        with at.inside(), socket.create_connection((SINK, 25), 5) as s:
+            for part in (None, *said):
+                if part is not None:
+                    s.sendall(part)
+                lab.check(s.recv(4096), "the server hung up")
+        lab.wait_for(lambda: not server.open, "the session to end", 5)
+        heard, judge.offences[:] = list(judge.offences), []
+        lab.check(heard and what in heard[0] if what else not heard, f"expected {what or 'no offence'}, heard {heard}")
 
 
 lab.main(globals())

@@ -20,6 +20,7 @@ ONLY = os.environ.get("POSTERN_CASES", "")
 
 # Ways that make sense at some steps only.
 OWN = {"521": ("CONNECT", "EHLO"), "ahead": ("MAIL", "RCPT", "DATA")}
+PLAIN = ("unasked", "ahead", "wrong", "half", "close", "421", "450", "550")
 CONTENT = ("hang", "close", "reset", "unasked", "garbage", "421", "421-stays", "450", "550", "no-code")
 
 
@@ -33,14 +34,15 @@ def ought(step, way):
 
 
 class Case:
-    def __init__(self, number, step, way):
-        self.step, self.way, self.number = step, way, number
-        self.name = f"{step}/{way}"
-        self.domain = f"{step}-{way}.m.test".lower()
+    def __init__(self, number, step, way, plain):
+        self.step, self.way, self.number, self.plain = step, way, number, plain
+        self.name = f"{step}/{way}{'/plain' if plain else ''}"
+        self.domain = f"{self.name.replace('/', '-')}.m.test".lower()
         self.address = f"10.77.{2 + number // 200}.{1 + number % 200}"
         self.ought = ought(step, way)
         self.played = False
         self.copies = []
+        self.more = []              # what the client said after a reply that nobody had asked for
 
     def script(self):
         """It misbehaves once. RSET comes only after a transaction that was refused."""
@@ -55,15 +57,32 @@ class Case:
         return script
 
 
+class Session(peer.Session):
+    def __init__(self, many, s, case):
+        self.case, self.surplus = case, False
+        super().__init__(many, s, case.script())
+
+    def keywords(self):
+        return [k for k in self.peer.keywords if k != "PIPELINING"] if self.case.plain else self.peer.keywords
+
+    def step(self, name, argument, usual):
+        if self.surplus and name != "QUIT":
+            self.case.more.append(name)
+        played = self.case.played
+        how = super().step(name, argument, usual)
+        self.surplus = self.surplus or self.case.way == "unasked" and self.case.played and not played
+        return how
+
+
 class Many(peer.Peer):
     """One server at the addresses of all cases."""
 
     def __init__(self, host, cases):
         self.cases = {c.address: c for c in cases}
-        super().__init__("0.0.0.0", host=host)
+        super().__init__("0.0.0.0", host=host, quits=True)
 
     def session(self, s):
-        return peer.Session(self, s, self.cases[s.getsockname()[0]].script())
+        return Session(self, s, self.cases[s.getsockname()[0]])
 
     def took(self, session, sender, rcpts, content):
         super().took(session, sender, rcpts, content)
@@ -75,7 +94,12 @@ def server_cases():
     for step in peer.STEPS:
         for way in peer.WAYS:
             if (step != "CONTENT" or way in CONTENT) and step in OWN.get(way, peer.STEPS) and ONLY in f"{step}/{way}":
-                found.append(Case(len(found), step, way))
+                found.append(Case(len(found), step, way, False))
+    # Without PIPELINING each command waits for a reply, and a server that says more than that is out of step at once.
+    for step in peer.STEPS:
+        for way in PLAIN:
+            if step != "CONTENT" and step in OWN.get(way, peer.STEPS) and ONLY in f"{step}/{way}/plain":
+                found.append(Case(len(found), step, way, True))
     return found
 
 
@@ -140,6 +164,8 @@ def test_every_step_of_a_server(folder):
             wrong.append(f"{case.name}: the content has changed")
         elif not case.played:
             wrong.append(f"{case.name}: the step was never reached")
+        elif case.plain and case.more:
+            wrong.append(f"{case.name}: the client went on with {' '.join(case.more)}")
     lab.check(not wrong, "; ".join(wrong))
     lab.equal(len(good.messages), 5, "messages at the healthy destination")
 
