@@ -5,6 +5,7 @@
 #include "common/sandbox/sandbox.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,6 +15,10 @@ enum {
 	CONFIG_BYTES_MAX = 16 * 1024 * 1024,
 	BENEATH_MAX = 4,
 	ARRIVALS_MAX = 4096,		/* lines and files before the first M_GO */
+	LARGE = 128 * 1024,		/* what is at least so large comes from the system, and goes back to it */
+	TIDY_MS = 15 * 1000,
+	TIDY_FROM = 1024 * 1024,	/* free bytes in the heap that are worth a look */
+	CARRIES_CONTENT = ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_DELIVER),
 };
 
 /* A line or a file that came before the room could take it. */
@@ -44,6 +49,7 @@ struct room_private {
 	struct peer_ops log_ops;
 	struct peer *log;
 	struct timer grace;
+	struct timer tidy;
 };
 
 static void
@@ -563,6 +569,26 @@ room_begin(struct room *room, struct buf *report)
 	return true;
 }
 
+/* What a burst of large messages needed goes back to the system. Left to itself glibc takes the first large buffer that is freed as
+ * a sign that there will be more, keeps up to 64 MB from then on, and a heap for each thread. */
+static void
+tame_allocator(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
+	(void)mallopt(M_TRIM_THRESHOLD, LARGE);
+	(void)mallopt(M_ARENA_MAX, 1);
+}
+
+/* And what lies free between small things that stay. */
+static void
+on_tidy(struct timer *t, void *ctx)
+{
+	(void)ctx;
+	if (mallinfo2().fordblks > TIDY_FROM)
+		(void)malloc_trim(LARGE);
+	timer_start(t, TIDY_MS);
+}
+
 static void
 room_run(struct room *room, struct buf *report)
 {
@@ -573,7 +599,10 @@ room_run(struct room *room, struct buf *report)
 	room->master = peer_new(room->loop, MASTER_FD, room->ops->role, ROLE_MASTER, 0, &pr->master_ops, room);
 	if (room->master == NULL)
 		BUG("no memory for the line to master");
+	timer_setup(&pr->tidy, room->loop, on_tidy, NULL);
 	if (!pr->probing) {
+		if ((CARRIES_CONTENT & ROLE_BIT(room->ops->role)) != 0)
+			timer_start(&pr->tidy, TIDY_MS);
 		if (room->ops->start != NULL)
 			room->ops->start(room);
 		hand_out_arrivals(room);
@@ -603,6 +632,7 @@ room_main(int argc, char **argv, const struct room_ops *ops, void *ctx)
 		(void)fprintf(stderr, "%s: started by postern(8), never by hand\n", role_program(ops->role));
 		return 64;	/* EX_USAGE */
 	}
+	tame_allocator();
 	room.index = (unsigned)strtoul(argv[1], NULL, 10);
 	private.last = &private.first;
 	buf_init(&private.config, CONFIG_BYTES_MAX);

@@ -364,7 +364,7 @@ def test_many_large_messages(folder):
     load.stop(120)
     lab.equal(dict(load.classes), {"dot 250": load.count, "quit 221": load.count}, "answers")
     lab.check("peer-dropped" not in rig.postern.log(), "a line between rooms was given up")
-    rig.settle()
+    rig.calm()
 
 
 def test_reloads(folder):
