@@ -63,6 +63,12 @@
 #define T_router(c, ...)	ROW(CONF_TIME, c, conf_router, __VA_ARGS__)
 #define S_router(c, ...)	ROW(CONF_STR, c, conf_router, __VA_ARGS__)
 #define L_router(c, ...)	ROW(CONF_LIST, c, conf_router, __VA_ARGS__)
+#define B_vault(c, ...)	ROW(CONF_BOOL, c, conf_vault, __VA_ARGS__)
+#define N_vault(c, ...)	ROW(CONF_U32, c, conf_vault, __VA_ARGS__)
+#define Z_vault(c, ...)	ROW(CONF_SIZE, c, conf_vault, __VA_ARGS__)
+#define T_vault(c, ...)	ROW(CONF_TIME, c, conf_vault, __VA_ARGS__)
+#define S_vault(c, ...)	ROW(CONF_STR, c, conf_vault, __VA_ARGS__)
+#define L_vault(c, ...)	ROW(CONF_LIST, c, conf_vault, __VA_ARGS__)
 #define B_listener(c, ...)	ROW(CONF_BOOL, c, conf_listener, __VA_ARGS__)
 #define N_listener(c, ...)	ROW(CONF_U32, c, conf_listener, __VA_ARGS__)
 #define Z_listener(c, ...)	ROW(CONF_SIZE, c, conf_listener, __VA_ARGS__)
@@ -93,6 +99,12 @@
 #define T_transport(c, ...)	ROW(CONF_TIME, c, conf_transport, __VA_ARGS__)
 #define S_transport(c, ...)	ROW(CONF_STR, c, conf_transport, __VA_ARGS__)
 #define L_transport(c, ...)	ROW(CONF_LIST, c, conf_transport, __VA_ARGS__)
+#define B_certificate(c, ...)	ROW(CONF_BOOL, c, conf_certificate, __VA_ARGS__)
+#define N_certificate(c, ...)	ROW(CONF_U32, c, conf_certificate, __VA_ARGS__)
+#define Z_certificate(c, ...)	ROW(CONF_SIZE, c, conf_certificate, __VA_ARGS__)
+#define T_certificate(c, ...)	ROW(CONF_TIME, c, conf_certificate, __VA_ARGS__)
+#define S_certificate(c, ...)	ROW(CONF_STR, c, conf_certificate, __VA_ARGS__)
+#define L_certificate(c, ...)	ROW(CONF_LIST, c, conf_certificate, __VA_ARGS__)
 
 #define OPTIONS(c, name, FIELDS)									\
 	static const struct conf_option options_##c[] = {						\

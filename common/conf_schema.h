@@ -179,6 +179,14 @@
 	    "Smart host for everything that is not local: a domain (its MX), [host] or [host]:port. Empty: the recipient's MX.") \
 	SIZE(max_table, "max-table-size", "64M", "4K", "4G", "Largest table file.")
 
+#define CONF_VAULT(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	U32(max_rate, "max-rate", "20000", "1", "1000000",							\
+	    "Signatures a second that one smtpd process may ask for; more have to wait.")			\
+	TIME(ticket_rotation, "ticket-rotation", "12h", "1m", "2d",						\
+	    "How often the secret of session tickets is changed. Tickets of the two secrets before are still honoured.") \
+	TIME(check_interval, "check-interval", "10s", "1s", "1d",						\
+	    "How often certificate files are looked at: a changed one is used without a reload.")
+
 /* Sections with a title, any number of each. Order in the file counts for rules and routes: first match wins. */
 #define CONF_LISTENER(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	LIST(address, "address", "127.0.0.1, ::1", NULL, NULL, "Addresses to listen on; * and :: for all.")	\
@@ -214,6 +222,14 @@
 	U32(port, "port", "0", "0", "65535", "Port of the hosts. 0: that of deliver { port }.")			\
 	U32(concurrency_max, "concurrency-max", "0", "0", "10000", "Sessions to one destination at most. 0: that of queue { concurrency-max }.")
 
+#define CONF_CERTIFICATE(BOOL, U32, SIZE, TIME, STR, LIST)							\
+	STR(chain, "chain", "", NULL, NULL,									\
+	    "PEM file with the certificate and, below it, those that lead to its root (certbot's fullchain.pem).") \
+	STR(key, "key", "", NULL, NULL,										\
+	    "PEM file with the private key, without a passphrase. Readable by root, and by nobody else's group at most.") \
+	LIST(names, "names", "", NULL, NULL,									\
+	    "Names of this host for which the certificate is used when a client asks for them (SNI). Empty: those in the certificate.")
+
 /* SECTION(c_name, "name", LIST) once; MULTI(c_name, "name", LIST) any number, each with a title. */
 #define CONF_SECTIONS(SECTION, MULTI)		\
 	SECTION(log, "log", CONF_LOG)		\
@@ -224,10 +240,12 @@
 	SECTION(local, "local", CONF_LOCAL)	\
 	SECTION(resolver, "resolver", CONF_RESOLVER) \
 	SECTION(router, "router", CONF_ROUTER)	\
+	SECTION(vault, "vault", CONF_VAULT)	\
 	MULTI(listener, "listener", CONF_LISTENER) \
 	MULTI(table, "table", CONF_TABLE)	\
 	MULTI(rule, "rule", CONF_RULE)		\
 	MULTI(route, "route", CONF_ROUTE)	\
-	MULTI(transport, "transport", CONF_TRANSPORT)
+	MULTI(transport, "transport", CONF_TRANSPORT) \
+	MULTI(certificate, "certificate", CONF_CERTIFICATE)
 
 #endif

@@ -16,7 +16,8 @@
 	X(DELIVER,	"postern-deliver",	"postern-deliver")	\
 	X(LOCAL,	"postern-local",	"postern-local")	\
 	X(MAILBOX,	"postern-mailbox",	NULL /* the recipient */) \
-	X(CLIENT,	"posternctl",		NULL /* who types it */)
+	X(CLIENT,	"posternctl",		NULL /* who types it */) \
+	X(VAULT,	"postern-vault",	"postern-vault")
 
 enum role {
 	ROLE_NONE,

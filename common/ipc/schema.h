@@ -136,6 +136,22 @@ enum {
 #define V_PTR_FIELDS(F)		F(ip, ip)
 #define V_NAME_FIELDS(F)	F(u8, status) F(u8, secure) F(str, name)
 
+/* ---- vault -----------------------------------------------------------------------------------------------------*/
+
+/* smtpd: sign this with that key. key: common/identity.h, IDENTITY_KEY_ID. scheme: enum vault_scheme. message: the whole
+ * input of the signature, which the vault looks at (vault/tls_input.h). handle: the asker's handshake. */
+#define K_SIGN_FIELDS(F)	F(u16, scheme) F(str, key) F(str, message)
+/* status: enum vault_status; signature is empty unless VAULT_OK. */
+#define K_SIGNED_FIELDS(F)	F(u8, status) F(str, signature)
+/* The secrets that session tickets are made of, 32 bytes each, newest first; sent when the line comes up (it says that the
+ * vault is there, too) and whenever there is a new one. */
+#define K_TICKETS_FIELDS(F)	F(str, secrets)
+/* From master to vault and smtpd: all files (FILE_KEY, FILE_CHAIN) of this set of certificates have come: use them, and
+ * forget those that the set does not have. The generation of such a file is the serial of its set. The set that comes with
+ * the first M_GO needs no such frame. */
+#define M_CERTIFICATES_FIELDS(F)	F(u32, serial)
+#define M_CERTIFICATES_TAKEN_FIELDS(F)	F(u32, serial) F(u8, status) F(str, why)
+
 /* ---- administration: control to any room, room to control ------------------------------------------------------*/
 
 /* verb: enum admin_verb (common/admin.h); arg, arg2: its arguments; cursor: 0, or what the last A_END of the same
@@ -153,6 +169,7 @@ enum {
 #define DISPATCHERS	(ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_LOCAL))
 #define ADMIN_ROOMS	(ROLE_BIT(ROLE_MASTER) | ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_ROUTER) | \
 			 ROLE_BIT(ROLE_RESOLVER) | ROLE_BIT(ROLE_LOG) | ROLE_BIT(ROLE_CONTROL))
+#define TLS_ROOMS	(ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_VAULT))
 #define ADMIN_ASKERS	(ROLE_BIT(ROLE_CONTROL) | ROLE_BIT(ROLE_CLIENT))
 
 /*	 NAME		struct		  no.	senders			receivers		fds */
@@ -200,14 +217,19 @@ enum {
 	X(V_NAME,	v_name,		 83,	ROLE_BIT(ROLE_RESOLVER), ROUTE_ASKERS,		0)		\
 	X(A_REQUEST,	a_request,	 90,	ADMIN_ASKERS,		ADMIN_ROOMS,			0)		\
 	X(A_ROW,	a_row,		 91,	ADMIN_ROOMS,		ADMIN_ASKERS,		0)		\
-	X(A_END,	a_end,		 92,	ADMIN_ROOMS,		ADMIN_ASKERS,		0)
+	X(A_END,	a_end,		 92,	ADMIN_ROOMS,		ADMIN_ASKERS,		0)		\
+	X(K_SIGN,	k_sign,		100,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_VAULT),	0)		\
+	X(K_SIGNED,	k_signed,	101,	ROLE_BIT(ROLE_VAULT),	ROLE_BIT(ROLE_SMTPD),	0)		\
+	X(K_TICKETS,	k_tickets,	102,	ROLE_BIT(ROLE_VAULT),	ROLE_BIT(ROLE_SMTPD),	0)		\
+	X(M_CERTIFICATES, m_certificates, 103,	ROLE_BIT(ROLE_MASTER),	TLS_ROOMS,		0)		\
+	X(M_CERTIFICATES_TAKEN, m_certificates_taken, 104, TLS_ROOMS,	ROLE_BIT(ROLE_MASTER),	0)
 
 enum ipc_type {
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a name that is declared cannot stand in parentheses */
 #define IPC_ENUM(NAME, lower, no, from, to, fds) NAME = no,
 	IPC_MESSAGES(IPC_ENUM)
 #undef IPC_ENUM
-	IPC_TYPE_MAX = 96
+	IPC_TYPE_MAX = 128
 };
 
 /* What a type is called, who may send it to whom, and whether a descriptor comes with it. */
@@ -296,6 +318,8 @@ enum file_purpose {		/* M_FILE */
 	FILE_SYSLOG,		/* log: a datagram socket connected to the system log */
 	FILE_CONTROL,		/* control: the listening admin socket */
 	FILE_HINTS,		/* resolver: root hints, trust anchor or resolv.conf, open for reading; name says which */
+	FILE_KEY,		/* vault: a private key (PEM), open for reading; name is its key id (common/identity.h) */
+	FILE_CHAIN,		/* smtpd: a certificate and its chain, as in common/identity.h; name is the title */
 	FILE_COUNTS = 20,	/* smtpd, when it starts only: memory for common/counts.h; name is "write" or "read" */
 };
 
@@ -316,6 +340,28 @@ enum dns_status {		/* V_HOSTS, V_NAME */
 	DNS_NULL_MX,		/* RFC 7505: accepts no mail */
 	DNS_TEMPORARY,		/* SERVFAIL, timeout: try later */
 	DNS_BOGUS,		/* validation failed: try later, never believe */
+};
+
+/* K_SIGN: the SignatureScheme of RFC 8446 4.2.3; in TLS 1.2 the same number is hash and algorithm (RFC 5246 7.4.1.4.1). */
+enum vault_scheme {
+	VAULT_RSA_PKCS1_SHA256 = 0x0401, VAULT_RSA_PKCS1_SHA384 = 0x0501, VAULT_RSA_PKCS1_SHA512 = 0x0601,
+	VAULT_ECDSA_SHA256 = 0x0403, VAULT_ECDSA_SHA384 = 0x0503, VAULT_ECDSA_SHA512 = 0x0603,
+	VAULT_RSA_PSS_SHA256 = 0x0804, VAULT_RSA_PSS_SHA384 = 0x0805, VAULT_RSA_PSS_SHA512 = 0x0806,
+	VAULT_ED25519 = 0x0807,
+};
+enum {
+	VAULT_MESSAGE_MAX = 256,	/* K_SIGN: what a handshake signs is shorter */
+	VAULT_SIGNATURE_MAX = 1024,	/* K_SIGNED: RSA with 8192 bits */
+	VAULT_SECRET_BYTES = 32,	/* of one secret of K_TICKETS */
+	VAULT_SECRETS_MAX = 3,		/* the one in use, and those before it that are still good */
+	VAULT_QUEUE_MAX = 256,		/* requests of one smtpd that wait at a time */
+};
+enum vault_status {		/* K_SIGNED */
+	VAULT_OK = 1,
+	VAULT_REFUSED,		/* no handshake input, or not with this key */
+	VAULT_NO_KEY,
+	VAULT_BUSY,		/* too many requests wait already */
+	VAULT_FAILED,
 };
 
 enum route_kind { ROUTE_MX = 1, ROUTE_HOST };	/* V_ROUTE: MX rules of RFC 5321 5.1, or addresses of a host only */
