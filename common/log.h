@@ -88,6 +88,14 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a table was read")											\
 	X(TABLE_REFUSED,	"table-refused",	ERROR,		"table why",					\
 	    "a table is malformed; the last good one stays")							\
+	X(CERTIFICATE_LOADED,	"certificate-loaded",	NOTICE,		"certificate names until days file",		\
+	    "a certificate and its key are in use from now on")							\
+	X(CERTIFICATE_REFUSED,	"certificate-refused",	ERROR,		"certificate why",				\
+	    "a certificate or its key cannot be used; the last good one stays")					\
+	X(CERTIFICATE_EXPIRES,	"certificate-expires",	WARNING,	"certificate until days file",			\
+	    "a certificate ends soon or has ended: renew it")							\
+	X(VAULT_REFUSED,	"vault-refused",	WARNING,	"room index status why",			\
+	    "the vault did not sign for a room")								\
 	X(ADMIN,		"admin",		NOTICE,		"verb user arg status",				\
 	    "somebody used the admin line to change something")							\
 	X(TROUBLE,		"trouble",		WARNING,	"what error",					\

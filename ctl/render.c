@@ -318,6 +318,42 @@ explain_row(struct render *r, const json_t *row)
 
 const struct view view_explain = { .row = explain_row };
 
+/* --- certificates --- */
+
+static const struct column tls_columns[] = {
+	{ "CERTIFICATE", "certificate", -14 }, { "KEY", "type", -14 }, { "BITS", "bits", 4 }, { "DAYS", "days", 5 },
+	{ "UNTIL", "not_after", -20 }, { "SINCE", "since", -20 }, { "NAMES", "names", -1 }, { NULL, NULL, 0 },
+};
+
+static void
+tls_row(struct render *r, const json_t *row)
+{
+	if (r->rows == 0)
+		table_head(r);
+	table_row(r, row);
+	(void)fputs("  issuer       ", r->to);
+	put_safe(r->to, text_of(row, "issuer"));
+	(void)fputs("\n  fingerprint  ", r->to);
+	put_safe(r->to, text_of(row, "fingerprint"));
+	(void)fputs("\n  file         ", r->to);
+	put_safe(r->to, text_of(row, "file"));
+	(void)fputc('\n', r->to);
+	if (*text_of(row, "trouble") != '\0') {
+		(void)fputs("  NOT RENEWED  ", r->to);
+		put_safe(r->to, text_of(row, "trouble"));
+		(void)fputc('\n', r->to);
+	}
+}
+
+static void
+tls_end(struct render *r)
+{
+	if (r->rows == 0)
+		(void)fputs("No certificate is configured.\n", r->to);
+}
+
+const struct view view_tls = { .columns = tls_columns, .row = tls_row, .end = tls_end };
+
 static const struct column selftest_columns[] = {
 	{ "ROOM", "room", -10 }, { "PROBE", "probe", -22 }, { "VERDICT", "verdict", -8 }, { "DETAIL", "detail", -1 },
 	{ NULL, NULL, 0 },

@@ -161,6 +161,9 @@ admin_on_request(void *ctx, struct peer *p, uint32_t handle, struct rd *body, in
 	case ADMIN_CONFIG_SHOW:
 		config_show(control, handle, &r);
 		break;
+	case ADMIN_TLS_SHOW:
+		certificates_show(control, handle);
+		break;
 	case ADMIN_RELOAD:
 		reload_begin(control->master, control, handle);
 		break;

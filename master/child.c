@@ -126,6 +126,7 @@ on_ready(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	c->generation = m.generation;
 	if (c->state == CHILD_STARTING) {
 		c->state = CHILD_READY;
+		certificates_ready(c);
 		if (c->kind == CHILD_MAILBOX)
 			mailbox_ready(c);
 		else if (c->kind == CHILD_PROBE)
@@ -158,6 +159,7 @@ static const struct peer_ops line_ops = {
 		[M_READY] = on_ready,
 		[M_PROBED] = selftest_on_probed,
 		[M_SPAWN] = mailbox_on_spawn,
+		[M_CERTIFICATES_TAKEN] = certificates_on_taken,
 		[A_REQUEST] = admin_on_request,
 	},
 	.closed = line_closed,
@@ -308,6 +310,7 @@ send_first(struct child *c)
 	case CHILD_ROOM:
 		wiring_connect(c);
 		send_files(c, false);
+		certificates_send_first(c);
 		break;
 	case CHILD_MAILBOX:
 		c->spawn_fd = wiring_mailbox(c);

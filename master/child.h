@@ -34,6 +34,7 @@ struct child {
 	struct peer *line;		/* NULL: closed */
 	struct outbox outbox;
 	uint32_t generation;		/* that it said it uses */
+	uint32_t certificates;		/* serial of the set that it was given last */
 	enum rc refused;		/* status of an M_READY that was not RC_OK */
 	char *why;			/* its words, or NULL */
 

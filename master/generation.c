@@ -9,7 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ENCODED_MAX = 16 * 1024 * 1024 };
+enum {
+	ENCODED_MAX = 16 * 1024 * 1024,
+	NOTES_MAX = 256 * 1024,
+};
 
 enum rc
 generation_read(const struct options *o, struct conf_source *ret_source, struct buf *errors)
@@ -56,7 +59,7 @@ enum rc
 generation_prepare(struct master *m, uint32_t number, const struct wares *old, struct generation *ret_g,
     struct buf *errors)
 {
-	struct generation g = { .encoded = BUF_INIT(ENCODED_MAX) };
+	struct generation g = { .encoded = BUF_INIT(ENCODED_MAX), .notes = BUF_INIT(NOTES_MAX) };
 	enum rc rc = generation_read(&m->options, &g.source, errors);
 
 	if (rc != RC_OK)
@@ -66,6 +69,8 @@ generation_prepare(struct master *m, uint32_t number, const struct wares *old, s
 		rc = check_fixed(m->source.conf, g.source.conf, errors);
 	if (rc == RC_OK)
 		rc = wares_open(g.source.conf, &m->paths, m->accounts, old, &g.wares, errors);
+	if (rc == RC_OK)
+		rc = certificates_open(g.source.conf, old == NULL ? NULL : &m->tls.now, &g.certificates, &g.notes, errors);
 	if (rc == RC_OK && !conf_encode(g.source.conf, &g.encoded))
 		rc = RC_NOMEM;
 	if (rc != RC_OK)
@@ -79,6 +84,8 @@ void
 generation_free(struct generation *g)
 {
 	wares_close(&g->wares);
+	certificates_free(&g->certificates);
+	buf_free(&g->notes);
 	buf_free(&g->encoded);
 	conf_source_free(&g->source);
 }
@@ -94,6 +101,11 @@ generation_adopt(struct master *m, struct generation *g)
 	m->wares = g->wares;
 	m->encoded = g->encoded;
 	m->generation = g->source.conf->generation;
+	certificates_drop_next(m);
+	m->tls.next = g->certificates;
+	m->tls.has_next = true;
+	buf_free(&m->tls.notes);
+	m->tls.notes = g->notes;
 }
 
 /* --- how many of each --- */
@@ -133,7 +145,7 @@ generation_processes(struct master *m)
 {
 	/* The log first, so that the others have somebody to talk to; the front door last. */
 	static const enum role order[] = {
-		ROLE_LOG, ROLE_QUEUE, ROLE_ROUTER, ROLE_RESOLVER, ROLE_DELIVER, ROLE_LOCAL, ROLE_CONTROL, ROLE_SMTPD,
+		ROLE_LOG, ROLE_QUEUE, ROLE_ROUTER, ROLE_RESOLVER, ROLE_VAULT, ROLE_DELIVER, ROLE_LOCAL, ROLE_CONTROL, ROLE_SMTPD,
 	};
 
 	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {

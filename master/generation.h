@@ -9,9 +9,12 @@ struct generation {
 	struct conf_source source;
 	struct wares wares;
 	struct buf encoded;
+	struct certificates certificates;
+	struct buf notes;		/* what was kept as it is, though the administrator has asked for something else */
 };
 
 /* Reads the file and checks what can be checked without opening anything. errors: a line per complaint. */
+/* And certificates and keys, which the reload of a running house need not all be good: certificates_open(). */
 enum rc generation_read(const struct options *o, struct conf_source *ret_source, struct buf *errors);
 
 /* The same, and opens: number becomes the generation's. old: the wares in use, NULL at the start. */

@@ -153,8 +153,14 @@ check_only(const struct options *o)
 {
 	struct buf errors = BUF_INIT(ERRORS_MAX);
 	struct conf_source source;
+	struct certificates certificates = { NULL, 0 };
 	enum rc rc = generation_read(o, &source, &errors);
-	struct slice s = buf_slice(&errors);
+	struct slice s;
+
+	if (rc == RC_OK && (rc = certificates_open(source.conf, NULL, &certificates, &errors, &errors)) != RC_OK)
+		conf_source_free(&source);
+	certificates_free(&certificates);
+	s = buf_slice(&errors);
 
 	if (s.n > 0)
 		(void)fwrite(s.p, 1, s.n, stderr);
@@ -200,6 +206,8 @@ prepare(struct master *m, struct buf *why)
 		rc = generation_prepare(m, 1, NULL, &g, why);
 	if (rc == RC_OK)
 		generation_adopt(m, &g);
+	if (rc == RC_OK)
+		certificates_use_next(m);
 	return rc;
 }
 
@@ -212,6 +220,7 @@ clean_up(struct master *m)
 	peer_free(m->log);
 	if (m->paths.control != NULL)
 		(void)unlink(m->paths.control);
+	certificates_stop(m);
 	wares_close(&m->wares);
 	buf_free(&m->encoded);
 	conf_source_free(&m->source);
@@ -243,6 +252,7 @@ main(int argc, char **argv)
 		return say(&why, EX_OSERR);
 	m.since = loop_now(m.loop);
 	log_set_debug(m.source.conf->log.debug);
+	certificates_start(&m);
 	generation_processes(&m);
 	loop_run(m.loop);
 	clean_up(&m);

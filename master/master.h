@@ -7,6 +7,7 @@
 
 #include "common/loop.h"
 #include "master/accounts.h"
+#include "master/certificates.h"
 #include "master/conf_file.h"
 #include "master/options.h"
 #include "master/paths.h"
@@ -32,6 +33,7 @@ struct master {
 	uint32_t generation;
 	struct buf encoded;		/* of source.conf */
 	struct wares wares;		/* sockets and files of this generation */
+	struct tls_ware tls;		/* certificates and keys */
 
 	struct child *children;		/* every process, by no particular order */
 	struct peer *log;		/* our own line to the log room */

@@ -37,6 +37,11 @@ finish(struct master *m, enum rc status, const char *text)
 
 	m->reload = NULL;
 	timer_cancel(&r->deadline);
+	/* What the rooms have refused has no certificates of its own either. */
+	if (r->rolling_back)
+		certificates_drop_next(m);
+	else if (r->number == m->generation)
+		certificates_use_next(m);
 	if (status == RC_OK)
 		log_say(LOG_CONFIG_ADOPTED, NULL, F_U64("generation", m->generation));
 	else
@@ -83,7 +88,7 @@ reload_progress(struct master *m)
 	if (r->rolling_back)
 		finish(m, RC_SYNTAX, buf_cstr(&r->why));
 	else
-		finish(m, RC_OK, "");
+		finish(m, RC_OK, buf_len(&m->tls.notes) == 0 ? "" : buf_cstr(&m->tls.notes));
 }
 
 static void
@@ -103,6 +108,7 @@ roll_back(struct master *m, struct reload *r)
 	struct buf errors = BUF_INIT(64 * 1024);
 
 	r->rolling_back = true;
+	certificates_drop_next(m);
 	/* The file is what was refused: the old options live in m->previous. */
 	old.source = m->previous;
 	m->previous = (struct conf_source){ NULL, NULL, 0 };

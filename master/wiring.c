@@ -14,6 +14,7 @@ static const struct {
 	{ ROLE_SMTPD, ROLE_ROUTER },	/* may this client send from here to there */
 	{ ROLE_SMTPD, ROLE_RESOLVER },	/* the client's name */
 	{ ROLE_SMTPD, ROLE_QUEUE },	/* messages */
+	{ ROLE_SMTPD, ROLE_VAULT },	/* signatures for TLS */
 	{ ROLE_QUEUE, ROLE_ROUTER },	/* where does this go now */
 	{ ROLE_QUEUE, ROLE_DELIVER },	/* jobs and results */
 	{ ROLE_QUEUE, ROLE_LOCAL },

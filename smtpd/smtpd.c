@@ -1,6 +1,7 @@
 /* smtpd/smtpd.c -- the room: its lines, its generations, its end. See smtpd.h. */
 #include "smtpd/smtpd.h"
 
+#include "smtpd/identity.h"
 #include "smtpd/listener.h"
 #include "smtpd/lookups.h"
 #include "smtpd/session.h"
@@ -19,6 +20,7 @@ smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
 	timer_setup(&smtpd->breather, loop, listeners_breathe_again, smtpd);
 	clients_init(&smtpd->clients, loop);
 	clients_adopt(&smtpd->clients, conf);
+	vault_init(&smtpd->vault, loop);
 }
 
 void
@@ -35,6 +37,8 @@ smtpd_free(struct smtpd *smtpd)
 	handles_free(&smtpd->names);
 	handles_free(&smtpd->messages);
 	clients_free(&smtpd->clients);
+	identities_free(smtpd);
+	vault_free(&smtpd->vault);
 	conf_unref(smtpd->conf);
 	smtpd->conf = NULL;
 }
@@ -54,6 +58,8 @@ smtpd_take_line(struct smtpd *smtpd, enum role them, unsigned index, int fd)
 		lookup_resolver_line(smtpd, index, fd);
 	else if (them == ROLE_QUEUE)
 		submit_line(smtpd, index, fd);
+	else if (them == ROLE_VAULT)
+		vault_take_line(&smtpd->vault, index, fd);
 	else
 		(void)close(fd);
 }
@@ -104,7 +110,7 @@ prepare(struct room *room, struct buf *why)
 	shared_counts_map(smtpd);
 	if (gethostname(smtpd->hostname, HOSTNAME_MAX) == -1 || smtpd->hostname[0] == '\0')
 		(void)memcpy(smtpd->hostname, "localhost", sizeof "localhost");
-	return RC_OK;
+	return vault_prepare(&smtpd->vault, why);
 }
 
 static void
@@ -118,6 +124,8 @@ take_file(struct room *room, const struct m_file *m, int fd)
 {
 	if (m->purpose == FILE_LISTENER)
 		listener_add(room->ctx, m->generation, m->name, fd);
+	else if (m->purpose == FILE_CHAIN)
+		identity_file(room->ctx, m, fd);
 	else
 		(void)close(fd);
 }
@@ -127,9 +135,28 @@ adopt(struct room *room, const struct conf *old)
 {
 	struct smtpd *smtpd = room->ctx;
 
+	if (old == NULL)
+		(void)identities_adopt(smtpd, smtpd->identities_next == NULL ? 0 : smtpd->identities_next->serial);
 	smtpd_adopt(smtpd, room->conf);
 	if (old == NULL && !smtpd->queue_known)
 		listeners_hold(smtpd);
+	return NULL;
+}
+
+static const char *
+on_certificates(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct room *room = ctx;
+	struct m_certificates m;
+	struct m_certificates_taken taken;
+	const char *why;
+
+	(void)handle, (void)fd;
+	if (!m_certificates_get(body, &m))
+		return "malformed M_CERTIFICATES";
+	why = identities_adopt(room->ctx, m.serial);
+	taken = (struct m_certificates_taken){ m.serial, why == NULL ? RC_OK : RC_NOMEM, slice_str(why == NULL ? "" : why) };
+	(void)m_certificates_taken_send(p, 0, &taken);
 	return NULL;
 }
 
@@ -147,4 +174,5 @@ const struct room_ops smtpd_ops = {
 	.file = take_file,
 	.adopt = adopt,
 	.stop = stop,
+	.on_master = { [M_CERTIFICATES] = on_certificates },
 };

@@ -9,9 +9,11 @@
 #include "smtpd/clients.h"
 #include "smtpd/handles.h"
 #include "smtpd/reply.h"
+#include "smtpd/vault.h"
 
 struct session;
 struct listener;
+struct tls_identities;
 
 enum {
 	ID_BLOCKS_MAX = 8,	/* blocks of message ids held */
@@ -49,6 +51,11 @@ struct smtpd {
 	struct msgid returned[IDS_RETURNED_MAX]; /* taken, and given back unused */
 	unsigned n_returned;
 	bool ids_asked;
+
+	struct vault_line vault;
+	struct tls_identities *identities;	/* identity.h; NULL: none has come */
+	struct tls_identities *identities_next;	/* on their way */
+	void (*identities_changed)(struct smtpd *smtpd); /* a new set is in use; may be NULL */
 
 	struct listener *listeners;
 	unsigned n_listeners;

@@ -42,11 +42,14 @@ struct vault_line {
 	unsigned n_freed;		/* jobs that have ended since the chore ran */
 	uint8_t secrets[VAULT_SECRETS_MAX][VAULT_SECRET_BYTES]; /* newest first */
 	unsigned n_secrets;
+	OSSL_LIB_CTX *library;		/* with the provider; NULL: not made yet */
+	bool jobs;			/* the pool of jobs has been made */
+	bool abandoning;		/* the job that runs now is to end */
 };
 
-/* In prepare() of the room: OpenSSL, its jobs and the provider are made and tried, while there is still a file system. */
-enum rc vault_prepare(struct buf *why);
 void vault_init(struct vault_line *v, struct loop *loop);
+/* In prepare() of the room: OpenSSL, its jobs and the provider are made and tried, while there is still a file system. */
+enum rc vault_prepare(struct vault_line *v, struct buf *why);
 void vault_free(struct vault_line *v);		/* after all sessions */
 void vault_take_line(struct vault_line *v, unsigned index, int fd);
 

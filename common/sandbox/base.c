@@ -114,6 +114,7 @@ static const struct sandbox_profile *const profiles[ROLE_COUNT] = {
 	[ROLE_DELIVER] = &profile_deliver,
 	[ROLE_LOCAL] = &profile_local,
 	[ROLE_MAILBOX] = &profile_mailbox,
+	[ROLE_VAULT] = &profile_vault,
 };
 
 const struct sandbox_profile *

@@ -15,6 +15,7 @@ static const struct sc_rule rules[] = {
 	{ SCMP_SYS(sendmsg), SC_ALLOW, { { 0 } }, "replies, gathered" },
 	{ SCMP_SYS(recvfrom), SC_ALLOW, { SC_NULL(4) }, "recv with flags" },
 	{ SCMP_SYS(sendto), SC_ALLOW, { SC_NULL(4) }, "send with MSG_MORE or MSG_NOSIGNAL; never to an address" },
+	{ SCMP_SYS(pread64), SC_ALLOW, { { 0 } }, "certificates, from master; other workers read the same open file" },
 	{ SCMP_SYS(shutdown), SC_ALLOW, { { 0 } }, "the last reply arrives before the end" },
 	{ SCMP_SYS(setsockopt), SC_ALLOW, OPTION(IPPROTO_TCP, TCP_NODELAY), "replies leave at once" },
 	{ SCMP_SYS(setsockopt), SC_ALLOW, OPTION(IPPROTO_TCP, TCP_CORK), "replies of a pipeline leave together" },

@@ -1,0 +1,55 @@
+/* master/certificate.h -- one certificate with its key, read from the administrator's files and checked.
+ *
+ * The key is parsed only to see that it belongs to the certificate, and forgotten: the vault reads the file for itself by
+ * the descriptor that is kept here. The chain is copied, since what was checked is what must be used. All OpenSSL of the
+ * master is in certificate.c. */
+#ifndef POSTERN_MASTER_CERTIFICATE_H
+#define POSTERN_MASTER_CERTIFICATE_H
+
+#include "common/conf.h"
+#include "common/identity.h"
+
+#include <sys/types.h>
+#include <time.h>
+
+/* How a file looked: it is another one, or was written to, when any of it differs. */
+struct file_look {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec changed, modified;
+};
+
+struct certificate {
+	unsigned refs;
+	char *title;
+	char *chain, *key;		/* paths */
+	struct file_look look[2];	/* of chain and key, as they were read */
+
+	int chain_fd;			/* a sealed memory file with what common/identity.h says */
+	int key_fd;			/* the key's file, open for reading */
+	char key_id[2 * IDENTITY_KEY_ID + 1]; /* in hexadecimal, for people */
+	uint8_t id[IDENTITY_KEY_ID];
+
+	/* for tls show and the log */
+	char *names;			/* "a, b" */
+	char *subject, *issuer;
+	char *type;			/* "RSA", "EC prime256v1", "ED25519" */
+	unsigned bits, n_chain;
+	char fingerprint[2 * 32 + 1];	/* SHA-256 of the certificate */
+	time_t not_before, not_after;
+	time_t since;			/* when it was read */
+};
+
+/* RC_OK, or in why "file:line: certificate "title": what, and what to do", without a newline. */
+enum rc certificate_read(const struct conf_certificate *conf, struct certificate **ret_certificate, struct buf *why);
+struct certificate *certificate_ref(struct certificate *c);
+void certificate_unref(struct certificate *c);	/* NULL is fine */
+
+/* How the files look now. False: one of them is not there. */
+bool certificate_look(const char *chain, const char *key, struct file_look ret_look[2]);
+bool file_looks_equal(const struct file_look a[2], const struct file_look b[2]);
+
+int certificate_days(const struct certificate *c, time_t now);	/* left; negative: it has ended */
+
+#endif
