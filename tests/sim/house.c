@@ -503,6 +503,10 @@ house_disk_delay(uint64_t min, uint64_t max)
 {
 	h.delay_min = min;
 	h.delay_max = max;
+	/* What waits for the disk waits by the new measure: a disk that is well does not let somebody wait on for minutes. */
+	for (unsigned i = 0; i < h.n; i++)
+		if (h.rooms[i].pump.index != 0)
+			slot_set(&h.rooms[i].pump, disk_delay(), pump, &h.rooms[i]);
 }
 
 /* --- what can be seen --- */
