@@ -72,6 +72,8 @@
 	    "Take underscores in the name that a client says in EHLO or HELO. RFC 5321 4.1.2 forbids them; some old hosts have them.") \
 	BOOL(local_time, "local-time", "yes", NULL, NULL,							\
 	    "Date trace fields in local time with its offset, as RFC 5321 4.4 asks for. no: in UTC, which does not tell where this host is.") \
+	TIME(greet_pause, "greet-pause", "0s", "0s", "5m",							\
+	    "Let clients that are not exempt from limits wait so long for the greeting, and cut off those that talk meanwhile. No pause on listeners that begin with TLS.") \
 	BOOL(banner_version, "banner-version", "no", NULL, NULL, "Tell the version in the greeting.")		\
 	BOOL(client_names, "client-names", "yes", NULL, NULL, "Look up the names of clients for trace fields and the log.")
 
@@ -192,6 +194,10 @@
 	LIST(address, "address", "127.0.0.1, ::1", NULL, NULL, "Addresses to listen on; * and :: for all.")	\
 	U32(port, "port", "25", "1", "65535", "Port to listen on.")						\
 	STR(kind, "kind", "relay", NULL, NULL, "relay: mail from other servers (port 25).")			\
+	LIST(proxy, "proxy", "", NULL, NULL,									\
+	    "Networks of proxies that begin each connection with a header of the PROXY protocol (version 1 or 2), which says who the client is. From other networks clients come directly.") \
+	LIST(xclient, "xclient", "", NULL, NULL,								\
+	    "Networks whose clients may say by XCLIENT on whose behalf they speak.")				\
 	U32(backlog, "backlog", "1024", "1", "65535", "Connections that may wait to be accepted.")
 
 #define CONF_TABLE(BOOL, U32, SIZE, TIME, STR, LIST)								\

@@ -38,6 +38,8 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "an SMTP session ended")										\
 	X(SESSION_REFUSED,	"session-refused",	NOTICE,		"client listener why",				\
 	    "a connection was turned away at the door")								\
+	X(PREGREET,		"pregreet",		NOTICE,		"client listener bytes ms",			\
+	    "a client talked before it was greeted, and was cut off")						\
 	X(LIMIT_REACHED,	"limit-reached",	NOTICE,		"client network what count limit",		\
 	    "a client network has done something as often as it may in an interval (section limits)")		\
 	X(REJECT,		"reject",		NOTICE,		"client helo from to command code enhanced text rule proto",	\

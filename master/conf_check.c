@@ -215,6 +215,8 @@ static void
 check_listener(struct checking *k, const struct conf_listener *l)
 {
 	CHECK_WORD(k, l->kind, "relay");
+	check_networks(k, &l->proxy);
+	check_networks(k, &l->xclient);
 	if (l->address.n == 0)
 		complain(k, &l->address, "is empty; name an address, or leave the section out");
 	for (size_t i = 0; i < l->address.n; i++) {

@@ -1,6 +1,7 @@
 /* smtpd/listener.c -- see listener.h. */
 #include "smtpd/listener.h"
 
+#include "smtpd/porch.h"
 #include "smtpd/session.h"
 
 #include <errno.h>
@@ -67,17 +68,27 @@ over_its_limits(struct smtpd *smtpd, struct client *client)
 }
 
 void
-listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip)
+listener_greet(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip, struct client *client)
 {
-	const struct conf_smtpd *conf = &smtpd->conf->smtpd;
-	struct client *client;
+	if (session_new(smtpd, fd, listener, ip, client) == NULL) {
+		client_leave(&smtpd->clients, client);
+		turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
+	}
+}
+
+/* A client that does TLS first waits for nothing. */
+static bool
+pauses(const struct smtpd *smtpd, const struct client *client)
+{
+	return smtpd->conf->smtpd.greet_pause > 0 && !client->exempt;
+}
+
+void
+listener_let_in(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip)
+{
+	struct client *client = client_enter(&smtpd->clients, smtpd->conf, ip);
 	const char *why;
 
-	if (smtpd->n_sessions >= conf->max_sessions) {
-		turn_away(smtpd, listener, fd, ip, "4.3.2", "Too many sessions, try again later");
-		return;
-	}
-	client = client_enter(&smtpd->clients, smtpd->conf, ip);
 	if (client == NULL) {
 		turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
 		return;
@@ -88,10 +99,21 @@ listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip)
 		turn_away(smtpd, listener, fd, ip, "4.7.0", why);
 		return;
 	}
-	if (session_new(smtpd, fd, listener, ip, client) == NULL) {
-		client_leave(&smtpd->clients, client);
-		turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
+	if (!pauses(smtpd, client) || !porch_pause(smtpd, listener, fd, ip, client))
+		listener_greet(smtpd, listener, fd, ip, client);
+}
+
+void
+listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip)
+{
+	if (smtpd->n_sessions + smtpd->n_callers >= smtpd->conf->smtpd.max_sessions) {
+		turn_away(smtpd, listener, fd, ip, "4.3.2", "Too many sessions, try again later");
+		return;
 	}
+	if (!door_is_proxy(&smtpd->doors, listener, ip))
+		listener_let_in(smtpd, listener, fd, ip);
+	else if (!porch_wait_for_proxy(smtpd, listener, fd, ip))
+		turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
 }
 
 static void

@@ -4,6 +4,7 @@
 #include "smtpd/identity.h"
 #include "smtpd/listener.h"
 #include "smtpd/lookups.h"
+#include "smtpd/porch.h"
 #include "smtpd/session.h"
 #include "smtpd/shared_counts.h"
 #include "smtpd/submit.h"
@@ -21,12 +22,14 @@ smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
 	clients_init(&smtpd->clients, loop);
 	clients_adopt(&smtpd->clients, conf);
 	vault_init(&smtpd->vault, loop);
+	doors_adopt(&smtpd->doors, conf);
 }
 
 void
 smtpd_free(struct smtpd *smtpd)
 {
 	listeners_close(smtpd);
+	porch_clear(smtpd);
 	while (smtpd->sessions != NULL)
 		session_free(smtpd->sessions);
 	peer_free(smtpd->router);
@@ -39,6 +42,7 @@ smtpd_free(struct smtpd *smtpd)
 	clients_free(&smtpd->clients);
 	identities_free(smtpd);
 	vault_free(&smtpd->vault);
+	doors_free(&smtpd->doors);
 	conf_unref(smtpd->conf);
 	smtpd->conf = NULL;
 }
@@ -72,13 +76,14 @@ smtpd_adopt(struct smtpd *smtpd, struct conf *conf)
 	smtpd->conf = conf_ref(conf);
 	conf_unref(old);
 	clients_adopt(&smtpd->clients, conf);
+	doors_adopt(&smtpd->doors, conf);
 	listeners_adopt(smtpd, conf->generation);
 }
 
 void
 smtpd_check_done(struct smtpd *smtpd)
 {
-	if (smtpd->stopping && smtpd->n_sessions == 0 && smtpd->room != NULL)
+	if (smtpd->stopping && smtpd->n_sessions == 0 && smtpd->n_callers == 0 && smtpd->room != NULL)
 		room_exit(smtpd->room);
 }
 
@@ -87,6 +92,7 @@ smtpd_stop(struct smtpd *smtpd)
 {
 	smtpd->stopping = true;
 	listeners_close(smtpd);
+	porch_clear(smtpd);
 	for (struct session *s = smtpd->sessions; s != NULL; s = s->next)
 		session_stop(s);
 	smtpd_check_done(smtpd);

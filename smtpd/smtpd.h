@@ -7,10 +7,12 @@
 
 #include "common/room.h"
 #include "smtpd/clients.h"
+#include "smtpd/doors.h"
 #include "smtpd/handles.h"
 #include "smtpd/reply.h"
 #include "smtpd/vault.h"
 
+struct caller;
 struct session;
 struct listener;
 struct tls_identities;
@@ -64,6 +66,9 @@ struct smtpd {
 	struct session *sessions;
 	unsigned n_sessions;
 	struct clients clients;
+	struct doors doors;
+	struct caller *callers;		/* not sessions yet */
+	unsigned n_callers;
 	bool stopping;
 };
 

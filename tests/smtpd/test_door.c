@@ -1,0 +1,261 @@
+/* tests/smtpd/test_door.c -- who comes in: limits of networks, proxies, the pause before the greeting, and who must go when
+ * there is no room. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "smtpd/session.h"
+#include "tests/smtpd/fakes.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static void
+list_add(struct conf_list *l, const char *word)
+{
+	assert_int_equal(conf_list_add(l, slice_str(word)), RC_OK);
+}
+
+static struct conf_listener *
+listener(struct conf *c)
+{
+	void *at;
+
+	for (size_t i = 0; i < n_conf_sections; i++)
+		if (strcmp(conf_sections[i].name, "listener") == 0)
+			assert_int_equal(conf_add(c, &conf_sections[i], "mx", &at), RC_OK);
+	return at;
+}
+
+/* What has come so far, "" for nothing; closed: and the end. */
+static const char *
+heard(struct fakes *f, int fd, bool *ret_closed)
+{
+	static char text[4096];
+	size_t n = 0;
+	ssize_t r;
+
+	fakes_settle(f);
+	while ((r = recv(fd, text + n, sizeof text - 1 - n, MSG_DONTWAIT)) > 0)
+		n += (size_t)r;
+	text[n] = '\0';
+	*ret_closed = r == 0 || (r == -1 && errno != EAGAIN);
+	return text;
+}
+
+static void
+hears(struct fakes *f, int fd, const char *pattern)
+{
+	bool closed;
+	const char *text = heard(f, fd, &closed);
+
+	if (!fakes_match(pattern, text))
+		fail_msg("expected \"%s\", heard \"%s\"%s", pattern, text, closed ? " and the end" : "");
+}
+
+static void
+ends(struct fakes *f, int fd, const char *pattern)
+{
+	bool closed;
+	const char *text = heard(f, fd, &closed);
+
+	if (!fakes_match(pattern, text) || !closed)
+		fail_msg("expected \"%s\" and the end, heard \"%s\"%s", pattern, text, closed ? " and the end" : "");
+	(void)close(fd);
+}
+
+static void
+says(int fd, struct slice what)
+{
+	assert_int_equal(send(fd, what.p, what.n, MSG_NOSIGNAL), (ssize_t)what.n);
+}
+
+static void
+wait_ms(struct fakes *f, unsigned ms)
+{
+	struct timespec now, end;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += (long)(ms % 1000) * 1000 * 1000;
+	end.tv_sec += ms / 1000 + end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	do {
+		fakes_turn(f);
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
+}
+
+/* --- proxies --- */
+
+#define SIG	"\r\n\r\n\0\r\nQUIT\n"
+
+static void
+a_proxy_says_who_it_is(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int fd;
+
+	(void)state;
+	list_add(&listener(conf)->proxy, "192.0.2.0/28");
+	fakes_start(&f, conf);
+	f.client = 0;	/* none is the first */
+	fd = fakes_knock(&f, "192.0.2.7");
+	hears(&f, fd, "");
+	assert_int_equal(f.smtpd.n_callers, 1);
+	assert_int_equal(f.smtpd.n_sessions, 0);
+	says(fd, S("PROXY TCP4 198.51"));
+	hears(&f, fd, "");
+	says(fd, S(".100.9 192.0.2.1 4000 25\r\nEHLO early\r\n"));
+	hears(&f, fd, "220 *250 HELP\r\n");
+	assert_true(ip_eq(f.smtpd.sessions->ip, (struct ip){ 4, { 198, 51, 100, 9 } }));
+	assert_int_equal(f.smtpd.n_callers, 0);
+	(void)close(fd);
+
+	fd = fakes_knock(&f, "192.0.2.7");
+	says(fd, S(SIG "\x21\x11\0\x0c\xc6\x33\x64\x0a\xc0\0\2\1\0\1\0\x19"));
+	hears(&f, fd, "220 *");
+	assert_true(ip_eq(f.smtpd.sessions->ip, (struct ip){ 4, { 198, 51, 100, 10 } }));
+	(void)close(fd);
+
+	/* Of itself. */
+	fd = fakes_knock(&f, "192.0.2.7");
+	says(fd, S(SIG "\x20\0\0\0"));
+	hears(&f, fd, "220 *");
+	assert_true(ip_eq(f.smtpd.sessions->ip, (struct ip){ 4, { 192, 0, 2, 7 } }));
+	(void)close(fd);
+
+	/* Somebody else cannot. */
+	fd = fakes_knock(&f, "192.0.2.17");
+	hears(&f, fd, "220 *");
+	says(fd, S("PROXY TCP4 198.51.100.9 192.0.2.1 4000 25\r\n"));
+	hears(&f, fd, "500 *");
+	(void)close(fd);
+	fakes_settle(&f);
+	f.client = -1;
+	fakes_stop(&f);
+}
+
+static void
+a_bad_proxy_is_cut_off(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int fd;
+
+	(void)state;
+	list_add(&listener(conf)->proxy, "192.0.2.0/28");
+	fakes_start(&f, conf);
+	f.client = 0;
+	fd = fakes_knock(&f, "192.0.2.7");
+	says(fd, S("EHLO x\r\n"));
+	ends(&f, fd, "");
+	fd = fakes_knock(&f, "192.0.2.7");
+	says(fd, S("PROXY TCP4 198.51.100.9 192.0.2.1 4000 255555\r\n"));
+	ends(&f, fd, "");
+	fd = fakes_knock(&f, "192.0.2.7");
+	says(fd, S(SIG "\x21\x11\0"));
+	(void)shutdown(fd, SHUT_WR);
+	ends(&f, fd, "");
+	assert_int_equal(f.smtpd.n_callers, 0);
+	/* One is waiting when the room ends. */
+	fd = fakes_knock(&f, "192.0.2.7");
+	fakes_settle(&f);
+	assert_int_equal(f.smtpd.n_callers, 1);
+	f.client = -1;
+	fakes_stop(&f);
+	(void)close(fd);
+}
+
+/* Limits are the client's, not the proxy's. */
+static void
+a_client_behind_a_proxy_has_its_limits(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int a, b, c;
+
+	(void)state;
+	list_add(&listener(conf)->proxy, "192.0.2.7");
+	conf->smtpd.max_sessions_per_client = 1;
+	fakes_start(&f, conf);
+	f.client = 0;
+	a = fakes_knock(&f, "192.0.2.7");
+	says(a, S("PROXY TCP4 198.51.100.9 192.0.2.1 4000 25\r\n"));
+	hears(&f, a, "220 *");
+	b = fakes_knock(&f, "192.0.2.7");
+	says(b, S("PROXY TCP4 198.51.100.9 192.0.2.1 4001 25\r\n"));
+	ends(&f, b, "421 4.7.0 *");
+	c = fakes_knock(&f, "192.0.2.7");
+	says(c, S("PROXY TCP6 ::ffff:198.51.100.10 ::1 4002 25\r\n"));
+	hears(&f, c, "220 *");
+	(void)close(a), (void)close(c);
+	fakes_settle(&f);
+	f.client = -1;
+	fakes_stop(&f);
+}
+
+/* --- the pause --- */
+
+static void
+early_talkers_are_cut_off(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int fd;
+
+	(void)state;
+	conf->smtpd.greet_pause = 300;
+	fakes_start(&f, conf);
+	f.client = 0;
+	fd = fakes_knock(&f, "192.0.2.7");
+	hears(&f, fd, "");
+	says(fd, S("EHLO x\r\n"));
+	ends(&f, fd, "554 5.5.0 *\r\n");
+	fd = fakes_knock(&f, "192.0.2.7");
+	(void)close(fd);
+	fakes_settle(&f);
+	assert_int_equal(f.smtpd.n_callers, 0);
+	assert_int_equal(f.smtpd.clients.n, 0);
+
+	/* Who waits is greeted. */
+	fd = fakes_knock(&f, "192.0.2.7");
+	hears(&f, fd, "");
+	wait_ms(&f, 350);
+	hears(&f, fd, "220 *");
+	says(fd, S("QUIT\r\n"));
+	ends(&f, fd, "221 *");
+
+	/* And who is listed need not wait. */
+	fd = fakes_knock(&f, "127.0.0.1");
+	hears(&f, fd, "220 *");
+	(void)close(fd);
+	fd = fakes_knock(&f, "192.0.2.7");
+	fakes_settle(&f);
+	assert_int_equal(f.smtpd.n_callers, 1);
+	f.client = -1;
+	fakes_stop(&f);
+	(void)close(fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_proxy_says_who_it_is),
+		cmocka_unit_test(a_bad_proxy_is_cut_off),
+		cmocka_unit_test(a_client_behind_a_proxy_has_its_limits),
+		cmocka_unit_test(early_talkers_are_cut_off),
+	};
+
+	if (sodium_init() == -1)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/python3
+"""HAProxy in front: the client's address is the one that it tells, by either version of the PROXY protocol."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import lab  # noqa: E402
+from lab.hosts import POSTERN  # noqa: E402
+from lab.process import Process  # noqa: E402
+
+PROXY = "10.77.0.40"
+CLIENT = "10.77.0.1"
+
+
+def house(folder):
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
+    net.host(PROXY)
+    conf = net.postern_conf("").replace("port = 25 }", f'port = 25\n proxy = {{"{PROXY}"}} }}')
+    return net, lab.Postern(net, conf)
+
+
+def start_haproxy(net, options):
+    conf = net.path("haproxy.cfg")
+    with open(conf, "w") as f:
+        f.write(f"defaults\n mode tcp\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n"
+                f"listen smtp\n bind {PROXY}:25\n server postern {POSTERN}:25 {options}\n")
+    haproxy = Process(["/usr/sbin/haproxy", "-db", "-f", conf], net.path("haproxy.log"), host=net.host(PROXY))
+
+    def is_up():
+        try:
+            with lab.Client(PROXY):
+                return True
+        except (OSError, EOFError):
+            return False
+    lab.wait_for(is_up, "HAProxy to pass connections on")
+    return haproxy
+
+
+def check_mail(net, postern, n):
+    lab.equal(lab.send(PROXY, "a@b.test", ["alice@postern.test"], lab.message(n, 500))[0], "250", "the answer through HAProxy")
+    lab.wait_for(lambda: len(net.mailbox("alice")) == n, "the message")
+    mail = sorted(net.mailbox("alice"), key=len)[-1]
+    lab.check(CLIENT.encode() in mail and PROXY.encode() not in mail, f"the trace field names the client: {mail[:300]!r}")
+    lab.check(f"client={CLIENT}" in postern.log(), "the log names the client")
+
+
+def test_version_1(folder):
+    net, postern = house(folder)
+    haproxy = start_haproxy(net, "send-proxy")
+    check_mail(net, postern, 1)
+    haproxy.stop(5)
+
+
+def test_version_2_with_checksum_and_health_checks(folder):
+    net, postern = house(folder)
+    haproxy = start_haproxy(net, "send-proxy-v2 proxy-v2-options crc32c,unique-id check inter 200ms check-send-proxy")
+    check_mail(net, postern, 1)
+    # The checks say LOCAL: they are the proxy's own.
+    lab.wait_for(lambda: f"client={PROXY}" in postern.log(), "health checks in the log")
+    haproxy.stop(5)
+
+
+def test_nobody_else_can_say_who_he_is(folder):
+    _, postern = house(folder)
+    with lab.Client(POSTERN, source="10.77.0.20") as c:
+        c.cmd("PROXY TCP4 127.0.0.1 127.0.0.1 1 25", "500")
+        c.ehlo()
+    with lab.Client(POSTERN, source=PROXY, greet=False) as c:
+        c.raw(b"EHLO x\r\n")
+        try:
+            c.line()
+            raise lab.Failed("a proxy that does not say who the client is was answered")
+        except (EOFError, ConnectionResetError):
+            pass
+    postern.wait_log("not a header of the PROXY protocol")
+
+
+lab.main(globals())
