@@ -60,6 +60,8 @@
 	    "Received fields that make a message a loop (RFC 5321 6.3 asks for 100 at least).") \
 	TIME(timeout_command, "timeout-command", "5m", "1s", "1h",						\
 	    "How long a client may take for a whole command (RFC 5321 4.5.3.2.7).")				\
+	TIME(timeout_tls, "timeout-tls", "10s", "1s", "10m",							\
+	    "How long a TLS handshake may take.")								\
 	TIME(timeout_data, "timeout-data", "10m", "1s", "1h",							\
 	    "How long a client may be silent while it sends a message.")					\
 	TIME(timeout_message, "timeout-message", "1h", "1s", "1d", "How long a client may take for a whole message.") \
@@ -189,6 +191,17 @@
 	TIME(check_interval, "check-interval", "10s", "1s", "1d",						\
 	    "How often certificate files are looked at: a changed one is used without a reload.")
 
+#define CONF_TLS(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	STR(min_version, "min-version", "TLSv1.2", NULL, NULL, "TLSv1.2 or TLSv1.3.")				\
+	STR(ciphers, "ciphers", "ECDHE+AESGCM:ECDHE+CHACHA20", NULL, NULL,					\
+	    "Cipher suites for TLS 1.2, in OpenSSL's form. Only suites with ECDHE and authenticated encryption are taken (RFC 9325 4.2).") \
+	STR(ciphersuites, "ciphersuites", "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256", NULL, NULL, \
+	    "Cipher suites for TLS 1.3.")									\
+	STR(groups, "groups", "X25519:P-256:P-384", NULL, NULL,							\
+	    "Groups of the key exchange, the best first. Finite-field groups are not taken.")			\
+	BOOL(prefer_server, "prefer-server-ciphers", "yes", NULL, NULL,						\
+	    "Of the suites that both sides have, the server's order decides; ChaCha20 goes first for clients that put it first.")
+
 /* Sections with a title, any number of each. Order in the file counts for rules and routes: first match wins. */
 #define CONF_LISTENER(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	LIST(address, "address", "127.0.0.1, ::1", NULL, NULL, "Addresses to listen on; * and :: for all.")	\
@@ -198,7 +211,15 @@
 	    "Networks of proxies that begin each connection with a header of the PROXY protocol (version 1 or 2), which says who the client is. From other networks clients come directly.") \
 	LIST(xclient, "xclient", "", NULL, NULL,								\
 	    "Networks whose clients may say by XCLIENT on whose behalf they speak.")				\
-	U32(backlog, "backlog", "1024", "1", "65535", "Connections that may wait to be accepted.")
+	U32(backlog, "backlog", "1024", "1", "65535", "Connections that may wait to be accepted.")		\
+	STR(tls, "tls", "starttls", NULL, NULL,									\
+	    "starttls: clients may switch to TLS (RFC 3207), when there is a certificate section. implicit: TLS from the first byte on, as on port 465 (RFC 8314 3.3). none: no TLS.") \
+	BOOL(require_tls, "require-tls", "no", NULL, NULL,							\
+	    "Clients have to switch to TLS first. Not for the MX of a domain, which must take mail without it, too (RFC 3207 4).") \
+	STR(client_certificate, "client-certificate", "none", NULL, NULL,					\
+	    "request: clients are asked for a certificate, for rules that name its fingerprint. require: those without one are refused in the handshake, as are those that client-ca did not sign, if it is set.") \
+	STR(client_ca, "client-ca", "", NULL, NULL,								\
+	    "PEM file with the authorities that sign clients' certificates. Empty: they are known by their fingerprints alone.")
 
 #define CONF_TABLE(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	STR(file, "file", "", NULL, NULL, "A text file: one pattern a line, with a value behind white space where the table maps; # starts a comment.") \
@@ -247,6 +268,7 @@
 	SECTION(resolver, "resolver", CONF_RESOLVER) \
 	SECTION(router, "router", CONF_ROUTER)	\
 	SECTION(vault, "vault", CONF_VAULT)	\
+	SECTION(tls, "tls", CONF_TLS)		\
 	MULTI(listener, "listener", CONF_LISTENER) \
 	MULTI(table, "table", CONF_TABLE)	\
 	MULTI(rule, "rule", CONF_RULE)		\

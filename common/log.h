@@ -36,6 +36,10 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a client connected")										\
 	X(DISCONNECT,		"disconnect",		INFO,		"client messages rejected commands errors reason ms",	\
 	    "an SMTP session ended")										\
+	X(TLS_ESTABLISHED,	"tls-established",	INFO,		"client protocol cipher bits group sni resumed fingerprint subject verified",	\
+	    "a TLS handshake with a client is complete; fingerprint, subject and verified are of its certificate")	\
+	X(TLS_FAILED,		"tls-failed",		NOTICE,		"client listener why ms",			\
+	    "a TLS handshake with a client failed, and the connection was closed")				\
 	X(SESSION_REFUSED,	"session-refused",	NOTICE,		"client listener why",				\
 	    "a connection was turned away at the door")								\
 	X(PREGREET,		"pregreet",		NOTICE,		"client listener bytes ms",			\
@@ -46,7 +50,7 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a client's command was refused")									\
 	X(PROTOCOL_ERROR,	"protocol-error",	NOTICE,		"client what command",				\
 	    "a client broke the protocol")									\
-	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto message_id ms",	\
+	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto tls message_id ms",	\
 	    "a message is durable in the queue and was acknowledged")						\
 	X(ABORTED,		"aborted",		NOTICE,		"client from why",				\
 	    "a transaction ended before its message was acknowledged")						\

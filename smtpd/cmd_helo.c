@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-/* What EHLO announces, in order. A row with offered() is announced when that says so; STARTTLS (RFC 3207) and AUTH
- * (RFC 4954) will be such rows. */
+/* What EHLO announces, in order. A row with offered() is announced when that says so; AUTH (RFC 4954) will be such a row. */
 struct keyword {
 	const char *name;
 	bool (*offered)(const struct session *s);	/* NULL: always */
@@ -18,11 +17,19 @@ put_size(struct buf *to, const struct session *s)
 	return buf_printf(to, " %llu", (unsigned long long)s->conf->smtpd.max_message_size);
 }
 
+/* RFC 3207 4.2: never inside TLS. */
+static bool
+has_starttls(const struct session *s)
+{
+	return !stream_is_tls(&s->stream) && session_tls_listener(s) != NULL;
+}
+
 static const struct keyword keywords[] = {
 	{ "PIPELINING", NULL, NULL },			/* RFC 2920 */
 	{ "SIZE", NULL, put_size },			/* RFC 1870 */
 	{ "8BITMIME", NULL, NULL },			/* RFC 6152 */
 	{ "ENHANCEDSTATUSCODES", NULL, NULL },		/* RFC 2034 */
+	{ "STARTTLS", has_starttls, NULL },		/* RFC 3207 */
 	{ "HELP", NULL, NULL },
 };
 

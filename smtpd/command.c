@@ -8,6 +8,8 @@ enum {
 	OVERLAPS = 1 << 0,		/* does not wait for the replies to the RCPTs before it */
 	NEEDS_NAME = 1 << 1,		/* waits for the client's name */
 	ENDS_GROUP = 1 << 2,		/* nothing may be pipelined behind it (RFC 2920 3.1) */
+	ALONE = 1 << 3,			/* what stands behind it would be heard in another light: it ends the session */
+	BEFORE_TLS = 1 << 4,		/* is heard where TLS is required and not there yet */
 };
 
 struct command {
@@ -34,15 +36,15 @@ static const struct command commands[] = {
 	{ VERB("MAIL"),	cmd_mail, PHASE_BIT(PH_READY), NEEDS_NAME },
 	{ VERB("RCPT"),	cmd_rcpt, PHASE_BIT(PH_MAIL), OVERLAPS },
 	{ VERB("DATA"),	cmd_data, PHASE_BIT(PH_MAIL), ENDS_GROUP },
-	{ VERB("EHLO"),	cmd_ehlo, ALWAYS, 0 },
+	{ VERB("EHLO"),	cmd_ehlo, ALWAYS, BEFORE_TLS },
 	{ VERB("HELO"),	cmd_helo, ALWAYS, 0 },
 	{ VERB("RSET"),	cmd_rset, ALWAYS, 0 },
-	{ VERB("NOOP"),	cmd_noop, ALWAYS, 0 },
-	{ VERB("QUIT"),	cmd_quit, ALWAYS, 0 },
+	{ VERB("NOOP"),	cmd_noop, ALWAYS, BEFORE_TLS },
+	{ VERB("QUIT"),	cmd_quit, ALWAYS, BEFORE_TLS },
 	{ VERB("VRFY"),	cmd_vrfy, ALWAYS, 0 },
 	{ VERB("EXPN"),	cmd_expn, ALWAYS, 0 },
 	{ VERB("HELP"),	cmd_help, ALWAYS, 0 },
-	{ VERB("STARTTLS"), cmd_not_offered, ALWAYS, 0 },
+	{ VERB("STARTTLS"), cmd_starttls, PHASE_BIT(PH_READY), ALONE | BEFORE_TLS },
 	{ VERB("AUTH"),	cmd_not_offered, ALWAYS, 0 },
 	{ VERB("BDAT"),	cmd_not_offered, ALWAYS, ENDS_GROUP },
 	{ VERB("ETRN"),	cmd_not_offered, ALWAYS, 0 },
@@ -111,12 +113,25 @@ within_limits(struct session *s, const struct command *c)
 	return true;
 }
 
+/* RFC 3207 4. */
+static bool
+lacks_tls(const struct session *s, const struct command *c)
+{
+	return (c->flags & BEFORE_TLS) == 0 && s->listener_conf != NULL && s->listener_conf->require_tls && !stream_is_tls(&s->stream);
+}
+
 static void
 run(struct session *s, const struct command *c, const struct smtp_command *said, bool more_behind)
 {
-	if ((c->phases & PHASE_BIT(s->phase)) == 0)
+	if (lacks_tls(s, c))
+		session_fault(s, 530, "5.7.0", "Must issue a STARTTLS command first");
+	else if (c->fn == cmd_starttls && !starttls_exists(s))
+		cmd_not_offered(s, said->arg);
+	else if ((c->phases & PHASE_BIT(s->phase)) == 0)
 		session_fault(s, 503, "5.5.1", s->phase == PH_HELLO ? "Say EHLO or HELO first" :
-		    c->fn == cmd_mail ? "A transaction is under way already" : "Say MAIL first");
+		    s->phase == PH_MAIL ? "A transaction is under way already" : "Say MAIL first");
+	else if ((c->flags & ALONE) != 0 && !stream_is_tls(&s->stream) && (more_behind || stream_has_more(&s->stream)))
+		cut_off(s, 554, "5.5.1", "Nothing may stand behind STARTTLS");	/* CVE-2011-0411, THREATS 3 */
 	else
 		c->fn(s, said->arg);
 	s->data_refused = c->fn == cmd_data && s->phase < PH_DATA;

@@ -19,7 +19,11 @@ void cmd_noop(struct session *s, struct slice arg);
 void cmd_quit(struct session *s, struct slice arg);
 void cmd_vrfy(struct session *s, struct slice arg);
 void cmd_expn(struct session *s, struct slice arg);
+void cmd_starttls(struct session *s, struct slice arg);
 void cmd_help(struct session *s, struct slice arg);
+
+/* Is there a certificate, and may this listener's clients use it by STARTTLS? Where not the verb is one that we do not have. */
+bool starttls_exists(const struct session *s);
 
 /* True when there is an argument, which this verb does not take: the reply has been given. */
 bool command_has_argument(struct session *s, struct slice arg);

@@ -120,6 +120,9 @@ earliest(const struct session *s)
 	case PH_COMMIT:
 		sooner(&d, s->since + QUEUE_PATIENCE_MS, no_queue, "the queue does not answer");
 		break;
+	case PH_SHAKE:
+		sooner(&d, s->since + s->conf->smtpd.timeout_tls, session_shake_failed, "Timeout: TLS handshake");
+		break;
 	case PH_LAST:
 		sooner(&d, s->since + LAST_PATIENCE_MS, hang_up, "last reply not taken");
 		break;

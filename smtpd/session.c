@@ -5,20 +5,19 @@
 #include "smtpd/deadline.h"
 #include "smtpd/lookups.h"
 #include "smtpd/receive.h"
+#include "smtpd/tls_room.h"
 
 #include <config.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { LINGER_BYTES = 4 * 1024 * 1024 };	/* thrown away before a client that does not stop is reset */
 
 static void on_ready(struct watch *w, bool readable, bool writable, void *ctx);
 static void on_chore(struct chore *c, void *ctx);
 static void settle(struct session *s);
+static void shake(struct session *s);
 
 char *
 text_copy(struct slice s)
@@ -36,11 +35,12 @@ text_copy(struct slice s)
 /* --- the phase --- */
 
 static const unsigned may_follow[PHASE_COUNT] = {
-	[PH_HELLO] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
-	[PH_READY] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_HELLO] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_READY] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_MAIL] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_DATA) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_DATA] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_COMMIT) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_COMMIT] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_SHAKE] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_DEAD),
 	[PH_LAST] = PHASE_BIT(PH_LINGER) | PHASE_BIT(PH_DEAD),
 	[PH_LINGER] = PHASE_BIT(PH_DEAD),
 };
@@ -136,6 +136,11 @@ session_last(struct session *s, unsigned code, const char *enhanced, const char 
 
 	if (s->phase >= PH_LAST)
 		return;
+	/* In the middle of a handshake nothing can be said. */
+	if (s->phase == PH_SHAKE) {
+		session_end(s, reason);
+		return;
+	}
 	/* RFC 5321 4.2.2, 4.3.1: in 221 and 421, as in 220, the first word is our name. */
 	if (code == 221 || code == 421)
 		session_reply(s, code, enhanced, "%.*s %s", (int)name.n, (const char *)name.p, text);
@@ -175,7 +180,7 @@ session_transaction_over(struct session *s)
 void
 session_stop(struct session *s)
 {
-	if (s->phase <= PH_READY)
+	if (s->phase <= PH_READY || s->phase == PH_SHAKE)
 		session_last(s, 421, "4.3.2", "Server stops, try again in a moment", "server stops");
 }
 
@@ -186,35 +191,32 @@ static void
 flush(struct session *s)
 {
 	while (s->phase < PH_LINGER && buf_len(&s->out) > 0) {
-		struct slice b = buf_slice(&s->out);
-		ssize_t n = send(s->watch.fd, b.p, b.n, MSG_NOSIGNAL);
+		size_t n = 0;
+		enum stream_status status = stream_write(&s->stream, buf_slice(&s->out), &n);
 
-		if (n >= 0)
-			buf_consume(&s->out, (size_t)n);
-		else if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (status == STREAM_AGAIN)
 			return;
-		else if (errno != EINTR)
+		if (status == STREAM_OK)
+			buf_consume(&s->out, n);
+		else
 			session_end(s, "connection lost");
 	}
 	if (buf_len(&s->out) == 0)
 		buf_free(&s->out);
 }
 
-/* Has it sent anything that was not read? */
-static bool
-has_more(const struct session *s)
-{
-	uint8_t byte;
-
-	return recv(s->watch.fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
 /* The last reply is out. A client that still sends must not be answered with a reset, which could overtake the reply:
- * close our side, and throw away what comes. After QUIT there is nothing to come. */
+ * close our side, and throw away what comes. After QUIT there is nothing to come, but over TLS the client's goodbye. */
 static void
 leave(struct session *s)
 {
-	if (s->eof || (s->quits && !has_more(s)) || shutdown(s->watch.fd, SHUT_WR) == -1) {
+	bool done = s->eof || (s->quits && !stream_is_tls(&s->stream) && !stream_has_more(&s->stream));
+
+	if (stream_is_tls(&s->stream))
+		done = !stream_close_write(&s->stream) || done;
+	else
+		done = done || !stream_close_write(&s->stream);
+	if (done) {
 		session_end(s, NULL);
 		return;
 	}
@@ -225,11 +227,11 @@ leave(struct session *s)
 static void
 linger(struct session *s)
 {
-	ssize_t n = recv(s->watch.fd, loop_scratch(s->smtpd->loop), LOOP_SCRATCH, 0);
+	size_t n;
+	enum stream_status status = stream_drain(&s->stream, loop_scratch(s->smtpd->loop), LOOP_SCRATCH, &n);
 
-	if (n > 0)
-		s->lingered += (uint64_t)n;
-	if (n == 0 || s->lingered > LINGER_BYTES || (n < 0 && errno != EAGAIN && errno != EINTR))
+	s->lingered += n;
+	if ((status != STREAM_OK && status != STREAM_AGAIN) || s->lingered > LINGER_BYTES)
 		session_end(s, NULL);
 }
 
@@ -300,9 +302,9 @@ static void
 read_input(struct session *s)
 {
 	uint8_t *landing = loop_scratch(s->smtpd->loop);
+	enum stream_status status;
 	struct slice came;
-	size_t used;
-	ssize_t n;
+	size_t used, n;
 
 	/* A session that was woken and heard in the same turn still has what it kept, and there is room for one read only. */
 	if (buf_len(&s->in) > 0) {
@@ -310,17 +312,14 @@ read_input(struct session *s)
 		if (!reads_now(s))
 			return;
 	}
-	n = recv(s->watch.fd, landing, SESSION_READ_MAX, 0);
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			session_end(s, "connection lost");
-		return;
-	}
-	if (n == 0) {
+	status = stream_read(&s->stream, landing, SESSION_READ_MAX, &n);
+	if (status == STREAM_END)
 		s->eof = true;
+	else if (status == STREAM_LOST)
+		session_end(s, "connection lost");
+	if (status != STREAM_OK)
 		return;
-	}
-	came = slice_of(landing, (size_t)n);
+	came = slice_of(landing, n);
 	if (buf_len(&s->in) > 0) {
 		keep(s, came);
 		work_kept(s);
@@ -338,6 +337,8 @@ is_heard(struct session *s)
 {
 	if (s->phase == PH_LINGER)
 		return true;
+	if (s->phase == PH_SHAKE)
+		return s->shaking == TLS_READS;
 	if (reads_now(s)) {
 		s->overheard = false;
 		return true;
@@ -345,11 +346,22 @@ is_heard(struct session *s)
 	return (s->held || s->phase == PH_COMMIT) && !s->overheard && !s->eof && s->watch.read && buf_len(&s->out) < REPLY_HIGH;
 }
 
+/* Is there something that only the socket holds up? */
+static bool
+is_to_write(const struct session *s)
+{
+	if (s->phase == PH_LINGER)
+		return false;
+	return buf_len(&s->out) > 0 || s->stream.writes_to_read || (s->phase == PH_SHAKE && s->shaking == TLS_WRITES);
+}
+
 /* After anything happened: replies out, what to wait for, until when. */
 static void
 settle(struct session *s)
 {
 	flush(s);
+	if (s->phase == PH_SHAKE && buf_len(&s->out) == 0 && s->shaking != TLS_WAITS)
+		shake(s);
 	/* The client has closed its side, and all that it had sent is done. */
 	if (s->eof && takes_input(s) && !s->held && !s->yielded)
 		session_end(s, "connection closed by client");
@@ -357,9 +369,10 @@ settle(struct session *s)
 		leave(s);
 	if (s->phase == PH_DEAD)
 		return;
-	if (s->yielded && buf_len(&s->out) < REPLY_HIGH)
+	/* What TLS has read already, no event will tell of. */
+	if ((s->yielded && buf_len(&s->out) < REPLY_HIGH) || (stream_pending(&s->stream) && reads_now(s)))
 		chore_queue(&s->chore);
-	watch_set(&s->watch, is_heard(s), s->phase != PH_LINGER && buf_len(&s->out) > 0);
+	watch_set(&s->watch, is_heard(s), is_to_write(s));
 	deadline_arm(s);
 }
 
@@ -368,10 +381,10 @@ on_ready(struct watch *w, bool readable, bool writable, void *ctx)
 {
 	struct session *s = ctx;
 
-	(void)w, (void)writable;
+	(void)w;
 	if (s->phase == PH_LINGER)
 		linger(s);
-	else if (readable && reads_now(s))
+	else if ((readable || (writable && s->stream.writes_to_read)) && reads_now(s))
 		read_input(s);
 	else if (readable)
 		s->overheard = true;
@@ -388,6 +401,8 @@ on_chore(struct chore *c, void *ctx)
 	(void)c;
 	if (takes_input(s) && !s->held)
 		work_kept(s);
+	if (stream_pending(&s->stream) && reads_now(s))
+		read_input(s);
 	settle(s);
 	if (s->phase != PH_DEAD)
 		return;
@@ -407,8 +422,6 @@ session_wake(struct session *s)
 	chore_queue(&s->chore);
 }
 
-/* --- birth and death --- */
-
 /* RFC 5321 3.1, 4.2: the name first. */
 static void
 greet(struct session *s)
@@ -417,6 +430,118 @@ greet(struct session *s)
 
 	session_reply(s, 220, "", "%.*s ESMTP Postern%s%s", (int)name.n, (const char *)name.p,
 	    s->conf->smtpd.banner_version ? " " : "", s->conf->smtpd.banner_version ? PACKAGE_VERSION : "");
+}
+
+/* --- TLS --- */
+
+static bool
+is_implicit(const struct session *s)
+{
+	return s->listener_conf != NULL && strcmp(s->listener_conf->tls, "implicit") == 0;
+}
+
+struct tls_listener *
+session_tls_listener(const struct session *s)
+{
+	return tls_room_listener(s->smtpd, s->listener);
+}
+
+void
+session_forget(struct session *s)
+{
+	transaction_free(&s->tx, "STARTTLS");
+	free(s->helo);
+	s->helo = NULL;
+	s->esmtp = false;
+	s->scan = (struct smtp_line_scan){ 0 };
+}
+
+/* What it waited for, other than the socket, has come. */
+static void
+on_signed(void *ctx)
+{
+	struct session *s = ctx;
+
+	s->shaking = TLS_READS;
+	chore_queue(&s->chore);
+}
+
+bool
+session_prepare_tls(struct session *s)
+{
+	struct tls_listener *listener = session_tls_listener(s);
+
+	return listener != NULL && stream_prepare_tls(&s->stream, listener, on_signed, s) == RC_OK;
+}
+
+void
+session_shake(struct session *s)
+{
+	session_enter(s, PH_SHAKE);
+	s->shaking = TLS_READS;
+}
+
+void
+session_shake_failed(struct session *s, const char *why)
+{
+	log_say(LOG_TLS_FAILED, NULL, F_IP("client", s->ip), F_STR("listener", s->listener), F_TEXT("why", why),
+	    F_U64("ms", loop_now(s->smtpd->loop) - s->since));
+	session_end(s, "TLS handshake failed");
+}
+
+static void
+log_tls(const struct session *s)
+{
+	const struct tls_facts *f = stream_tls(&s->stream);
+	char fingerprint[TLS_FINGERPRINT_TEXT + 1] = "";
+
+	if (f->client != NULL)
+		tls_fingerprint_format(f->client->fingerprint, fingerprint);
+	log_say(LOG_TLS_ESTABLISHED, NULL, F_IP("client", s->ip), F_TEXT("protocol", f->protocol), F_TEXT("cipher", f->cipher),
+	    F_U64("bits", f->used_bits), F_TEXT("group", f->group), F_TEXT("sni", f->sni), F_TEXT("resumed", f->resumed ? "yes" : "no"),
+	    F_TEXT("fingerprint", fingerprint),
+	    F_TEXT("subject", f->client == NULL ? "" : f->client->common_name),
+	    F_TEXT("verified", f->client == NULL ? "" : f->client->verified ? "yes" : "no"));
+}
+
+/* The handshake, as far as it goes now. Behind it everything begins anew (RFC 3207 4.2). */
+static void
+shake(struct session *s)
+{
+	s->shaking = stream_shake(&s->stream);
+	switch (s->shaking) {
+	case TLS_READS:
+	case TLS_WRITES:
+	case TLS_WAITS:
+		return;
+	case TLS_CLOSED:
+	case TLS_FAILED:
+		session_shake_failed(s, stream_tls_trouble(&s->stream));
+		return;
+	case TLS_DONE:
+		break;
+	}
+	log_tls(s);
+	session_enter(s, PH_HELLO);
+	if (is_implicit(s))
+		greet(s);
+	flush(s);
+}
+
+/* --- birth and death --- */
+
+/* The first word is ours, or the client's when the listener is for TLS from the first byte on (RFC 8314 3.3). */
+static void
+begin(struct session *s)
+{
+	if (!is_implicit(s)) {
+		greet(s);
+		return;
+	}
+	if (session_prepare_tls(s))
+		session_shake(s);
+	else
+		session_shake_failed(s, "no certificate, or nobody to sign with it");
 }
 
 struct session *
@@ -430,7 +555,9 @@ session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, st
 	s->conf = conf_ref(smtpd->conf);
 	for (size_t i = 0; i < s->conf->n_listeners; i++)
 		if (slice_eq(slice_str(s->conf->listeners[i].title), listener))
-			s->listener = slice_str(s->conf->listeners[i].title);
+			s->listener_conf = &s->conf->listeners[i];
+	if (s->listener_conf != NULL)
+		s->listener = slice_str(s->listener_conf->title);
 	s->ip = ip;
 	s->client = client;
 	if (client != NULL) {
@@ -440,6 +567,7 @@ session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, st
 	s->began = s->since = loop_now(smtpd->loop);
 	buf_init(&s->in, s->conf->smtpd.max_line + SESSION_READ_MAX);
 	buf_init(&s->out, REPLY_BUFFER_MAX);
+	stream_init(&s->stream, fd);
 	watch_init(&s->watch, smtpd->loop, fd, on_ready, s);
 	timer_setup(&s->timer, smtpd->loop, deadline_fire, s);
 	chore_setup(&s->chore, smtpd->loop, on_chore, s);
@@ -451,7 +579,7 @@ session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, st
 	smtpd->n_sessions++;
 	log_say(LOG_CONNECT, NULL, F_IP("client", ip), F_STR("listener", s->listener));
 	lookup_name(s);
-	greet(s);
+	begin(s);
 	settle(s);
 	return s;
 }
@@ -472,7 +600,7 @@ session_free(struct session *s)
 	watch_stop(&s->watch);
 	timer_cancel(&s->timer);
 	chore_cancel(&s->chore);
-	(void)close(s->watch.fd);
+	stream_free(&s->stream);
 	handle_release(&s->smtpd->names, s->name_handle);
 	if (s->client != NULL) {
 		client_part(s);

@@ -11,6 +11,7 @@
 
 #include "common/wire/smtp_line.h"
 #include "smtpd/smtpd.h"
+#include "smtpd/stream.h"
 #include "smtpd/transaction.h"
 
 enum phase {
@@ -19,6 +20,7 @@ enum phase {
 	PH_MAIL,	/* MAIL was accepted */
 	PH_DATA,	/* content arrives */
 	PH_COMMIT,	/* content is complete, the queue has it; nothing is read until it answers */
+	PH_SHAKE,	/* a TLS handshake is under way, or the reply before it */
 	PH_LAST,	/* the last replies are being written */
 	PH_LINGER,	/* our side is closed; the client may read its last reply in peace */
 	PH_DEAD,	/* freed at the end of this turn */
@@ -41,7 +43,9 @@ struct session {
 	struct client *client;		/* NULL: unknown, in tests */
 	struct session *client_next, **client_link;	/* the others of this client */
 	bool exempt;			/* from limits of its network */
+	const struct conf_listener *listener_conf; /* its section, borrowed from conf; NULL: it has left the configuration */
 	struct ip ip;
+	struct stream stream;
 	struct watch watch;
 	struct timer timer;
 	struct chore chore;
@@ -58,6 +62,7 @@ struct session {
 	bool esmtp;			/* EHLO, not HELO */
 	bool too_many;			/* errors or unknown recipients of its network: no more of them */
 	bool data_refused;		/* just now: what comes next may be the content of a client that did not wait */
+	enum tls_status shaking;	/* in PH_SHAKE: what the handshake waits for */
 
 	char *name;			/* the client's confirmed name; NULL: unknown */
 	uint32_t name_handle;		/* 0: no look-up under way */
@@ -94,6 +99,17 @@ void session_end(struct session *s, const char *reason);
 /* What it waited for has come: handle what is buffered, at the end of this turn. */
 void session_wake(struct session *s);
 
+/* Everything that the client has said is forgotten (RFC 3207 4.2): it says EHLO again. */
+void session_forget(struct session *s);
+
+/* Could this session have TLS now? NULL: no. */
+struct tls_listener *session_tls_listener(const struct session *s);
+/* Makes ready for it; then the handshake begins as soon as the replies that are due have left. False: it cannot be had. */
+bool session_prepare_tls(struct session *s);
+void session_shake(struct session *s);
+/* It failed, or takes too long: the end. */
+void session_shake_failed(struct session *s, const char *why);
+
 /* The transaction is over, its reply given. */
 void session_transaction_over(struct session *s);
 
@@ -115,10 +131,11 @@ session_client_name(const struct session *s)
 	return s->name == NULL ? S("") : slice_str(s->name);
 }
 
+/* RFC 3848. */
 static inline struct slice
 session_proto(const struct session *s)
 {
-	return s->esmtp ? S("ESMTP") : S("SMTP");	/* RFC 3848 */
+	return !s->esmtp ? S("SMTP") : stream_is_tls(&s->stream) ? S("ESMTPS") : S("ESMTP");
 }
 
 /* A copy as a C string; NULL: no memory. s holds no NUL. */

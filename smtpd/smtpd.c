@@ -23,6 +23,7 @@ smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
 	clients_adopt(&smtpd->clients, conf);
 	vault_init(&smtpd->vault, loop);
 	doors_adopt(&smtpd->doors, conf);
+	smtpd->identities_changed = tls_room_renew;
 }
 
 void
@@ -40,6 +41,7 @@ smtpd_free(struct smtpd *smtpd)
 	handles_free(&smtpd->names);
 	handles_free(&smtpd->messages);
 	clients_free(&smtpd->clients);
+	tls_room_free(smtpd);
 	identities_free(smtpd);
 	vault_free(&smtpd->vault);
 	doors_free(&smtpd->doors);
@@ -77,6 +79,7 @@ smtpd_adopt(struct smtpd *smtpd, struct conf *conf)
 	conf_unref(old);
 	clients_adopt(&smtpd->clients, conf);
 	doors_adopt(&smtpd->doors, conf);
+	tls_room_renew(smtpd);
 	listeners_adopt(smtpd, conf->generation);
 }
 
@@ -104,6 +107,7 @@ static enum rc
 prepare(struct room *room, struct buf *why)
 {
 	struct smtpd *smtpd = room->ctx;
+	enum rc rc;
 
 	/* Opens what it needs of the system, while there is one. */
 	if (sodium_init() == -1) {
@@ -116,7 +120,8 @@ prepare(struct room *room, struct buf *why)
 	shared_counts_map(smtpd);
 	if (gethostname(smtpd->hostname, HOSTNAME_MAX) == -1 || smtpd->hostname[0] == '\0')
 		(void)memcpy(smtpd->hostname, "localhost", sizeof "localhost");
-	return vault_prepare(&smtpd->vault, why);
+	rc = vault_prepare(&smtpd->vault, why);
+	return rc == RC_OK ? tls_warm_up(why) : rc;
 }
 
 static void
@@ -132,6 +137,8 @@ take_file(struct room *room, const struct m_file *m, int fd)
 		listener_add(room->ctx, m->generation, m->name, fd);
 	else if (m->purpose == FILE_CHAIN)
 		identity_file(room->ctx, m, fd);
+	else if (m->purpose == FILE_CLIENT_CA)
+		tls_room_file(room->ctx, m, fd);
 	else
 		(void)close(fd);
 }

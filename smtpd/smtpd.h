@@ -10,6 +10,7 @@
 #include "smtpd/doors.h"
 #include "smtpd/handles.h"
 #include "smtpd/reply.h"
+#include "smtpd/tls_room.h"
 #include "smtpd/vault.h"
 
 struct caller;
@@ -58,6 +59,7 @@ struct smtpd {
 	struct tls_identities *identities;	/* identity.h; NULL: none has come */
 	struct tls_identities *identities_next;	/* on their way */
 	void (*identities_changed)(struct smtpd *smtpd); /* a new set is in use; may be NULL */
+	struct tls_room tls;
 
 	struct listener *listeners;
 	unsigned n_listeners;

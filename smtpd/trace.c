@@ -8,6 +8,8 @@
 
 #include <time.h>
 
+enum { TRACE_NAME_MAX = 64 };	/* of a client's certificate */
+
 /* from HELO (NAME [ADDRESS]) */
 static void
 put_from(struct buf *to, const struct session *s)
@@ -22,6 +24,48 @@ put_from(struct buf *to, const struct session *s)
 	if (s->ip.family == 0 || !domain_literal_put(to, s->ip))
 		(void)buf_put_str(to, "[none]");
 	(void)buf_put_str(to, ")\r\n");
+}
+
+/* Quoted as RFC 5322 3.2.4 has it, in a comment: what would end either is left out. It is printable ASCII already. */
+static void
+put_name(struct buf *to, const char *name)
+{
+	(void)buf_put_byte(to, '"');
+	for (const char *c = name; *c != '\0' && c - name < TRACE_NAME_MAX; c++)
+		(void)buf_put_byte(to, strchr("\"\\()", *c) == NULL ? (uint8_t)*c : '?');
+	(void)buf_put_byte(to, '"');
+}
+
+/* (using TLSv1.3 with cipher NAME (256/256 bits) ...), in the words that Postfix has made common */
+static void
+put_cipher(struct buf *to, const struct tls_facts *f)
+{
+	(void)buf_printf(to, "\t(using %s with cipher %s (%u/%u bits)", f->protocol, f->cipher, f->used_bits, f->cipher_bits);
+	if (*f->group != '\0')
+		(void)buf_printf(to, "\r\n\t key-exchange %s", f->group);
+	if (*f->signature != '\0')
+		(void)buf_printf(to, " server-signature %s (%u bits)", f->signature, f->key_bits);
+	if (*f->digest != '\0')
+		(void)buf_printf(to, " server-digest %s", f->digest);
+	(void)buf_put_str(to, ")\r\n");
+}
+
+static void
+put_client(struct buf *to, const struct tls_facts *f)
+{
+	if (!f->asked) {
+		(void)buf_put_str(to, "\t(No client certificate requested)\r\n");
+		return;
+	}
+	if (f->client == NULL) {
+		(void)buf_put_str(to, "\t(Client did not present a certificate)\r\n");
+		return;
+	}
+	(void)buf_put_str(to, "\t(Client CN ");
+	put_name(to, f->client->common_name);
+	(void)buf_put_str(to, ", Issuer ");
+	put_name(to, f->client->issuer);
+	(void)buf_printf(to, " (%s))\r\n", f->client->verified ? "verified OK" : "not verified");
 }
 
 /* by US (Postern) with PROTO id ID */
@@ -56,7 +100,13 @@ put_date(struct buf *to, const struct session *s, int64_t now)
 bool
 trace_put(struct buf *to, const struct transaction *tx, int64_t now)
 {
+	const struct tls_facts *tls = stream_tls(&tx->session->stream);
+
 	put_from(to, tx->session);
+	if (tls != NULL) {
+		put_cipher(to, tls);
+		put_client(to, tls);
+	}
 	put_by(to, tx->session, tx->id);
 	/* More than one would tell each recipient of the others (RFC 5321 7.2, 7.6). */
 	if (tx->n_rcpts == 1) {

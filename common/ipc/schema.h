@@ -321,6 +321,7 @@ enum file_purpose {		/* M_FILE */
 	FILE_KEY,		/* vault: a private key (PEM), open for reading; name is its key id (common/identity.h) */
 	FILE_CHAIN,		/* smtpd: a certificate and its chain, as in common/identity.h; name is the title */
 	FILE_COUNTS = 20,	/* smtpd, when it starts only: memory for common/counts.h; name is "write" or "read" */
+	FILE_CLIENT_CA,		/* smtpd: who signs clients' certificates (PEM), open for reading; name is the listener's */
 };
 
 enum verdict_action { VERDICT_ACCEPT = 1, VERDICT_REJECT, VERDICT_DEFER };
