@@ -522,6 +522,7 @@ shake(struct session *s)
 		break;
 	}
 	log_tls(s);
+	session_forget(s);
 	session_enter(s, PH_HELLO);
 	if (is_implicit(s))
 		greet(s);

@@ -31,9 +31,10 @@ seal(const struct vault_ticket_key *key, unsigned char *name, unsigned char *iv,
 	return set_mac(mac, key) && EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->aes, iv) == 1 ? 1 : -1;
 }
 
-/* 0: it is not ours, a full handshake follows. 2: the client gets a new one. */
+/* 0: it is not ours, a full handshake follows. 2: the client gets a new one, also in TLS 1.3, where none is to be used
+ * twice (RFC 8446 C.4). */
 static int
-unseal(const struct vault_ticket_key *keys, unsigned n, const unsigned char *name, const unsigned char *iv,
+unseal(SSL *ssl, const struct vault_ticket_key *keys, unsigned n, const unsigned char *name, const unsigned char *iv,
     EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -41,7 +42,7 @@ unseal(const struct vault_ticket_key *keys, unsigned n, const unsigned char *nam
 			continue;
 		if (!set_mac(mac, &keys[i]) || EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, keys[i].aes, iv) != 1)
 			return -1;
-		return i == 0 ? 1 : 2;
+		return i == 0 && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 	}
 	return 0;
 }
@@ -54,7 +55,7 @@ on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
 	int answer = 0;
 
 	if (n > 0)
-		answer = encrypt != 0 ? seal(&keys[0], name, iv, cipher, mac) : unseal(keys, n, name, iv, cipher, mac);
+		answer = encrypt != 0 ? seal(&keys[0], name, iv, cipher, mac) : unseal(ssl, keys, n, name, iv, cipher, mac);
 	OPENSSL_cleanse(keys, sizeof keys);
 	return answer;
 }

@@ -410,6 +410,7 @@ fakes_start(struct fakes *f, struct conf *conf)
 	assert_non_null(f->loop);
 	f->conf = conf == NULL ? fakes_conf() : conf;
 	f->client = -1;
+	f->listener = "mx";
 	f->next_seq = 1;
 	f->ids_a_block = 1000;
 	buf_init(&f->replies, 64 << 20);
@@ -460,7 +461,7 @@ fakes_connect(struct fakes *f, const char *ip)
 	int server, ours = client_pair(f, &server);
 
 	assert_int_equal(ip_parse(slice_str(ip), &address), RC_OK);
-	assert_non_null(session_new(&f->smtpd, server, S("mx"), address, NULL));
+	assert_non_null(session_new(&f->smtpd, server, slice_str(f->listener), address, NULL));
 	return ours;
 }
 
@@ -471,7 +472,7 @@ fakes_knock(struct fakes *f, const char *ip)
 	int server, ours = client_pair(f, &server);
 
 	assert_int_equal(ip_parse(slice_str(ip), &address), RC_OK);
-	listener_admit(&f->smtpd, S("mx"), server, address);
+	listener_admit(&f->smtpd, slice_str(f->listener), server, address);
 	return ours;
 }
 

@@ -52,6 +52,7 @@ struct fakes {
 	struct fake_message messages[64];
 	unsigned n_messages;
 
+	const char *listener;	/* where clients come in: "mx" */
 	struct timer tick;	/* so that a turn of the loop ends */
 	int client;		/* our end of the client's connection */
 	struct buf replies;	/* what it has been told and not looked at */
