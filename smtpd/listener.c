@@ -29,6 +29,16 @@ name_of(const struct listener *l)
 	return slice_of(l->name, l->n);
 }
 
+/* TLS from the first byte on: nothing can be said in the clear (RFC 8314 3.3). */
+static bool
+is_implicit(const struct smtpd *smtpd, struct slice listener)
+{
+	for (size_t i = 0; i < smtpd->conf->n_listeners; i++)
+		if (slice_eq(slice_str(smtpd->conf->listeners[i].title), listener))
+			return strcmp(smtpd->conf->listeners[i].tls, "implicit") == 0;
+	return false;
+}
+
 /* One line, if it fits the empty socket buffer, which it does; the client reads it after our end has gone. Our name comes
  * first (RFC 5321 4.2.2, 4.3.1). */
 static void
@@ -39,7 +49,7 @@ turn_away(const struct smtpd *smtpd, struct slice listener, int fd, struct ip ip
 	(void)buf_put_slice(&text, smtpd_name(smtpd, smtpd->conf));
 	(void)buf_printf(&text, " %s", why);
 	log_say(LOG_SESSION_REFUSED, NULL, F_IP("client", ip), F_STR("listener", listener), F_TEXT("why", why));
-	if (reply_line(&line, 421, slice_str(reply), buf_slice(&text), false))
+	if (!is_implicit(smtpd, listener) && reply_line(&line, 421, slice_str(reply), buf_slice(&text), false))
 		(void)send(fd, buf_slice(&line).p, buf_len(&line), MSG_NOSIGNAL);
 	buf_free(&line);
 	buf_free(&text);
@@ -78,9 +88,9 @@ listener_greet(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip,
 
 /* A client that does TLS first waits for nothing. */
 static bool
-pauses(const struct smtpd *smtpd, const struct client *client)
+pauses(const struct smtpd *smtpd, struct slice listener, const struct client *client)
 {
-	return smtpd->conf->smtpd.greet_pause > 0 && !client->exempt;
+	return smtpd->conf->smtpd.greet_pause > 0 && !client->exempt && !is_implicit(smtpd, listener);
 }
 
 void
@@ -99,7 +109,7 @@ listener_let_in(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip
 		turn_away(smtpd, listener, fd, ip, "4.7.0", why);
 		return;
 	}
-	if (!pauses(smtpd, client) || !porch_pause(smtpd, listener, fd, ip, client))
+	if (!pauses(smtpd, listener, client) || !porch_pause(smtpd, listener, fd, ip, client))
 		listener_greet(smtpd, listener, fd, ip, client);
 }
 
