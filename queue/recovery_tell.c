@@ -1,6 +1,8 @@
 /* queue/recovery_tell.c -- what is alive, told in the order of the ids, and the files that belong to nothing; see recovery.h. */
 #include "queue/recovery.h"
 
+#include "common/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,7 +289,7 @@ all_told(struct spool_work *w)
 	store_told_fn *told = t->told;
 	void *arg = t->arg;
 
-	t->r->stats.ms = (uint32_t)(store_monotonic_ms() - t->r->began);
+	t->r->stats.ms = (uint32_t)(clock_monotonic_ms() - t->r->began);
 	stats = t->r->stats;
 	recovery_end(t->r, true);
 	if (told != NULL && !s->closing)

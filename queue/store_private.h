@@ -77,7 +77,6 @@ void keeper_unlink_big(struct store *s, struct msgid id);
 void keeper_look_at_space(struct store *s);
 
 /* --- store_recover.c --- */
-uint64_t store_monotonic_ms(void);
 /* All has been told, or never will be. Consumes the recovery. */
 void recovery_end(struct recovery *r, bool told);
 

@@ -4,10 +4,10 @@
  * batch of a new segment, and what stands behind it never counts again. Running it twice gives the same as once. */
 #include "queue/recovery.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 /* The first batch of this start. */
 static enum rc
@@ -33,15 +33,6 @@ open_log(struct recovery *r)
 	if (rc != RC_OK)
 		r->why = "cannot write the first batch of this start";
 	return rc;
-}
-
-uint64_t
-store_monotonic_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static enum rc
@@ -96,7 +87,7 @@ store_open(struct store *s, struct store_stats *ret_stats, const char **ret_why)
 	*ret_why = "no memory";
 	if (r == NULL)
 		return RC_NOMEM;
-	*r = (struct recovery){ .s = s, .io = s->io, .began = store_monotonic_ms(), .why = "no memory" };
+	*r = (struct recovery){ .s = s, .io = s->io, .began = clock_monotonic_ms(), .why = "no memory" };
 	s->io->ops->random(s->io, &seed, sizeof seed);
 	index_init(&r->index, seed);
 	rc = read_spool(r);
@@ -110,7 +101,7 @@ store_open(struct store *s, struct store_stats *ret_stats, const char **ret_why)
 	look = committer_look(&s->committer);
 	segments_set_current(s, look.current);
 	r->stats.segments = (uint32_t)s->n_segments;
-	r->stats.ms = (uint32_t)(store_monotonic_ms() - r->began);
+	r->stats.ms = (uint32_t)(clock_monotonic_ms() - r->began);
 	keeper_want_spare(s);
 	timer_start(&s->timer, PROBE_MS);
 	*ret_stats = r->stats;
@@ -143,7 +134,7 @@ store_recover(struct store *s, store_visit_fn *visit, void *arg, struct store_st
 	rc = recovery_tell_begin(s->recovery, visit, NULL, arg);
 	if (rc == RC_OK)
 		rc = recovery_tell_rest(s->recovery);
-	s->recovery->stats.ms = (uint32_t)(store_monotonic_ms() - s->recovery->began);
+	s->recovery->stats.ms = (uint32_t)(clock_monotonic_ms() - s->recovery->began);
 	*ret_stats = s->recovery->stats;
 	*ret_why = "no memory";
 	s->recovered = rc == RC_OK;

@@ -1,6 +1,6 @@
 /* common/sandbox/profile.h -- what a room may do, as data: one table of system calls a room, beside the base set.
  *
- * The filter (seccomp.c), its tests (tests/common/test_sandbox.c) and the self-test (probe.c) are all made from these
+ * The filter (seccomp.c), its tests (tests/common/test_filters.c) and the self-test (probe.c) are all made from these
  * tables. To let a room make one more call: a row in profile_ROOM.c, with the reason. A call that has several rows is
  * legal when any of them matches; all rows of a call have the same verdict, and arguments are compared for equality
  * under a mask only, because libseccomp up to 2.6.0 merges other comparisons wrongly (GHSA-4q85-33p6-j5g6). A room's

@@ -12,6 +12,8 @@
  *
  * The first reply that is not the expected one ends it with status 1. At the end it prints the seconds from the first
  * connection to the end of the last session.								*/
+#include "tests/bench/tool.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -25,7 +27,6 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { EVENTS = 256, REPLY_MAX = 4096, COMMAND_MAX = 1024 };
@@ -61,28 +62,6 @@ static char *content;			/* one message with its end; its number is written over 
 static size_t content_length;
 static char *content_number;
 static FILE *records;
-
-static void __attribute__((noreturn, format(printf, 1, 2)))
-die(const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	fputs("load: ", stderr);
-	vfprintf(stderr, format, ap);
-	fputc('\n', stderr);
-	va_end(ap);
-	exit(1);
-}
-
-static uint64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 /* Header and lines of text: length bytes in all, then the dot. */
 static void

@@ -5,13 +5,14 @@
  * Says "ready" when it listens. -n: prints the time (nanoseconds of the monotonic clock) when so many messages have
  * arrived. -r: for each message 16 bytes, its number and when it arrived. /hang: accepts connections there and never says
  * a word. SIGTERM ends it; the last line says how many messages came.					*/
+#include "tests/bench/tool.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,6 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { EVENTS = 256, LINE_MAX_ = 2048, READ_MAX = 65536, OUT_MAX = 4096, NUMBER_DIGITS = 12 };
@@ -46,28 +46,6 @@ static int epoll;
 static uint64_t wanted, arrived;
 static FILE *records;
 static volatile sig_atomic_t stopped;
-
-static void __attribute__((noreturn, format(printf, 1, 2)))
-die(const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	fputs("sink: ", stderr);
-	vfprintf(stderr, format, ap);
-	fputc('\n', stderr);
-	va_end(ap);
-	exit(1);
-}
-
-static uint64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static void
 on_term(int sig)

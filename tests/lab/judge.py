@@ -11,8 +11,8 @@ LINE_MAX = 512              # RFC 5321 4.5.3.1.4, CRLF included
 TEXT_MAX = 1000             # 4.5.3.1.6
 MORE = {"SIZE": 26, "BODY": 17, "SMTPUTF8": 10, "AUTH": 500, "RET": 8, "ENVID": 107, "NOTIFY": 28, "ORCPT": 501, "REQUIRETLS": 11,
         "HOLDFOR": 34, "HOLDUNTIL": 34, "BY": 17, "MT-PRIORITY": 15}    # what extensions add to a command line
-KEYWORD = {"SIZE": "SIZE", "BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN", "NOTIFY": "DSN", "ORCPT": "DSN",
-           "REQUIRETLS": "REQUIRETLS", "BY": "DELIVERBY", "MT-PRIORITY": "MT-PRIORITY"}
+KEYWORD = {"SIZE": "SIZE", "BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN", "NOTIFY": "DSN",
+           "ORCPT": "DSN", "REQUIRETLS": "REQUIRETLS", "BY": "DELIVERBY", "MT-PRIORITY": "MT-PRIORITY"}
 LAST = ("EHLO", "DATA", "VRFY", "EXPN", "TURN", "NOOP", "STARTTLS")     # nothing may be sent behind them: RFC 2920 3.1
 
 offences = []               # of all sessions of this test

@@ -19,36 +19,14 @@ import threading
 import time
 
 from . import net
+from .packet import AA, TC, question, record, reply, wire
 
 ODD = "10.77.1.%d"          # an address for each kind: resolvers remember how a server behaves
 NOBODY = "10.77.0.99"
 A, NS, CNAME, SOA, MX = 1, 2, 5, 6, 15
-TC, AA = 0x0200, 0x0400
 KINDS = ("honest", "wrong-id", "wrong-question", "other-names", "cname-self", "cname-loop", "cname-chain", "huge-ttl", "garbage",
          "short", "refused", "upward", "servfail", "notimp", "truncated", "tcp", "tcp-dribble", "slow-2", "slow-30", "silent",
          "dead")
-
-
-def wire(text):
-    return b"".join(bytes([len(label)]) + label.encode() for label in text.split(".") if label) + b"\0"
-
-
-def record(owner, kind, data, ttl=60):
-    return wire(owner) + struct.pack(">HHIH", kind, 1, ttl, len(data)) + data
-
-
-def question(packet):
-    """(name, type, the question as it came)"""
-    labels, at = [], 12
-    while packet[at]:
-        labels.append(packet[at + 1:at + 1 + packet[at]].decode("latin-1").lower())
-        at += 1 + packet[at]
-    return ".".join(labels), struct.unpack(">H", packet[at + 1:at + 3])[0], packet[12:at + 5]
-
-
-def reply(packet, asked, answers=(), authority=(), flags=AA, rcode=0, ident=None):
-    head = struct.pack(">HHHHH", 0x8000 | flags | rcode, 1, len(answers), len(authority), 0)
-    return (ident or packet[:2]) + head + asked + b"".join(answers) + b"".join(authority)
 
 
 class Odd:

@@ -1,33 +1,20 @@
 #!/usr/bin/env python3
 """liar.py ADDRESS: a name server that answers as the first label of the question says, and never well."""
+import os
 import random
 import socket
 import struct
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
+from packet import question, record as rr, reply, wire as name  # noqa: E402
+
 SOCK = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 SOCK.bind((sys.argv[1], 53))
 
 
-def name(text):
-    return b"".join(bytes([len(label)]) + label.encode() for label in text.split(".") if label) + b"\0"
-
-
-def rr(owner, kind, data, ttl=60):
-    return name(owner) + struct.pack(">HHIH", kind, 1, ttl, len(data)) + data
-
-
-def question(packet):
-    labels, at = [], 12
-    while packet[at]:
-        labels.append(packet[at + 1:at + 1 + packet[at]].decode("latin-1").lower())
-        at += 1 + packet[at]
-    return ".".join(labels), struct.unpack(">H", packet[at + 1:at + 3])[0], packet[12:at + 5]
-
-
-def message(packet, asked, answers=(), rcode=0, flags=0x8180, ident=None):
-    ident = packet[:2] if ident is None else ident
-    return ident + struct.pack(">HHHHH", flags | rcode, 1, len(answers), 0, 0) + asked + b"".join(answers)
+def message(packet, asked, answers=(), rcode=0, flags=0x180, ident=None):
+    return reply(packet, asked, answers, (), flags, rcode, ident)
 
 
 def lie(packet):
@@ -48,7 +35,7 @@ def lie(packet):
     if how in ("servfail", "refused", "notimp", "formerr"):
         return message(packet, asked, rcode={"servfail": 2, "refused": 5, "notimp": 4, "formerr": 1}[how])
     if how == "truncated":      # and there is nobody at the TCP port
-        return message(packet, asked, flags=0x8380)
+        return message(packet, asked, flags=0x380)
     if how == "loop":
         return message(packet, asked, [rr(text, 5, name(text))])
     if how in ("loop2", "loop3"):

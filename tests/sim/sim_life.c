@@ -15,17 +15,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 enum { CHECK_SEEDS = 150, FAULTS_MAX = 12, CLIENTS_MAX = 30 };
 
 static struct {
-	uint64_t seed;
 	uint64_t span;			/* the time of trouble */
 	unsigned clients, faults;
 	struct slot client, fault, heal, calm, clock;
@@ -208,7 +204,6 @@ set_up(uint64_t seed, bool verbose)
 	letters_begin();
 	clients_begin();
 	memset(&run, 0, sizeof run);
-	run.seed = seed;
 	params = (struct house_params){ .smtpds = 1 + (unsigned)world_below(2), .delivers = 1 + (unsigned)world_below(2),
 	    .segment_size = segments[world_below(3)], .big_message = world_spread(4096, 256 * 1024),
 	    .retry_first = world_spread(30000, 600000), .retry_max = 3600 * 1000, .expire = (uint64_t)(5 * DAY) / MS,
@@ -285,26 +280,6 @@ run_seed(uint64_t seed, bool verbose, struct totals *t)
 /* --- all runs --- */
 
 static void
-on_abort(int sig)
-{
-	char text[96];
-	int n = snprintf(text, sizeof text, "# seed %" PRIu64 " ended with signal %d\n", run.seed, sig);
-
-	(void)!write(1, text, n > 0 ? (size_t)n : 0);
-	(void)signal(sig, SIG_DFL);
-	(void)raise(sig);
-}
-
-static double
-seconds(void)
-{
-	struct timeval tv;
-
-	(void)gettimeofday(&tv, NULL);
-	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
-}
-
-static void
 sum_up(const struct totals *t, double took)
 {
 	(void)printf("# %" PRIu64 " runs, %" PRIu64 " letters, %" PRIu64 " accepted, %" PRIu64 " crashes, %" PRIu64
@@ -316,7 +291,7 @@ static int
 check_program(void)
 {
 	struct totals t = { .runs = 0 }, again = { .runs = 0 };
-	double began = seconds();
+	double began = world_real_seconds();
 	bool same = true;
 
 	(void)printf("1..2\n");
@@ -326,7 +301,7 @@ check_program(void)
 		if (seed % 25 == 0)
 			same = run_seed(seed, false, &again) == hash && same;
 	}
-	sum_up(&t, seconds() - began);
+	sum_up(&t, world_real_seconds() - began);
 	(void)printf("%s 1 - every promise was kept\n", t.broken == 0 ? "ok" : "not ok");
 	(void)printf("%s 2 - the same seed gives the same run\n", same ? "ok" : "not ok");
 	return t.broken == 0 && same ? 0 : 1;
@@ -336,11 +311,10 @@ int
 main(int argc, char **argv)
 {
 	struct totals t = { .runs = 0 };
-	double began = seconds();
+	double began = world_real_seconds();
 	uint64_t first, n;
 
-	(void)signal(SIGABRT, on_abort);
-	(void)signal(SIGSEGV, on_abort);
+	world_tell_signals();
 	if (argc < 2)
 		return check_program();
 	if (strcmp(argv[1], "-n") == 0 && argc == 4) {
@@ -352,11 +326,11 @@ main(int argc, char **argv)
 		double limit = strtod(argv[2], NULL);
 
 		first = (uint64_t)began * 1000;
-		for (uint64_t seed = first; seconds() - began < limit; seed++)
+		for (uint64_t seed = first; world_real_seconds() - began < limit; seed++)
 			(void)run_seed(seed, false, &t);
 	} else
 		(void)printf("# hash %016" PRIx64 "\n",
 		    run_seed(strtoull(argv[1], NULL, 10), argc > 2 && strcmp(argv[2], "-v") == 0, &t));
-	sum_up(&t, seconds() - began);
+	sum_up(&t, world_real_seconds() - began);
 	return t.broken == 0 ? 0 : 1;
 }

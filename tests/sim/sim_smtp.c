@@ -15,12 +15,9 @@
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 enum {
 	CHECK_SEEDS = 400,
@@ -45,7 +42,6 @@ __wrap_room_take_file(struct room *room, enum file_purpose purpose, struct slice
 }
 
 static struct {
-	uint64_t seed;
 	struct proc smtpd_proc, others;		/* the rooms that are played share one */
 	struct room smtpd_room;
 	struct loop *loop;
@@ -657,7 +653,6 @@ run_seed(uint64_t seed, bool verbose)
 	memset(&t, 0, sizeof t);
 	t.commands = commands;
 	t.messages = messages;
-	t.seed = seed;
 	t.smtpd_proc = (struct proc){ .name = "smtpd", .role = ROLE_SMTPD, .alive = true };
 	t.others = (struct proc){ .name = "others", .role = ROLE_QUEUE, .alive = true };
 	t.next_id = 1;
@@ -688,45 +683,24 @@ run_seed(uint64_t seed, bool verbose)
 	return ok;
 }
 
-static void
-on_signal(int sig)
-{
-	char text[96];
-	int n = snprintf(text, sizeof text, "# seed %" PRIu64 " ended with signal %d\n", t.seed, sig);
-
-	(void)!write(1, text, n > 0 ? (size_t)n : 0);
-	(void)signal(sig, SIG_DFL);
-	(void)raise(sig);
-}
-
-static double
-seconds(void)
-{
-	struct timeval tv;
-
-	(void)gettimeofday(&tv, NULL);
-	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
-}
-
 int
 main(int argc, char **argv)
 {
 	uint64_t seed = 1, end = 1 + CHECK_SEEDS, n = 0, broken = 0;
 	double until = 0;
 
-	(void)signal(SIGABRT, on_signal);
-	(void)signal(SIGSEGV, on_signal);
+	world_tell_signals();
 	if (argc == 4 && strcmp(argv[1], "-n") == 0) {
 		seed = strtoull(argv[2], NULL, 10);
 		end = seed + strtoull(argv[3], NULL, 10);
 	} else if (argc == 3 && strcmp(argv[1], "-t") == 0) {
-		seed = (uint64_t)seconds() * 1000;
+		seed = (uint64_t)world_real_seconds() * 1000;
 		end = UINT64_MAX;
-		until = seconds() + strtod(argv[2], NULL);
+		until = world_real_seconds() + strtod(argv[2], NULL);
 	} else if (argc > 1)
 		return run_seed(strtoull(argv[1], NULL, 10), argc > 2) ? 0 : 1;
 	(void)printf("1..1\n");
-	for (; seed < end && (until == 0 || seconds() < until); seed++, n++)
+	for (; seed < end && (until == 0 || world_real_seconds() < until); seed++, n++)
 		broken += !run_seed(seed, false);
 	(void)printf("# %" PRIu64 " sessions, %" PRIu64 " commands, %" PRIu64 " messages\n", n * SESSIONS, t.commands, t.messages);
 	(void)printf("%s 1 - smtpd says what the model says\n", broken == 0 ? "ok" : "not ok");

@@ -7,14 +7,17 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 static struct {
-	uint64_t now, order, random, hash;
+	uint64_t seed, now, order, random, hash;
 	int64_t wall_offset;
 	struct slot **heap;
 	size_t n, max;
@@ -399,9 +402,37 @@ world_step(void)
 	return true;
 }
 
+static void
+on_signal(int sig)
+{
+	char text[96];
+	int n = snprintf(text, sizeof text, "# seed %" PRIu64 " ended with signal %d\n", w.seed, sig);
+
+	(void)!write(1, text, n > 0 ? (size_t)n : 0);
+	(void)signal(sig, SIG_DFL);
+	(void)raise(sig);
+}
+
+void
+world_tell_signals(void)
+{
+	(void)signal(SIGABRT, on_signal);
+	(void)signal(SIGSEGV, on_signal);
+}
+
+double
+world_real_seconds(void)
+{
+	struct timeval tv;
+
+	(void)gettimeofday(&tv, NULL);
+	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
+}
+
 void
 world_begin(uint64_t seed, bool verbose)
 {
+	w.seed = seed;
 	w.now = SECOND;
 	w.wall_offset = INT64_C(1700000000) * SECOND;
 	w.random = seed * UINT64_C(0xd1342543de82ef95) + 1;

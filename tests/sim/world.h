@@ -42,6 +42,10 @@ struct proc {
 	size_t heap_bytes, heap_blocks;
 };
 
+/* For the programs themselves: says which seed it was when a signal ends them; and the real time. */
+void world_tell_signals(void);
+double world_real_seconds(void);
+
 void world_begin(uint64_t seed, bool verbose);
 void world_end(void);
 bool world_step(void);			/* false: nothing will ever happen again */

@@ -189,21 +189,22 @@ def test_the_network_fails(folder):
 
 
 # What a client sends, and what of it is wrong.
+HELLO, MAIL, RCPT, DATA, BYE = b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"RCPT TO:<c@d.test>\r\n", b"DATA\r\n", b"QUIT\r\n"
 OFFENCES = (
-    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"RCPT TO:<c@d.test>\r\n", b"DATA\r\n", b"x: y\r\n..z\r\n.\r\n", b"QUIT\r\n"), None),
-    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n", b".\r\n", b"QUIT\r\n"), "did not wait"),
-    ((b"MAIL FROM:<a@b.test>\r\n", b"QUIT\r\n"), "before EHLO"),
-    ((b"EHLO x\r\n", b"RCPT TO:<c@d.test>\r\n", b"QUIT\r\n"), "RCPT without MAIL"),
-    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"DATA\r\n", b"QUIT\r\n"), "DATA without RCPT"),
-    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"MAIL FROM:<a@b.test>\r\n", b"QUIT\r\n"), "MAIL within"),
-    ((b"EHLO x\n", b"QUIT\r\n"), "without CRLF"),
-    ((b"EHLO x\ry\r\n", b"QUIT\r\n"), "bare CR"),
-    ((b"EHLO " + b"x" * 600 + b"\r\n", b"QUIT\r\n"), "607 bytes"),
-    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test> BODY=8BITMIME\r\n", b"QUIT\r\n"), "not offered"),
-    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"RCPT TO:<c@d.test>\r\n", b"DATA\r\n", b".z\r\n.\r\n", b"QUIT\r\n"), "not doubled"),
-    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"RCPT TO:<c@d.test>\r\n", b"DATA\r\n", b"z\n.\r\n", b"QUIT\r\n"), "without CRLF"),
-    ((b"EHLO x\r\n", b"MAIL FROM:<a@b.test>\r\n", b"RCPT TO:<c@d.test>\r\n", b"DATA\r\n", b"z" * 1200 + b"\r\n.\r\n", b"QUIT\r\n"), "1202 bytes"),
-    ((b"EHLO x\r\n",), "without QUIT"),
+    ((HELLO, MAIL, RCPT, DATA, b"x: y\r\n..z\r\n.\r\n", BYE), None),
+    ((HELLO, MAIL + RCPT + DATA, b".\r\n", BYE), "did not wait"),
+    ((MAIL, BYE), "before EHLO"),
+    ((HELLO, RCPT, BYE), "RCPT without MAIL"),
+    ((HELLO, MAIL, DATA, BYE), "DATA without RCPT"),
+    ((HELLO, MAIL, MAIL, BYE), "MAIL within"),
+    ((b"EHLO x\n", BYE), "without CRLF"),
+    ((b"EHLO x\ry\r\n", BYE), "bare CR"),
+    ((b"EHLO " + b"x" * 600 + b"\r\n", BYE), "607 bytes"),
+    ((HELLO, b"MAIL FROM:<a@b.test> BODY=8BITMIME\r\n", BYE), "not offered"),
+    ((HELLO, MAIL, RCPT, DATA, b".z\r\n.\r\n", BYE), "not doubled"),
+    ((HELLO, MAIL, RCPT, DATA, b"z\n.\r\n", BYE), "without CRLF"),
+    ((HELLO, MAIL, RCPT, DATA, b"z" * 1200 + b"\r\n.\r\n", BYE), "1202 bytes"),
+    ((HELLO,), "without QUIT"),
 )
 
 
