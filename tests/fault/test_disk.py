@@ -12,11 +12,11 @@ SPOOL, HOME = "postern/spool", "home"
 
 
 class Disks:
-    """A rig with the spool, or spool and homes, on disks of their own."""
+    """A rig with the spool, or spool and homes, on disks of their own; homes hold what a fast machine delivers."""
 
     def __init__(self, folder, homes=False, megabytes=64, **how):
         self.spool = Disk(os.path.join(folder, SPOOL), megabytes, **how)
-        self.home = Disk(os.path.join(folder, HOME), 64, mode=0o755) if homes else None
+        self.home = Disk(os.path.join(folder, HOME), 256, mode=0o755) if homes else None
         self.all = [d for d in (self.spool, self.home) if d]
 
 
