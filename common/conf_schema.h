@@ -76,6 +76,8 @@
 	    "Date trace fields in local time with its offset, as RFC 5321 4.4 asks for. no: in UTC, which does not tell where this host is.") \
 	TIME(greet_pause, "greet-pause", "0s", "0s", "5m",							\
 	    "Let clients that are not exempt from limits wait so long for the greeting, and cut off those that talk meanwhile. No pause on listeners that begin with TLS.") \
+	LIST(vrfy, "vrfy", "relay-clients", NULL, NULL,								\
+	    "Clients whose VRFY and EXPN are answered: networks, @table, and the word relay-clients for those of router { relay-clients }. All others are told 252, which says nothing (RFC 5321 7.3).") \
 	BOOL(banner_version, "banner-version", "no", NULL, NULL, "Tell the version in the greeting.")		\
 	BOOL(client_names, "client-names", "yes", NULL, NULL, "Look up the names of clients for trace fields and the log.")
 

@@ -137,6 +137,7 @@ static void
 check_smtpd(struct checking *k)
 {
 	check_networks(k, &k->c->limits.exempt);
+	check_networks(k, &k->c->smtpd.vrfy);
 	CHECK_WORD(k, k->c->smtpd.bare_newline, "reject");
 }
 

@@ -1,9 +1,9 @@
-/* smtpd/cmd_expn.c -- EXPN: lists are nobody's business (RFC 5321 3.5.2, 7.3). */
+/* smtpd/cmd_expn.c -- EXPN: who is on this list? An address stands for itself (RFC 5321 4.1.1.7, 3.5.1). */
 #include "smtpd/command.h"
+#include "smtpd/verify.h"
 
 void
 cmd_expn(struct session *s, struct slice arg)
 {
-	(void)arg;
-	session_fault(s, 502, "5.5.1", "Command not implemented");
+	verify(s, arg);
 }

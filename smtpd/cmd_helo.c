@@ -1,6 +1,7 @@
 /* smtpd/cmd_helo.c -- EHLO and HELO: the client's name for itself, and what we offer (RFC 5321 4.1.1.1). */
 #include "common/wire/domain.h"
 #include "smtpd/command.h"
+#include "smtpd/verify.h"
 
 #include <stdlib.h>
 
@@ -30,6 +31,8 @@ static const struct keyword keywords[] = {
 	{ "8BITMIME", NULL, NULL },			/* RFC 6152 */
 	{ "ENHANCEDSTATUSCODES", NULL, NULL },		/* RFC 2034 */
 	{ "STARTTLS", has_starttls, NULL },		/* RFC 3207 */
+	{ "VRFY", verify_offered, NULL },		/* RFC 5321 3.5.2: EXPN must be announced, VRFY may */
+	{ "EXPN", verify_offered, NULL },
 	{ "HELP", NULL, NULL },
 };
 

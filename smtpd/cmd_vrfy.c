@@ -1,11 +1,9 @@
-/* smtpd/cmd_vrfy.c -- VRFY: we neither confirm nor deny; RCPT will tell (RFC 5321 3.5.3, 7.3). */
+/* smtpd/cmd_vrfy.c -- VRFY: is there such a mailbox? (RFC 5321 4.1.1.6) */
 #include "smtpd/command.h"
+#include "smtpd/verify.h"
 
 void
 cmd_vrfy(struct session *s, struct slice arg)
 {
-	if (arg.n == 0)
-		session_fault(s, 501, "5.5.4", "Syntax: VRFY address");
-	else
-		session_reply(s, 252, "2.0.0", "Cannot verify; send mail and see");
+	verify(s, arg);
 }

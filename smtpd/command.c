@@ -143,10 +143,25 @@ run(struct session *s, const struct command *c, const struct smtp_command *said,
 static void
 run_unknown(struct session *s, const struct smtp_command *said)
 {
-	if (said != NULL && speaks_http(said->verb))
+	if (speaks_http(said->verb))
 		cut_off(s, 554, "5.5.1", "This is not a web server");
 	else
-		session_fault(s, 500, "5.5.2", said == NULL ? "Not a command" : "Command not recognized");
+		session_fault(s, 500, "5.5.2", "Command not recognized");
+}
+
+/* RFC 5321 4.1.2: characters that no argument may hold are told 501, when the command is one of ours and nothing else is
+ * wrong. Bytes above 127 are told 500 (2.4). */
+static void
+run_garbage(struct session *s, struct slice line)
+{
+	bool ours = find(slice_first(line, slice_find(line, ' '))) != NULL;
+
+	for (size_t i = 0; i < line.n; i++)
+		ours = ours && line.p[i] <= 127;
+	if (ours)
+		session_fault(s, 501, "5.5.4", "Command holds control characters");
+	else
+		session_fault(s, 500, "5.5.2", "Not a command");
 }
 
 /* RFC 5321 4.1.4 lets a client go on behind a DATA that was refused, with a command. What is none is the content of one that
@@ -163,13 +178,15 @@ is_content(struct session *s)
 static enum rc
 run_line(struct session *s, struct slice line, bool more_behind)
 {
-	bool waiting = s->tx != NULL && s->tx->n_waiting > 0;
+	bool waiting = s->tx != NULL && s->tx->n_waiting > 0, verifies = s->verification != NULL;
 	const struct command *c = NULL;
 	struct smtp_command said;
 	bool is_command = smtp_command_parse(line, &said) == RC_OK;
 
 	if (is_command)
 		c = find(said.verb);
+	if (verifies)
+		return RC_AGAIN;
 	if (waiting && (c == NULL || (c->flags & OVERLAPS) == 0 || s->tx->n_waiting >= RCPT_OVERLAP_MAX ||
 	    s->tx->n_rcpts + s->tx->n_waiting >= s->conf->smtpd.max_recipients))
 		return RC_AGAIN;
@@ -181,8 +198,12 @@ run_line(struct session *s, struct slice line, bool more_behind)
 		return RC_OK;
 	if (c != NULL)
 		run(s, c, &said, more_behind);
-	else if (!is_content(s))
-		run_unknown(s, is_command ? &said : NULL);
+	else if (is_content(s))
+		return RC_OK;
+	else if (is_command)
+		run_unknown(s, &said);
+	else
+		run_garbage(s, line);
 	return RC_OK;
 }
 
@@ -199,7 +220,7 @@ bare_newline(struct session *s, const char *what)
 static enum rc
 run_bad_line(struct session *s, enum smtp_line_result what)
 {
-	if (s->tx != NULL && s->tx->n_waiting > 0)
+	if (s->verification != NULL || (s->tx != NULL && s->tx->n_waiting > 0))
 		return RC_AGAIN;
 	s->verb = "";
 	deadline_progress(s);

@@ -91,7 +91,7 @@ static void
 command_deadlines(const struct session *s, struct deadline *d)
 {
 	/* A recipient that the router is asked about need not hold the session: the client may be waiting for the reply. */
-	bool asks = s->tx != NULL && s->tx->n_waiting > 0;
+	bool asks = (s->tx != NULL && s->tx->n_waiting > 0) || s->verification != NULL;
 
 	if (!s->held && !asks)
 		sooner(d, s->since + s->conf->smtpd.timeout_command, throw_out, "Timeout: no command");

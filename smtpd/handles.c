@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { INDEX_BITS = 20, GENERATION_MAX = (1 << (32 - INDEX_BITS)) - 1 };
+enum { INDEX_BITS = 20, GENERATION_MAX = (1 << (31 - INDEX_BITS)) - 1 };
 _Static_assert(HANDLES_MAX == 1 << INDEX_BITS, "an index fits its bits");
 
 static struct handle_slot *

@@ -1,5 +1,6 @@
 /* smtpd/handles.h -- numbers that name what we asked another room for, so that late answers find nobody.
  *
+ * Of its 32 bits the first is never set: one line can carry handles of two kinds.
  * A handle is an index and a generation: when its asker has gone, the same index comes back under another number, and
  * an answer to the old one is told from an answer to the new one. Never 0. */
 #ifndef POSTERN_SMTPD_HANDLES_H

@@ -5,6 +5,7 @@
 #include "common/wire/address.h"
 #include "common/wire/chars.h"
 #include "smtpd/session.h"
+#include "smtpd/verify.h"
 
 #include <stdlib.h>
 
@@ -120,6 +121,7 @@ lookup_check(struct rcpt *r)
 void
 lookup_checks_fail(struct session *s)
 {
+	verify_unanswered(s);
 	if (s->tx == NULL)
 		return;
 	for (struct rcpt *r = s->tx->waiting; r != NULL; r = r->next)
@@ -165,7 +167,7 @@ on_verdict(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	(void)p, (void)fd;
 	if (!r_verdict_get(body, &m) || !verdict_makes_sense(&m))
 		return "malformed R_VERDICT";
-	if (r == NULL)
+	if (verify_verdict(smtpd, handle, &m) || r == NULL)
 		return NULL;
 	if (m.action == VERDICT_ACCEPT) {
 		rcpt_accept(r, m.rcpt, m.transport, m.nexthop, m.generation);
@@ -194,6 +196,9 @@ router_closed(void *ctx, struct peer *p, const char *why)
 			if (r != NULL)
 				lookup_checks_fail(r->tx->session);
 		}
+		for (size_t i = 0; i < smtpd->verifications.n; i++)
+			if (handle_at(&smtpd->verifications, i) != NULL)
+				verify_unanswered(handle_at(&smtpd->verifications, i));
 	}
 	peer_free(p);
 }

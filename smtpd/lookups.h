@@ -22,7 +22,7 @@ void lookup_name_over(struct session *s, struct slice name);
 
 /* Asks about a recipient; sets its refusal at once when nobody can be asked. */
 void lookup_check(struct rcpt *r);
-/* Nobody answers: all waiting recipients of the session are told 451. */
+/* Nobody answers: all waiting recipients of the session are told 451, a VRFY 252. */
 void lookup_checks_fail(struct session *s);
 
 #endif

@@ -6,6 +6,7 @@
 #include "smtpd/lookups.h"
 #include "smtpd/receive.h"
 #include "smtpd/tls_room.h"
+#include "smtpd/verify.h"
 
 #include <config.h>
 #include <stdarg.h>
@@ -597,6 +598,7 @@ void
 session_free(struct session *s)
 {
 	transaction_free(&s->tx, s->reason == NULL ? "connection lost" : s->reason);
+	verify_forget(s);
 	log_disconnect(s);
 	watch_stop(&s->watch);
 	timer_cancel(&s->timer);

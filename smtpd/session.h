@@ -69,6 +69,7 @@ struct session {
 	char *helo;
 	const char *verb;		/* of the command being handled, for the log */
 	const char *reason;		/* why the session ended */
+	struct verification *verification; /* a VRFY or EXPN that the router was asked about; NULL: none */
 	struct transaction *tx;		/* in PH_MAIL, PH_DATA, PH_COMMIT */
 
 	uint64_t began;

@@ -1,6 +1,7 @@
 /* smtpd/smtpd.c -- the room: its lines, its generations, its end. See smtpd.h. */
 #include "smtpd/smtpd.h"
 
+#include "common/policy/table.h"
 #include "smtpd/identity.h"
 #include "smtpd/listener.h"
 #include "smtpd/lookups.h"
@@ -8,6 +9,7 @@
 #include "smtpd/session.h"
 #include "smtpd/shared_counts.h"
 #include "smtpd/submit.h"
+#include "smtpd/verify.h"
 
 #include <sodium.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@ smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
 	timer_setup(&smtpd->breather, loop, listeners_breathe_again, smtpd);
 	clients_init(&smtpd->clients, loop);
 	clients_adopt(&smtpd->clients, conf);
+	verify_adopt(smtpd, conf);
 	vault_init(&smtpd->vault, loop);
 	doors_adopt(&smtpd->doors, conf);
 	smtpd->identities_changed = tls_room_renew;
@@ -38,6 +41,9 @@ smtpd_free(struct smtpd *smtpd)
 	peer_free(smtpd->queue);
 	smtpd->router = smtpd->resolver = smtpd->queue = NULL;
 	handles_free(&smtpd->checks);
+	handles_free(&smtpd->verifications);
+	table_free(smtpd->verifiers);
+	smtpd->verifiers = NULL;
 	handles_free(&smtpd->names);
 	handles_free(&smtpd->messages);
 	clients_free(&smtpd->clients);
@@ -80,6 +86,7 @@ smtpd_adopt(struct smtpd *smtpd, struct conf *conf)
 	clients_adopt(&smtpd->clients, conf);
 	doors_adopt(&smtpd->doors, conf);
 	tls_room_renew(smtpd);
+	verify_adopt(smtpd, conf);
 	listeners_adopt(smtpd, conf->generation);
 }
 

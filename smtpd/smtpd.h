@@ -40,6 +40,7 @@ struct smtpd {
 
 	struct peer *router, *resolver, *queue;	/* NULL: down */
 	struct handles checks;		/* R_CHECK: struct rcpt */
+	struct handles verifications;	/* R_CHECK too: struct session */
 	struct handles names;		/* V_PTR: struct session */
 	struct handles messages;	/* Q_SUBMIT, Q_BEGIN: struct transaction */
 
@@ -71,6 +72,7 @@ struct smtpd {
 	struct doors doors;
 	struct caller *callers;		/* not sessions yet */
 	unsigned n_callers;
+	struct table *verifiers;	/* clients that VRFY and EXPN answer, of the present configuration; NULL: none */
 	bool stopping;
 };
 

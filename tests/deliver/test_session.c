@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define EHLO_PIPE "S:220 mx.test ESMTP\nC:EHLO client.test\nS:250-mx.test hello\nS:250-SIZE 1000000\nS:250-8BITMIME\nS:250 PIPELINING\n"
+#define EHLO_PIPE "S:220 mx.test ESMTP\nC:EHLO client.test\r\nS:250-mx.test hello\nS:250-SIZE 1000000\nS:250-8BITMIME\nS:250 PIPELINING\n"
 #define EHLO_PLAIN "S:220 mx.test\nC:EHLO client.test\nS:250 mx.test\n"
 #define MAIL_OK "S:250 2.1.0 ok\nS:250 2.1.5 ok\nS:354 go\nD\nS:250 2.0.0 queued as 7\n"
 #define BYE "C:QUIT\nS:221 bye\n"
@@ -39,7 +39,9 @@ small_job(struct scene *s, uint32_t job, const char *const *rcpts)
 }
 
 /* shows: RFC5321 2.2.1/3, RFC5321 2.3.5/2, RFC5321 4.1.1.1/3, RFC5321 4.1.1.1/5, RFC5321 4.1.4/1, RFC5321 4.1.4/6
- * shows: RFC5321 4.1.4/14, RFC5321 4.1.1/4, RFC5321 4.5.3.1.7/3 */
+ * shows: RFC5321 4.1.4/14, RFC5321 4.1.1/4, RFC5321 4.5.3.1.7/3
+ * shows: RFC5321 3.3/2, RFC5321 3.3/3, RFC5321 3.6.1/1, RFC5321 3.6.1/3, RFC5321 4.1.1.1/2, RFC5321 4.1.1.10/3
+ * shows: RFC5321 4.1.1.3/1, RFC5321 4.1.2/2 */
 static void
 a_message_goes_out_in_one_pipeline(void **state)
 {
@@ -82,13 +84,14 @@ close_idle(struct scene *s, struct server *server)
 	scene_close(s);
 }
 
-/* shows: RFC5321 4.3.1/1, RFC5321 4.2.1/2, RFC5321 4.1.1.3/6 */
+/* shows: RFC5321 4.3.1/1, RFC5321 4.2.1/2, RFC5321 4.1.1.3/6
+ * shows: RFC5321 4.1.1.10/4 */
 static void
 without_pipelining_each_command_waits(void **state)
 {
 	static const char *const scripts[] = { EHLO_PLAIN
 	    "C:MAIL FROM:<sender@a.test>\r\nQ\nS:250 ok\nC:RCPT TO:<r1@b.test>\r\nQ\nS:250 ok\nC:RCPT TO:<r2@\nQ\nS:251 ok\n"
-	    "C:RCPT TO:<r3@\nQ\nS:550 5.1.1 no such user\nC:DATA\nQ\nS:354 go\nD\nS:250 taken\n" BYE, NULL };
+	    "C:RCPT TO:<r3@\nQ\nS:550 5.1.1 no such user\nC:DATA\nQ\nS:354 go\nD\nS:250 taken\nC:QUIT\r\nQ\nS:221 bye\n", NULL };
 	struct server server;
 	struct scene s;
 
@@ -203,7 +206,8 @@ an_open_transaction_is_reset_first(void **state)
 	close_idle(&s, &server);
 }
 
-/* shows: RFC5321 3.3/8, RFC5321 4.2.5/5 */
+/* shows: RFC5321 3.3/8, RFC5321 4.2.5/5
+ * shows: RFC5321 4.5.4.1/7, RFC5321 4.5.4.1/8 */
 static void
 mail_refused_in_a_pipeline(void **state)
 {
@@ -323,11 +327,12 @@ a_message_is_moved_once_only(void **state)
 	scene_close(&s);
 }
 
-/* shows: RFC5321 4.3.1/2 */
+/* shows: RFC5321 4.3.1/2
+ * shows: RFC5321 4.1.4/15 */
 static void
 the_next_host_is_tried(void **state)
 {
-	static const char *const down[] = { "S:554 5.3.2 not here\nX", NULL };
+	static const char *const down[] = { "S:554 5.3.2 not here\nC:QUIT\r\nX", NULL };
 	static const char *const busy[] = { "S:220 x\nC:EHLO\nS:451 later\nX", NULL };
 	static const char *const good[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
 	struct server a, b, c;

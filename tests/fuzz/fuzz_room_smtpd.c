@@ -16,6 +16,17 @@ enum { CLIENTS_MAX = 4 };
 
 static int clients[CLIENTS_MAX];
 
+/* VRFY and EXPN are answered for everybody, so that the router is asked. */
+static void
+answer_vrfy(struct conf *c)
+{
+	for (size_t i = 0; i < n_conf_sections; i++)
+		for (size_t k = 0; strcmp(conf_sections[i].name, "smtpd") == 0 && k < conf_sections[i].n_options; k++)
+			if (strcmp(conf_sections[i].options[k].name, "vrfy") == 0 && conf_set((char *)c + conf_sections[i].offset,
+			    &conf_sections[i].options[k], "0.0.0.0/0, ::/0") != RC_OK)
+				abort();
+}
+
 static struct conf *
 conf(void)
 {
@@ -25,6 +36,7 @@ conf(void)
 		abort();
 	free(c->global.hostname);
 	c->global.hostname = strdup("mx.house.test");
+	answer_vrfy(c);
 	c->smtpd.max_recipients = 5;
 	c->smtpd.max_hops = 10;
 	c->smtpd.max_message_size = 512 * 1024;

@@ -19,6 +19,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { ROUTER_HOLDS = 1, QUEUE_HOLDS = 2, NO_CREDIT = 4, QUEUE_DIES = 8, ROUTER_DIES = 16 };
 
+/* VRFY and EXPN are answered for everybody, so that the router is asked. */
+static void
+answer_vrfy(struct conf *c)
+{
+	for (size_t i = 0; i < n_conf_sections; i++)
+		for (size_t k = 0; strcmp(conf_sections[i].name, "smtpd") == 0 && k < conf_sections[i].n_options; k++)
+			if (strcmp(conf_sections[i].options[k].name, "vrfy") == 0 && conf_set((char *)c + conf_sections[i].offset,
+			    &conf_sections[i].options[k], "0.0.0.0/0, ::/0") != RC_OK)
+				abort();
+}
+
 static struct fakes *
 world(void)
 {
@@ -29,6 +40,7 @@ world(void)
 		struct conf *conf = fakes_conf();
 
 		(void)signal(SIGPIPE, SIG_IGN);
+		answer_vrfy(conf);
 		conf->smtpd.max_recipients = 5;
 		conf->smtpd.max_hops = 10;
 		conf->smtpd.max_message_size = 64 * 1024;

@@ -178,10 +178,15 @@ refused_by_check(const char *text, const char *word)
 	buf_clear(&errors);
 }
 
+/* shows: RFC5321 4.1.2/10, RFC5321 2.3.5/2 */
 static void
 test_checks(void **state)
 {
 	(void)state;
+	refused_by_check("hostname = \"under_score.example.org\"\n", ":1: hostname: 'under_score.example.org' is no domain name");
+	refused_by_check("hostname = \"gr\xc3\xbcn.example.org\"\n", "is no domain name");
+	refused_by_check("hostname = \"[192.0.2.1]\"\n", "is no domain name");
+	refused_by_check("hostname = \"a.b\"\nsmtpd { vrfy = {\"300.1.1.1\"} }\n", ":2: smtpd: vrfy: ");
 	refused_by_check("hostname = \"nodot\"\n", ":1: hostname: 'nodot' has no dot");
 	refused_by_check("hostname = \"a.b\"\nlog { to = nowhere }\n", ":2: log: to: 'nowhere'");
 	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { address = {\"300.1.1.1\"} }\n", ":2: listener \"x\": address: '300.1.1.1'");

@@ -38,7 +38,8 @@ written(struct buf *b, const struct dsn *d)
 
 #define B "--0001000000G1.0000000000001234"
 
-/* shows: RFC5321 3.6.3/2 */
+/* shows: RFC5321 3.6.3/2
+ * shows: RFC5321 4.4/12 */
 static void
 a_bounce_byte_for_byte(void **state)
 {
@@ -131,6 +132,7 @@ count(const char *in, const char *what)
 	return n;
 }
 
+/* shows: RFC5321 4.5.3.1/2, RFC5321 4.1.2/9 */
 static void
 hostile_words_stay_in_their_line(void **state)
 {

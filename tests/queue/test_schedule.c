@@ -198,6 +198,7 @@ a_dead_destination_backs_off_as_a_whole(void **state)
 	world_free(w);
 }
 
+/* shows: RFC5321 4.5.4.1/7 */
 static void
 a_peer_that_counts_its_guests_is_not_down(void **state)
 {

@@ -550,7 +550,11 @@ send_content(void)
 
 /* --- a session --- */
 
-/* Up to GROUP_MAX commands at once; DATA ends the group (RFC 2920 3.1). */
+/* Up to GROUP_MAX commands at once; DATA ends the group (RFC 2920 3.1). Every reply is one that RFC 5321 4.3.2 has for its
+ * command, and one that the model has for its circumstances.
+ * shows: RFC5321 4.2/1, RFC5321 4.2/3, RFC5321 4.3.1/3, RFC5321 4.3.1/4, RFC5321 4.3.2/8, RFC5321 4.3.2/9
+ * shows: RFC5321 4.3.2/10, RFC5321 4.3.2/11, RFC5321 4.3.2/12, RFC5321 4.3.2/13, RFC5321 4.3.2/14, RFC5321 4.3.2/15
+ * shows: RFC5321 4.3.2/16, RFC5321 4.3.2/17, RFC5321 4.3.2/18 */
 static void
 round_of(void)
 {
@@ -575,8 +579,11 @@ round_of(void)
 	say(buf_slice(&b).p, buf_len(&b));
 	buf_free(&b);
 	settle();
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		expect(due[i], phrases[said[i]].text == NULL ? "a malformed line" : phrases[said[i]].text);
+		if (!model_may(said[i], due[i]))
+			world_fail("%u is no reply to %d", due[i], (int)said[i]);
+	}
 	if (said[n - 1] == SAID_BARE_LF && due[n - 1] != 421)
 		expect(421, "a bare LF");
 	if (due[n - 1] == 354 && world_failure() == NULL)

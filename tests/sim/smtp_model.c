@@ -11,6 +11,38 @@ static const unsigned broken[SAID_KINDS] = { [SAID_BAD_MAIL] = 501, [SAID_MAIL_P
 static const unsigned spoiled[CONTENT_KINDS] = { [CONTENT_NUL] = 554, [CONTENT_LONG_LINE] = 554, [CONTENT_LOOP] = 554,
 	[CONTENT_TOO_BIG] = 552, [CONTENT_BARE_LF] = 550 };
 
+/* RFC 5321 4.3.2: what each command may be told; the codes of a line belong to all commands from first to last. 451 to DATA
+ * is ours: the queue was lost since MAIL, which is none of the usual circumstances that the table is about. */
+static const struct {
+	enum said first, last;
+	unsigned codes[16];
+} sequences[] = {
+	{ SAID_EHLO, SAID_BAD_EHLO, { 250, 504, 550, 502 } },
+	{ SAID_MAIL, SAID_MAIL_LONG, { 250, 552, 451, 452, 550, 553, 503, 455, 555 } },
+	{ SAID_RCPT, SAID_RCPT_LONG, { 250, 251, 550, 551, 552, 553, 450, 451, 452, 503, 455, 555 } },
+	{ SAID_DATA, SAID_DATA_ARG, { 354, 503, 554, 451 } },
+	{ SAID_RSET, SAID_RSET_ARG, { 250 } },
+	{ SAID_NOOP, SAID_NOOP, { 250 } },
+	{ SAID_VRFY, SAID_VRFY_BARE, { 250, 251, 252, 550, 551, 553, 502, 504 } },
+	{ SAID_EXPN, SAID_EXPN, { 250, 252, 550, 502, 504 } },
+	{ SAID_HELP, SAID_HELP, { 211, 214, 502, 504 } },
+	{ SAID_NOT_OFFERED, SAID_NOT_OFFERED, { 502 } },
+	{ SAID_QUIT_ARG, SAID_QUIT, { 221 } },
+	{ SAID_HTTP, SAID_HTTP, { 554 } },	/* no command of SMTP, and no client of it */
+};
+
+bool
+model_may(enum said said, unsigned code)
+{
+	if (code == 500 || code == 501 || code == 421)
+		return true;
+	for (size_t i = 0; i < sizeof sequences / sizeof sequences[0]; i++)
+		for (size_t k = 0; said >= sequences[i].first && said <= sequences[i].last && sequences[i].codes[k] != 0; k++)
+			if (sequences[i].codes[k] == code)
+				return true;
+	return false;
+}
+
 /* The one thing that ends a transaction, however it ends. */
 static void
 forget(struct model *m)
@@ -134,10 +166,10 @@ model_command(struct model *m, enum said said, const char *address, enum verdict
 	case SAID_NOOP:
 		return 250;
 	case SAID_VRFY:
+	case SAID_EXPN:
 		return 252;
 	case SAID_HELP:
 		return 214;
-	case SAID_EXPN:
 	case SAID_NOT_OFFERED:
 		return 502;
 	case SAID_UNKNOWN:

@@ -44,6 +44,8 @@ struct model {
 	unsigned epoch;			/* of the line that it began on */
 };
 
+/* May this be the reply to that? RFC 5321 4.3.2. */
+bool model_may(enum said said, unsigned code);
 /* The reply that is due (its code). address: of MAIL and RCPT; what: the router's word for it. */
 unsigned model_command(struct model *m, enum said said, const char *address, enum verdict what);
 /* Content was sent after 354. Is it to reach the queue? */

@@ -24,13 +24,15 @@
 static bool
 known(const char *to)
 {
-	static const char *const names[] = { "alice", "bob", "carol", "\"full name\"", "postmaster", "Postmaster" };
+	static const char *const names[] = { "alice", "bob", "carol", "\"full name\"" };
 	const char *at = strrchr(to, '@');
 	size_t n = at == NULL ? strlen(to) : (size_t)(at - to);
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (n == strlen(names[i]) && memcmp(to, names[i], n) == 0)
 			return true;
+	if (slice_caseeq(slice_of(to, n), S("postmaster")))
+		return true;
 	return n > 4 && memcmp(to, "user", 4) == 0;
 }
 
@@ -58,6 +60,16 @@ verdict(struct fakes *f, uint32_t handle, const char *to)
 		m.code = 250;
 		m.enhanced = S("x");
 		m.text = S("Ok\r\n250 2.1.5 Ok");
+	} else if (strncmp(to, "wordy@", 6) == 0) {
+		static const char words[] = "wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy ";
+		static char text[900];
+
+		for (size_t i = 0; i < sizeof text - 1; i++)
+			text[i] = words[i % (sizeof words - 1)];
+		m.action = VERDICT_REJECT;
+		m.code = 550;
+		m.enhanced = S("5.7.1");
+		m.text = slice_str(text);
 	} else if (strncmp(to, "evil2@", 6) == 0) {
 		m.action = VERDICT_REJECT;
 		m.code = 550;
@@ -541,6 +553,23 @@ now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* What every reply line must be, whatever it says: RFC 5321 4.2, 4.2.1, 4.5.3.1.5. */
+static void
+check_form(struct fakes *f, struct slice line)
+{
+	assert_in_range(line.n, 5, 510);
+	assert_in_range(line.p[0], '2', '5');
+	assert_in_range(line.p[1], '0', '5');
+	assert_in_range(line.p[2], '0', '9');
+	assert_true(line.p[3] == ' ' || line.p[3] == '-');
+	for (size_t i = 4; i < line.n; i++)
+		assert_true(line.p[i] == '\t' || (line.p[i] >= ' ' && line.p[i] <= '~'));
+	assert_true(f->goes_on[0] == '\0' || memcmp(f->goes_on, line.p, 3) == 0);
+	f->goes_on[0] = '\0';
+	if (line.p[3] == '-')
+		memcpy(f->goes_on, line.p, 3);
+}
+
 bool
 fakes_line(struct fakes *f, char *line, size_t size, unsigned ms)
 {
@@ -552,6 +581,7 @@ fakes_line(struct fakes *f, char *line, size_t size, unsigned ms)
 
 		if (lf < have.n) {
 			assert_true(lf > 0 && have.p[lf - 1] == '\r' && lf < size);
+			check_form(f, slice_first(have, lf - 1));
 			memcpy(line, have.p, lf - 1);
 			line[lf - 1] = '\0';
 			buf_consume(&f->replies, lf + 1);

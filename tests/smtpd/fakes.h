@@ -1,7 +1,7 @@
 /* tests/smtpd/fakes.h -- the rooms around smtpd, played by the test in the same loop, and a client on a socket pair.
  *
  * The router knows example.org: alice, bob, carol, "full name", user0..user9999 and postmaster are there; alias becomes
- * alice; defer is told 450, evil gets a reply that tries to forge another; everybody else is unknown there (550 5.1.1),
+ * alice; defer is told 450, evil gets a reply that tries to forge another, wordy one of 900 octets; everybody else is unknown there (550 5.1.1),
  * and other domains are relaying denied (550 5.7.1). The resolver calls every client client.example.net. The queue
  * accepts what it gets whole. All can be told otherwise. */
 #ifndef POSTERN_TESTS_SMTPD_FAKES_H
@@ -56,6 +56,7 @@ struct fakes {
 	struct timer tick;	/* so that a turn of the loop ends */
 	int client;		/* our end of the client's connection */
 	struct buf replies;	/* what it has been told and not looked at */
+	char goes_on[4];	/* the code of a reply that has more lines; else "" */
 	bool closed;		/* by the server */
 };
 

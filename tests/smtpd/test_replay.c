@@ -25,6 +25,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "smtpd/verify.h"
 #include "tests/smtpd/fakes.h"
 
 #include <dirent.h>
@@ -116,6 +117,7 @@ set_option(struct play *p, char *words)
 		for (size_t k = 0; k < conf_sections[i].n_options; k++)
 			if (strcmp(conf_sections[i].name, section) == 0 && strcmp(conf_sections[i].options[k].name, option) == 0) {
 				assert_int_equal(conf_set((char *)p->f.conf + conf_sections[i].offset, &conf_sections[i].options[k], value), RC_OK);
+				verify_adopt(&p->f.smtpd, p->f.conf);
 				return;
 			}
 	complain(p, "there is no option %s %s", section, option);
@@ -582,6 +584,9 @@ play_file(const char *path, const char *mode, size_t piece, unsigned seed)
 	free(p);
 }
 
+/* Whatever a conversation is about, fakes_line() looks at the form of each reply line in it.
+ * shows: RFC5321 4.2/1, RFC5321 4.2/7, RFC5321 4.2/10, RFC5321 4.2/13, RFC5321 4.2.1/3, RFC5321 4.2.1/6
+ * shows: RFC5321 4.3.2/3, RFC5321 4.5.3.1.5/1, RFC5321 2.3.8/3 */
 static void
 conversation(void **state)
 {

@@ -684,6 +684,17 @@ slow_data_has_a_deadline(void **state)
 	assert_true(deadline_of_rate(UINT64_MAX, 1) == UINT64_MAX);
 }
 
+/* shows: RFC5321 4.5.3.2.7/1 */
+static void
+clients_have_five_minutes_for_a_command(void **state)
+{
+	struct conf *conf = fakes_conf();
+
+	(void)state;
+	assert_true(conf->smtpd.timeout_command >= 5 * 60 * 1000);
+	conf_unref(conf);
+}
+
 /* shows: RFC5321 4.2/10, RFC5321 4.3.2/3 */
 static void
 refusals_of_other_rooms_are_made_sane(void **state)
@@ -731,6 +742,7 @@ main(void)
 		cmocka_unit_test(ids_are_not_used_up_by_resets),
 		cmocka_unit_test(handles_tell_generations_apart),
 		cmocka_unit_test(slow_data_has_a_deadline),
+		cmocka_unit_test(clients_have_five_minutes_for_a_command),
 		cmocka_unit_test(refusals_of_other_rooms_are_made_sane),
 	};
 

@@ -148,6 +148,7 @@ def test_double_bounce_goes_to_postmaster(folder):
 
 
 # shows: RFC5321 4.2.5/1
+# shows: RFC5321 4.5.4.1/5, RFC5321 4.5.4.1/4
 def test_expiry(folder):
     net, postern = house(folder, FAST.replace("min-free", 'expire = "3s"\n min-free'))
     lab.send(POSTERN, "alice@postern.test", ["x@dead.sink.test"], lab.message(1, 300))

@@ -107,6 +107,7 @@ def test_dribbling_does_not_extend_the_deadline(folder):
     works(postern, net)
 
 
+# shows: RFC5321 4.5.4.2/2
 def test_too_many_sessions_of_one_client(folder):
     net, postern = house(folder, "smtpd { max-sessions-per-client = 5\n processes = 1 }\n")
     held = [lab.Client(POSTERN, source="10.77.0.20") for _ in range(5)]

@@ -81,6 +81,7 @@ def test_the_whole_daemon_dies(folder):
     ledger.settle(postern, net)
 
 
+# shows: RFC5321 4.5.4.2/1
 def test_reload_under_load_drops_nothing(folder):
     net, postern = house(folder)
     ledger = lab.Ledger()

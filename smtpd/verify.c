@@ -1,0 +1,185 @@
+/* smtpd/verify.c -- see verify.h. */
+#include "smtpd/verify.h"
+
+#include "common/envelope.h"
+#include "common/policy/networks.h"
+#include "common/wire/address.h"
+
+#include <stdlib.h>
+
+/* The router's line carries handles of recipients too: those never have it (handles.h). */
+static const uint32_t verify_bit = UINT32_C(1) << 31;
+
+struct verification {
+	uint32_t handle;
+	size_t n;
+	uint8_t address[];	/* canonical */
+};
+
+void
+verify_adopt(struct smtpd *smtpd, const struct conf *conf)
+{
+	struct table *t;
+
+	/* What is wrong with it the master has said. */
+	if (networks_compile(conf, &conf->smtpd.vrfy, &t, NULL) != RC_OK)
+		return;
+	table_free(smtpd->verifiers);
+	smtpd->verifiers = t;
+}
+
+bool
+verify_offered(const struct session *s)
+{
+	struct table_hit hit;
+
+	return s->smtpd->verifiers != NULL && table_has_ip(s->smtpd->verifiers, s->ip, &hit);
+}
+
+/* RFC 5321 7.3: neither yes nor no. */
+static void
+reply_nothing(struct session *s)
+{
+	session_reply(s, 252, "2.0.0", "Cannot verify; send mail and see");
+}
+
+/* A user name alone is one of the first local domain: RFC 5321 3.5.1. */
+static struct slice
+own_domain(const struct session *s)
+{
+	const struct conf_list *domains = &s->conf->router.local_domains;
+	struct slice first = domains->n == 0 ? S("") : slice_str(domains->v[0]);
+
+	return domain_check(first) == RC_OK ? first : smtpd_name(s->smtpd, s->conf);
+}
+
+/* local@domain, <local@domain>, <local> or local: the canonical address. */
+static bool
+read_name(const struct session *s, struct slice name, struct buf *ret_address)
+{
+	struct buf whole = BUF_INIT(ADDRESS_TEXT_MAX + DOMAIN_MAX);
+	struct address a;
+	bool ok;
+
+	if (name.n > 1 && name.p[0] == '<' && name.p[name.n - 1] == '>')
+		name = slice_of(name.p + 1, name.n - 2);
+	ok = address_parse(name, &a) == RC_OK;
+	if (!ok && buf_put_slice(&whole, name) && buf_put_byte(&whole, '@') && buf_put_slice(&whole, own_domain(s)))
+		ok = address_parse(buf_slice(&whole), &a) == RC_OK;
+	ok = ok && address_put(ret_address, &a);
+	buf_free(&whole);
+	return ok;
+}
+
+static void
+ask(struct session *s, struct slice address)
+{
+	struct smtpd *smtpd = s->smtpd;
+	struct r_check m = { s->listener, s->ip, session_client_name(s), session_helo(s), S(""), address };
+	struct verification *v = calloc(1, sizeof *v + address.n);
+
+	s->verification = v;
+	if (v != NULL) {
+		v->n = address.n;
+		memcpy(v->address, address.p, address.n);
+		v->handle = smtpd->router == NULL ? 0 : handle_new(&smtpd->verifications, s);
+	}
+	if (v == NULL || v->handle == 0 || r_check_send(smtpd->router, v->handle | verify_bit, &m) != RC_OK) {
+		verify_forget(s);
+		reply_nothing(s);
+		return;
+	}
+	s->held = true;
+}
+
+void
+verify(struct session *s, struct slice arg)
+{
+	struct buf address = BUF_INIT(ADDRESS_TEXT_MAX);
+
+	if (arg.n == 0)
+		session_fault(s, 501, "5.5.4", "Say whom");
+	else if (!verify_offered(s))
+		reply_nothing(s);
+	else if (!read_name(s, arg, &address))
+		session_fault(s, 553, "5.1.3", "That is no address and no user's name");
+	else
+		ask(s, buf_slice(&address));
+	buf_free(&address);
+}
+
+/* Was it found in a table of ours, or will somebody else be asked? */
+static bool
+is_local(const struct session *s, struct slice transport)
+{
+	for (size_t i = 0; i < s->conf->n_transports; i++)
+		if (slice_eq(slice_str(s->conf->transports[i].title), transport))
+			return strcmp(s->conf->transports[i].kind, "local") == 0;
+	return slice_eq(transport, S("local"));
+}
+
+/* RFC 5321 4.3.2: of all refusals these are for VRFY and EXPN. */
+static void
+reply_refusal(struct session *s, const struct r_verdict *m)
+{
+	struct refusal r;
+
+	refusal_from_room(&r, m->code, m->enhanced, m->text);
+	if (r.code < 500) {
+		reply_nothing(s);
+		return;
+	}
+	if (r.code != 551 && r.code != 553)
+		r.code = 550;
+	session_refuse(s, &r, slice_of(s->verification->address, s->verification->n), S(""));
+}
+
+static void
+reply(struct session *s, const struct r_verdict *m)
+{
+	const struct verification *v = s->verification;
+
+	if (m->action == VERDICT_REJECT)
+		reply_refusal(s, m);
+	else if (m->action == VERDICT_ACCEPT && is_local(s, m->transport))
+		session_reply(s, 250, "2.1.5", "<%.*s>", (int)v->n, (const char *)v->address);
+	else
+		reply_nothing(s);
+}
+
+bool
+verify_verdict(struct smtpd *smtpd, uint32_t handle, const struct r_verdict *m)
+{
+	struct session *s;
+
+	if ((handle & verify_bit) == 0)
+		return false;
+	s = handle_find(&smtpd->verifications, handle & ~verify_bit);
+	if (s == NULL)
+		return true;
+	if (s->phase < PH_LAST)
+		reply(s, m);
+	verify_forget(s);
+	session_wake(s);
+	return true;
+}
+
+void
+verify_unanswered(struct session *s)
+{
+	if (s->verification == NULL)
+		return;
+	verify_forget(s);
+	if (s->phase < PH_LAST)
+		reply_nothing(s);
+	session_wake(s);
+}
+
+void
+verify_forget(struct session *s)
+{
+	if (s->verification != NULL)
+		handle_release(&s->smtpd->verifications, s->verification->handle);
+	free(s->verification);
+	s->verification = NULL;
+}
