@@ -18,11 +18,11 @@
 	X(QUEUE_REMOVE,		"queue remove",		QUEUE,		1)	\
 	X(CONFIG_SHOW,		"config show",		MASTER,		0)	\
 	X(EXPLAIN,		"explain",		ROUTER,		0)	\
-	X(TLS_SHOW,		"tls show",		MASTER,		0)	\
 	X(STOP,			"stop",			MASTER,		1)	\
 	X(RELOAD,		"reload",		MASTER,		1)	\
 	X(SELFTEST,		"selftest",		MASTER,		1)	\
-	X(LOG_STATUS,		"log status",		LOG,		0)
+	X(LOG_STATUS,		"log status",		LOG,		0)	\
+	X(TLS_SHOW,		"tls show",		MASTER,		0)
 
 enum admin_verb {
 	ADMIN_NONE,

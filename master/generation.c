@@ -145,7 +145,7 @@ generation_processes(struct master *m)
 {
 	/* The log first, so that the others have somebody to talk to; the front door last. */
 	static const enum role order[] = {
-		ROLE_LOG, ROLE_QUEUE, ROLE_ROUTER, ROLE_RESOLVER, ROLE_VAULT, ROLE_DELIVER, ROLE_LOCAL, ROLE_CONTROL, ROLE_SMTPD,
+		ROLE_LOG, ROLE_QUEUE, ROLE_ROUTER, ROLE_RESOLVER, ROLE_DELIVER, ROLE_LOCAL, ROLE_CONTROL, ROLE_VAULT, ROLE_SMTPD,
 	};
 
 	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {

@@ -266,7 +266,7 @@ vault_prepare(struct vault_line *v, struct buf *why)
 	v->jobs = true;
 	/* The first one looks up every algorithm that there is. */
 	warm = SSL_CTX_new(TLS_method());
-	if (warm == NULL || (v->library = vault_provider_new()) == NULL) {
+	if (warm == NULL || (v->library = vault_provider_new(&v->provider)) == NULL) {
 		SSL_CTX_free(warm);
 		(void)buf_put_str(why, "OpenSSL has no TLS, or does not take the provider");
 		return RC_UNSUPPORTED;
@@ -291,8 +291,9 @@ vault_free(struct vault_line *v)
 	v->ready = false;
 	chore_cancel(&v->wake);
 	handles_free(&v->waits);
-	vault_provider_free(v->library);
+	vault_provider_free(v->library, v->provider);
 	v->library = NULL;
+	v->provider = NULL;
 	if (v->jobs)
 		ASYNC_cleanup_thread();
 	v->jobs = false;
@@ -304,6 +305,6 @@ EVP_PKEY *
 vault_key(struct vault_line *v, EVP_PKEY *public, struct slice key_id)
 {
 	if (v->library == NULL)
-		v->library = vault_provider_new();
+		v->library = vault_provider_new(&v->provider);
 	return v->library == NULL ? NULL : vault_provider_key(v->library, v, public, key_id);
 }

@@ -20,6 +20,7 @@
 #include "smtpd/handles.h"
 
 #include <openssl/evp.h>
+#include <openssl/provider.h>
 #include <openssl/ssl.h>
 
 enum {
@@ -43,6 +44,7 @@ struct vault_line {
 	uint8_t secrets[VAULT_SECRETS_MAX][VAULT_SECRET_BYTES]; /* newest first */
 	unsigned n_secrets;
 	OSSL_LIB_CTX *library;		/* with the provider; NULL: not made yet */
+	OSSL_PROVIDER *provider;
 	bool jobs;			/* the pool of jobs has been made */
 	bool abandoning;		/* the job that runs now is to end */
 };

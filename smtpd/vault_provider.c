@@ -434,20 +434,26 @@ provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSS
 }
 
 OSSL_LIB_CTX *
-vault_provider_new(void)
+vault_provider_new(OSSL_PROVIDER **ret_provider)
 {
 	OSSL_LIB_CTX *library = OSSL_LIB_CTX_new();
+	OSSL_PROVIDER *provider = NULL;
 
-	if (library != NULL && OSSL_PROVIDER_add_builtin(library, PROVIDER, provider_init) == 1 &&
-	    OSSL_PROVIDER_load(library, PROVIDER) != NULL)
-		return library;
-	OSSL_LIB_CTX_free(library);
-	return NULL;
+	if (library != NULL && OSSL_PROVIDER_add_builtin(library, PROVIDER, provider_init) == 1)
+		provider = OSSL_PROVIDER_load(library, PROVIDER);
+	if (provider == NULL) {
+		OSSL_LIB_CTX_free(library);
+		return NULL;
+	}
+	*ret_provider = provider;
+	return library;
 }
 
 void
-vault_provider_free(OSSL_LIB_CTX *library)
+vault_provider_free(OSSL_LIB_CTX *library, OSSL_PROVIDER *provider)
 {
+	if (provider != NULL)
+		(void)OSSL_PROVIDER_unload(provider);
 	OSSL_LIB_CTX_free(library);
 }
 

@@ -25,7 +25,7 @@ answer(struct peer *p, uint32_t handle, enum vault_status status, struct slice s
 }
 
 static void
-refuse(struct client *c, uint32_t handle, enum vault_status status, const char *why)
+refuse(struct asker *c, uint32_t handle, enum vault_status status, const char *why)
 {
 	if (status == VAULT_REFUSED && c->refused++ % REFUSALS_LOGGED == 0)
 		log_say(LOG_VAULT_REFUSED, NULL, F_TEXT("room", role_name(peer_role(c->peer))),
@@ -36,7 +36,7 @@ refuse(struct client *c, uint32_t handle, enum vault_status status, const char *
 static const char *
 on_sign(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 {
-	struct client *c = ctx;
+	struct asker *c = ctx;
 	struct request *q;
 	struct k_sign m;
 
@@ -62,7 +62,7 @@ on_sign(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 }
 
 static void
-serve_one(struct client *c)
+serve_one(struct asker *c)
 {
 	const struct request *q = &c->queue[c->first];
 	struct slice message = slice_of(q->message, q->n);
@@ -81,7 +81,7 @@ serve_one(struct client *c)
 }
 
 static void
-refill(struct client *c)
+refill(struct asker *c)
 {
 	uint64_t now = loop_now(c->vault->loop), rate = c->vault->conf->vault.max_rate;
 	uint64_t most = rate * BURST_MS < 1000 ? 1000 : rate * BURST_MS, ms = now - c->filled;
@@ -95,7 +95,7 @@ refill(struct client *c)
 
 /* True: it waits for its rate. */
 static bool
-serve(struct client *c)
+serve(struct asker *c)
 {
 	refill(c);
 	for (unsigned i = 0; i < SIGNATURES_A_TURN && c->n > 0 && c->tokens >= 1000; i++) {
@@ -113,7 +113,7 @@ on_work(struct chore *chore, void *ctx)
 
 	v->turn++;
 	for (unsigned i = 0; i < VAULT_PEERS_MAX; i++) {
-		struct client *c = v->clients[(v->turn + i) % VAULT_PEERS_MAX];
+		struct asker *c = v->askers[(v->turn + i) % VAULT_PEERS_MAX];
 
 		if (c == NULL || c->n == 0)
 			continue;
@@ -155,8 +155,8 @@ vault_rotate(struct vault *v)
 	if (v->n_secrets < VAULT_SECRETS_MAX)
 		v->n_secrets++;
 	for (unsigned i = 0; i < VAULT_PEERS_MAX; i++)
-		if (v->clients[i] != NULL)
-			send_secrets(v, v->clients[i]->peer);
+		if (v->askers[i] != NULL)
+			send_secrets(v, v->askers[i]->peer);
 }
 
 static void
@@ -171,56 +171,56 @@ on_rotation(struct timer *t, void *ctx)
 /* --- lines --- */
 
 static void
-client_free(struct client *c)
+asker_free(struct asker *c)
 {
-	c->vault->clients[peer_index(c->peer)] = NULL;
+	c->vault->askers[peer_index(c->peer)] = NULL;
 	peer_free(c->peer);
 	sodium_memzero(c, sizeof *c);
 	free(c);
 }
 
 static void
-client_closed(void *ctx, struct peer *p, const char *why)
+asker_closed(void *ctx, struct peer *p, const char *why)
 {
 	room_log_drop(p, why);
-	client_free(ctx);
+	asker_free(ctx);
 }
 
-static const struct peer_ops client_ops = {
+static const struct peer_ops asker_ops = {
 	.on = { [K_SIGN] = on_sign },
-	.closed = client_closed,
+	.closed = asker_closed,
 };
 
 void
-vault_take_line(struct vault *v, enum role them, unsigned index, int fd)
+vault_line(struct vault *v, enum role them, unsigned index, int fd)
 {
-	struct client *c;
+	struct asker *c;
 
 	if (them != ROLE_SMTPD || index >= VAULT_PEERS_MAX) {
 		(void)close(fd);
 		return;
 	}
-	if (v->clients[index] != NULL)
-		client_free(v->clients[index]);
+	if (v->askers[index] != NULL)
+		asker_free(v->askers[index]);
 	c = calloc(1, sizeof *c);
 	if (c == NULL) {
 		(void)close(fd);
 		return;
 	}
 	c->vault = v;
-	c->peer = peer_new(v->loop, fd, ROLE_VAULT, them, index, &client_ops, c);
+	c->peer = peer_new(v->loop, fd, ROLE_VAULT, them, index, &asker_ops, c);
 	if (c->peer == NULL) {
 		free(c);
 		return;
 	}
-	v->clients[index] = c;
+	v->askers[index] = c;
 	send_secrets(v, c->peer);
 }
 
 /* --- life --- */
 
 void
-vault_init(struct vault *v, struct loop *loop, struct conf *conf)
+vault_open(struct vault *v, struct loop *loop, struct conf *conf)
 {
 	*v = (struct vault){ .loop = loop, .conf = conf_ref(conf) };
 	chore_setup(&v->work, loop, on_work, v);
@@ -230,11 +230,11 @@ vault_init(struct vault *v, struct loop *loop, struct conf *conf)
 }
 
 void
-vault_free(struct vault *v)
+vault_close(struct vault *v)
 {
 	for (unsigned i = 0; i < VAULT_PEERS_MAX; i++)
-		if (v->clients[i] != NULL)
-			client_free(v->clients[i]);
+		if (v->askers[i] != NULL)
+			asker_free(v->askers[i]);
 	chore_cancel(&v->work);
 	timer_cancel(&v->later);
 	timer_cancel(&v->rotation);
@@ -256,7 +256,7 @@ prepare(struct room *room, struct buf *why)
 	rc = keys_prepare(why);
 	if (rc != RC_OK)
 		return rc;
-	vault_init(v, room->loop, room->conf);
+	vault_open(v, room->loop, room->conf);
 	v->room = room;
 	return RC_OK;
 }
@@ -264,7 +264,7 @@ prepare(struct room *room, struct buf *why)
 static void
 take_line(struct room *room, enum role them, unsigned index, int fd)
 {
-	vault_take_line(room->ctx, them, index, fd);
+	vault_line(room->ctx, them, index, fd);
 }
 
 static void

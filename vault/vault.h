@@ -21,7 +21,7 @@ struct request {
 };
 
 /* One smtpd. */
-struct client {
+struct asker {
 	struct vault *vault;
 	struct peer *peer;
 	struct request queue[VAULT_QUEUE_MAX];	/* a ring */
@@ -36,7 +36,7 @@ struct vault {
 	struct loop *loop;
 	struct conf *conf;	/* counted */
 	struct keys keys;
-	struct client *clients[VAULT_PEERS_MAX];
+	struct asker *askers[VAULT_PEERS_MAX];
 	unsigned turn;		/* who is served first next time */
 	struct chore work;
 	struct timer later;	/* all who wait have used up their rate */
@@ -48,9 +48,9 @@ struct vault {
 extern const struct room_ops vault_ops;
 
 /* For the room and for tests that play the other rooms. */
-void vault_init(struct vault *v, struct loop *loop, struct conf *conf);
-void vault_free(struct vault *v);
-void vault_take_line(struct vault *v, enum role them, unsigned index, int fd);
+void vault_open(struct vault *v, struct loop *loop, struct conf *conf);
+void vault_close(struct vault *v);
+void vault_line(struct vault *v, enum role them, unsigned index, int fd);
 void vault_rotate(struct vault *v);	/* a new ticket secret */
 
 #endif

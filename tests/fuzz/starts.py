@@ -12,7 +12,7 @@ SCHEMA = open(os.path.join(TOP, "common", "ipc", "schema.h")).read()
 ROOM = open(os.path.join(HERE, "room.c")).read()
 
 GROUPS = {"ROUTE_ASKERS": "SMTPD DELIVER", "CARRIERS": "DELIVER LOCAL MAILBOX", "DISPATCHERS": "QUEUE LOCAL",
-          "ADMIN_ROOMS": "MASTER QUEUE ROUTER RESOLVER LOG CONTROL", "ADMIN_ASKERS": "CONTROL CLIENT"}
+          "TLS_ROOMS": "SMTPD VAULT", "ADMIN_ROOMS": "MASTER QUEUE ROUTER RESOLVER LOG CONTROL", "ADMIN_ASKERS": "CONTROL CLIENT"}
 
 
 def roles(text):
@@ -323,6 +323,55 @@ def smtpd():
     yield "stop", mail().stop().special(0, 9)
 
 
+# Of the key in fuzz_room_vault.c.
+KEY_ID = bytes.fromhex("2469abf2e74ef1448ef85f34b8129db2b3469a3737fbe27508a67f8f69e77697")
+TLS13 = b" " * 64 + b"TLS 1.3, server CertificateVerify\0"
+TLS12 = bytes(64) + b"\x03\x00"
+
+
+def vault():
+    def p():
+        return Program("VAULT", ["SMTPD", "SMTPD", "MASTER"], ("M_CERTIFICATES",))
+
+    # Schemes are numbers of two octets.
+    def sign(p, scheme, message, line=0, key=KEY_ID, handle=1):
+        return p.send(line, "K_SIGN", handle, b"\xf0" + bytes([scheme & 0xff, scheme >> 8]), text(key), text(message))
+
+    yield "tls13", sign(p(), 0x0403, TLS13 + bytes(32))
+    yield "tls13-sha384", sign(p(), 0x0403, TLS13 + bytes(48))
+    yield "tls13-wrong-curve", sign(p(), 0x0503, TLS13 + bytes(48))
+    yield "tls13-rsa", sign(p(), 0x0804, TLS13 + bytes(32))
+    yield "tls13-client", sign(p(), 0x0403, TLS13.replace(b"server", b"client") + bytes(32))
+    yield "tls12-x25519", sign(p(), 0x0403, TLS12 + b"\x1d\x20" + bytes(32))
+    yield "tls12-p256", sign(p(), 0x0503, TLS12 + b"\x17\x41\x04" + bytes(64))
+    yield "tls12-short", sign(p(), 0x0403, TLS12 + b"\x17\x41\x04" + bytes(63))
+    yield "nothing", sign(p(), 0x0403, b"")
+    yield "a-hash", sign(p(), 0x0403, bytes(32))
+    yield "no-key", sign(p(), 0x0403, TLS13 + bytes(32), key=bytes(32))
+    yield "short-key", sign(p(), 0x0403, TLS13 + bytes(32), key=bytes(31))
+    yield "no-handle", sign(p(), 0x0403, TLS13 + bytes(32), handle=0)
+    yield "two", sign(sign(p(), 0x0403, TLS13 + bytes(32)), 0x0403, TLS13 + bytes(32), line=1).hours(20)
+    yield "forgotten", sign(p().send(2, "M_CERTIFICATES", 0, 2).send(2, "M_CERTIFICATES", 0, 3), 0x0403, TLS13 + bytes(32))
+    yield "dies", sign(p(), 0x0403, TLS13 + bytes(32)).hang_up(0).wire(0)
+    yield "stop", sign(p().stop(), 0x0403, TLS13 + bytes(32))
+
+
+def signatures():
+    def p():
+        return Program("SMTPD", ["VAULT"]).send(0, "K_TICKETS", 0, text(bytes(64))).special(0).special(0)
+
+    yield "no-signature", p().send(0, "K_SIGNED", LAST, 1, text(b"")).special(0)
+    yield "wrong", p().send(0, "K_SIGNED", LAST, 1, text(bytes(70))).special(0)
+    yield "too-long", p().send(0, "K_SIGNED", LAST, 1, text(bytes(200))).special(0)
+    yield "refused", p().send(0, "K_SIGNED", LAST, 2, text(b"")).special(0)
+    yield "good", p().special(0xF0).special(0)
+    yield "twice", p().send(0, "K_SIGNED", LAST, 1, text(bytes(70))).send(0, "K_SIGNED", LAST, 1, text(bytes(70))).special(0)
+    yield "abandoned", p().special(0xE0).send(0, "K_SIGNED", LAST, 1, text(bytes(70)))
+    yield "dies", p().hang_up(0).special(0).wire(0).special(0)
+    yield "two", p().special(1).special(1).send(0, "K_SIGNED", LAST, 4, text(b"")).special(1).special(0)
+    yield "tickets", p().send(0, "K_TICKETS", 0, text(bytes(31))).special(0)
+
+
 def log():
     def p():
         return Program("LOG", ["SMTPD", "QUEUE", "DELIVER", "MAILBOX", "CONTROL"])
@@ -411,7 +460,7 @@ def master():
     yield "cannot-fork", all_ready().special(0xF1).special(0).send(0, "M_SPAWN", 1, "alice").seconds(60).special(0xF0).hours(1)
 
 
-for room in (queue, deliver, local, mailbox, master, resolver, router, smtpd, log, control):
+for room in (queue, deliver, local, mailbox, master, resolver, router, smtpd, log, control, vault, signatures):
     folder = os.path.join(HERE, "room_%s.in" % room.__name__)
     os.makedirs(folder, exist_ok=True)
     for name, program in room():
