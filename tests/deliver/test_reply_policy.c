@@ -78,7 +78,8 @@ static const struct {
 	{ STAGE_IDLE, 250, REPLY_MESSAGE, L, true, true },
 };
 
-/* shows: RFC5321 4.2/8, RFC5321 4.3.2/1 */
+/* shows: RFC5321 4.2/8, RFC5321 4.3.2/1
+ * shows: RFC7504 4/2 */
 static void
 every_stage_and_class(void **state)
 {

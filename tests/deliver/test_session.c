@@ -379,6 +379,7 @@ all_hosts_down_is_temporary(void **state)
 	scene_close(&s);
 }
 
+/* shows: RFC7504 3/3 */
 static void
 a_host_that_never_takes_mail_is_final(void **state)
 {
@@ -395,6 +396,7 @@ a_host_that_never_takes_mail_is_final(void **state)
 	scene_close(&s);
 }
 
+/* shows: RFC7504 4/1, RFC7505 4.1/1, RFC7505 4.1/2 */
 static void
 what_dns_says_ends_the_session(void **state)
 {

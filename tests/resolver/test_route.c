@@ -186,6 +186,7 @@ without_mx_the_domain_is_its_own_host(void **state)
 	end(&w);
 }
 
+/* shows: RFC7505 3/1 */
 static void
 what_takes_no_mail_says_so(void **state)
 {
@@ -219,6 +220,7 @@ what_takes_no_mail_says_so(void **state)
 	end(&w);
 }
 
+/* shows: RFC7505 3/2 */
 static void
 a_root_among_others_is_passed_over(void **state)
 {

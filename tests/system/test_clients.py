@@ -171,7 +171,7 @@ def all_of(folder, client):
         refused(house, client, mode)
 
 
-# shows: RFC5321 4.5.3.1.8/1, RFC5321 4.5.2/2, RFC5321 4.5.2/3
+# shows: RFC5321 4.5.3.1.8/1, RFC5321 4.5.2/2, RFC5321 4.5.2/3, RFC3848 1/2
 def test_smtplib(folder):
     all_of(folder, by_smtplib)
 

@@ -113,6 +113,7 @@ def test_pipelined_in_one_write(folder):
 
 
 # shows: RFC5321 3.6.3/2, RFC5321 4.4/23, RFC5321 4.4/24
+# shows: RFC7505 4.1/1
 def test_routes_of_dns(folder):
     """Implicit MX, second MX, null MX, CNAME, no mail host, bogus, unsigned: each ends as RFC 5321 5.1 says."""
     net, postern = house(folder, postfix=False)
