@@ -2,6 +2,7 @@
 #include "master/conf_check.h"
 
 #include "common/ip.h"
+#include "common/tls_settings.h"
 #include "common/policy/networks.h"
 #include "common/wire/domain.h"
 #include "master/listen.h"
@@ -213,11 +214,47 @@ check_users(struct checking *k)
 }
 
 static void
+check_tls(struct checking *k)
+{
+	const struct conf_tls *t = &k->c->tls;
+	struct buf why = BUF_INIT(1024);
+	const char *option = "";
+	enum rc rc = tls_settings_check(t, &option, &why);
+
+	for (size_t i = 0; i < n_conf_sections && rc != RC_OK; i++)
+		for (size_t o = 0; o < conf_sections[i].n_options; o++)
+			if (strcmp(conf_sections[i].name, "tls") == 0 && strcmp(conf_sections[i].options[o].name, option) == 0)
+				complain(k, (const char *)t + conf_sections[i].options[o].offset, "%s",
+				    buf_len(&why) == 0 ? "out of memory" : buf_cstr(&why));
+	buf_free(&why);
+}
+
+static void
+check_listener_tls(struct checking *k, const struct conf_listener *l)
+{
+	bool asks = strcmp(l->client_certificate, "none") != 0, none = strcmp(l->tls, "none") == 0;
+
+	CHECK_WORD(k, l->tls, "none", "starttls", "implicit");
+	CHECK_WORD(k, l->client_certificate, "none", "request", "require");
+	if (k->c->n_certificates == 0 && strcmp(l->tls, "implicit") == 0)
+		complain(k, &l->tls, "implicit needs a certificate section");
+	if (l->require_tls && (none || k->c->n_certificates == 0))
+		complain(k, &l->require_tls, none ? "and tls = none exclude each other" : "needs a certificate section: nobody could send anything");
+	if (asks && none)
+		complain(k, &l->client_certificate, "and tls = none exclude each other");
+	if (*l->client_ca != '\0' && !asks)
+		complain(k, &l->client_ca, "is of no use without client-certificate = request or require");
+	if (*l->client_ca != '\0' && *l->client_ca != '/')
+		complain(k, &l->client_ca, "'%s' must be a whole path", l->client_ca);
+}
+
+static void
 check_listener(struct checking *k, const struct conf_listener *l)
 {
 	CHECK_WORD(k, l->kind, "relay");
 	check_networks(k, &l->proxy);
 	check_networks(k, &l->xclient);
+	check_listener_tls(k, l);
 	if (l->address.n == 0)
 		complain(k, &l->address, "is empty; name an address, or leave the section out");
 	for (size_t i = 0; i < l->address.n; i++) {
@@ -283,6 +320,7 @@ conf_check(const struct conf_source *s, struct buf *errors)
 	check_deliver(&k);
 	check_resolver(&k);
 	check_users(&k);
+	check_tls(&k);
 	check_multi(&k);
 	return k.failed ? RC_SYNTAX : RC_OK;
 }

@@ -472,7 +472,11 @@ session_prepare_tls(struct session *s)
 {
 	struct tls_listener *listener = session_tls_listener(s);
 
-	return listener != NULL && stream_prepare_tls(&s->stream, listener, on_signed, s) == RC_OK;
+	/* THREATS 10: each costs us more than it costs the client. */
+	if (listener == NULL || client_over(s, CLIENT_TLS_HANDSHAKE))
+		return false;
+	client_note(s, CLIENT_TLS_HANDSHAKE, 1);
+	return stream_prepare_tls(&s->stream, listener, on_signed, s) == RC_OK;
 }
 
 void
@@ -543,7 +547,7 @@ begin(struct session *s)
 	if (session_prepare_tls(s))
 		session_shake(s);
 	else
-		session_shake_failed(s, "no certificate, or nobody to sign with it");
+		session_shake_failed(s, "TLS cannot be had now");
 }
 
 struct session *

@@ -4,7 +4,6 @@
 #include "smtpd/smtpd.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CA_FILES_MAX = 1024 };		/* as many as there may be listeners */
@@ -29,7 +28,7 @@ ca_free(struct ca_file *f)
 	free(f);
 }
 
-/* A plain file: the read does not wait. NULL: it is too large, cannot be read, or there is no memory. */
+/* A plain file: the read does not wait. The offset is shared with other processes that read it now. NULL: it is too large, cannot be read, or there is no memory. */
 static struct ca_file *
 ca_read(const struct m_file *m, int fd)
 {
@@ -41,7 +40,7 @@ ca_read(const struct m_file *m, int fd)
 	*f = (struct ca_file){ .generation = m->generation };
 	do {
 		f->n += (size_t)n;
-		n = read(fd, f->pem + f->n, TLS_CLIENT_CA_MAX + 1 - f->n);
+		n = pread(fd, f->pem + f->n, TLS_CLIENT_CA_MAX + 1 - f->n, (off_t)f->n);
 	} while (n > 0);
 	f->title = strndup((const char *)m->name.p, m->name.n);
 	if (n < 0 || f->n > TLS_CLIENT_CA_MAX || f->title == NULL) {

@@ -193,6 +193,13 @@ test_checks(void **state)
 	refused_by_check("hostname = \"a.b\"\nresolver { mode = forward }\n", "forwarders");
 	refused_by_check("hostname = \"a.b\"\nlocal { users = {\"bob:10:10:/home/bob\"} }\n", "min-uid");
 	refused_by_check("hostname = \"a.b\"\nlocal { users = {\"bob:x\"} }\n", "name:uid:gid:/home/name");
+	refused_by_check("hostname = \"a.b\"\ntls { min-version = \"TLSv1.1\" }\n", ":2: tls: min-version: 'TLSv1.1' is not to be used");
+	refused_by_check("hostname = \"a.b\"\ntls { ciphers = \"ECDHE+AESGCM:TYPO\" }\n", ":2: tls: ciphers: 'TYPO' is no cipher suite");
+	refused_by_check("hostname = \"a.b\"\ntls { groups = \"ffdhe2048\" }\n", ":2: tls: groups: 'ffdhe2048' is finite-field");
+	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { tls = yes }\n", ":2: listener \"x\": tls: 'yes' makes no sense");
+	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { tls = implicit }\n", ":2: listener \"x\": tls: implicit needs a certificate");
+	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { require-tls = yes }\n", "require-tls: needs a certificate");
+	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { client-ca = \"/ca.pem\" }\n", "client-ca: is of no use");
 	refused_by_check("hostname = \"a.b\"\nroute \"r\" { transport = \"nosuch\" }\n", "no transport \"nosuch\"");
 	refused_by_check("hostname = \"a.b\"\nqueue { retry-first = 2h\n retry-max = 1h }\n", "retry-first");
 }
