@@ -181,6 +181,8 @@
 	    "Local parts that exist in the local domains: names or @table. @passwd: the system's users (/etc/passwd) and local { users }.") \
 	LIST(relay_clients, "relay-clients", "127.0.0.0/8, ::1/128", NULL, NULL,				\
 	    "Client networks that may send anywhere: CIDR networks or @table.")					\
+	LIST(relay_certificates, "relay-certificates", "", NULL, NULL,						\
+	    "Clients whose certificate has one of these fingerprints (as in a rule's client-certificate) may send anywhere.") \
 	STR(relay_host, "relay-host", "", NULL, NULL,								\
 	    "Smart host for everything that is not local: a domain (its MX), [host] or [host]:port. Empty: the recipient's MX.") \
 	SIZE(max_table, "max-table-size", "64M", "4K", "4G", "Largest table file.")
@@ -232,6 +234,9 @@
 	LIST(listener, "listener", "", NULL, NULL, "Matches mail that came in by one of these listeners. Empty: any.") \
 	LIST(client, "client", "", NULL, NULL, "Matches clients in these networks (CIDR or @table). Empty: any.")	\
 	LIST(client_name, "client-name", "", NULL, NULL, "Matches clients whose confirmed name is one of these (domain patterns or @table). Empty: any.") \
+	LIST(client_certificate, "client-certificate", "", NULL, NULL,						\
+	    "Matches clients whose certificate, or the key in it, has one of these fingerprints: SHA-256 in 64 hexadecimal digits, with or without colons, or @table. The listener has to ask for certificates. Empty: any.") \
+	STR(tls, "tls", "", NULL, NULL, "yes: matches clients that came over TLS. no: those that did not. Empty: any.") \
 	LIST(from, "from", "", NULL, NULL, "Matches these senders: addresses, domains, *.domains, <> or @table. Empty: any.") \
 	LIST(to, "to", "", NULL, NULL, "Matches these recipients: addresses, domains, *.domains, user@ or @table. Empty: any.") \
 	LIST(to_user, "to-user", "", NULL, NULL, "Matches recipients whose local part (without its extension) is one of these. Empty: any.") \

@@ -17,7 +17,7 @@ struct options {
 	const char *socket, *base;
 	bool json;
 	/* explain */
-	const char *client, *from, *to, *listener, *helo, *client_name;
+	const char *client, *from, *to, *listener, *helo, *client_name, *tls, *fingerprint;
 };
 
 static const char usage[] =
@@ -33,6 +33,7 @@ static const char usage[] =
     "  config show                 every option, its value and where it was set\n"
     "  tls show                    certificates: names, keys, how long they last, and what is wrong\n"
     "  explain --client IP --from ADDRESS --to ADDRESS [--listener NAME] [--helo NAME] [--client-name NAME]\n"
+    "          [--tls yes|no] [--fingerprint SHA256]\n"
     "                              what would be decided, and which rule decides\n"
     "  reload                      take a changed configuration over\n"
     "  stop                        end gracefully\n"
@@ -114,7 +115,7 @@ explain_arg(const struct options *o, struct buf *to)
 		const char *key, *value;
 	} lines[] = {
 		{ "client", o->client }, { "from", o->from }, { "to", o->to }, { "listener", o->listener }, { "helo", o->helo },
-		{ "client_name", o->client_name },
+		{ "client_name", o->client_name }, { "tls", o->tls }, { "fingerprint", o->fingerprint },
 	};
 
 	if (o->to == NULL || o->from == NULL || o->client == NULL) {
@@ -197,6 +198,7 @@ take_options(struct options *o, int argc, char **argv, bool *ret_all)
 	} with_value[] = {
 		{ "--socket", &o->socket }, { "--base", &o->base }, { "--client", &o->client }, { "--from", &o->from },
 		{ "--to", &o->to }, { "--listener", &o->listener }, { "--helo", &o->helo }, { "--client-name", &o->client_name },
+		{ "--tls", &o->tls }, { "--fingerprint", &o->fingerprint },
 	};
 	int left = 0;
 

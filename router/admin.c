@@ -106,7 +106,7 @@ read_arg(struct slice arg, struct policy_query *q)
 		struct slice *to;
 	} keys[] = {
 		{ S("from"), &q->from }, { S("to"), &q->to }, { S("listener"), &q->listener }, { S("helo"), &q->helo },
-		{ S("client_name"), &q->client_name },
+		{ S("client_name"), &q->client_name }, { S("fingerprint"), &q->fingerprint },
 	};
 
 	while (arg.n > 0) {
@@ -122,10 +122,14 @@ read_arg(struct slice arg, struct policy_query *q)
 				return "the client is no IP address";
 			continue;
 		}
+		if (slice_eq(key, S("tls"))) {
+			q->tls = slice_eq(value, S("yes"));
+			continue;
+		}
 		for (i = 0; i < sizeof keys / sizeof keys[0] && !slice_eq(key, keys[i].key); i++)
 			;
 		if (i == sizeof keys / sizeof keys[0])
-			return "explain knows client, from, to, listener, helo and client_name";
+			return "explain knows client, from, to, listener, helo, client_name, tls and fingerprint";
 		*keys[i].to = value;
 	}
 	return q->client.family == 0 ? "the client is missing" : NULL;

@@ -35,10 +35,12 @@ router_on_check(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int
 	struct r_check m;
 
 	(void)fd;
-	if (!r_check_get(body, &m) || !fits(m.listener) || !fits(m.client_name) || !fits(m.helo) || !fits(m.from) || !fits(m.to))
+	if (!r_check_get(body, &m) || !fits(m.listener) || !fits(m.client_name) || !fits(m.helo) || !fits(m.from) || !fits(m.to) ||
+	    !fits(m.fingerprint) || !fits(m.key_fingerprint))
 		return "malformed R_CHECK";
 	policy_check(router->policy, &(struct policy_query){ .listener = m.listener, .client = m.client,
-	    .client_name = m.client_name, .helo = m.helo, .from = m.from, .to = m.to }, NULL, NULL, &v);
+	    .client_name = m.client_name, .helo = m.helo, .from = m.from, .to = m.to, .tls = m.tls != 0,
+	    .fingerprint = m.fingerprint, .key_fingerprint = m.key_fingerprint }, NULL, NULL, &v);
 	return send_verdict(router, p, handle, &v);
 }
 

@@ -107,9 +107,17 @@ lookup_check(struct rcpt *r)
 {
 	struct session *s = r->tx->session;
 	struct smtpd *smtpd = s->smtpd;
+	const struct tls_certificate *shown = stream_client_certificate(&s->stream);
+	char fingerprint[TLS_FINGERPRINT_TEXT + 1] = "", key_fingerprint[TLS_FINGERPRINT_TEXT + 1] = "";
 	struct r_check m = { s->listener, s->ip, session_client_name(s), session_helo(s), slice_str(r->tx->sender),
-	    slice_of(r->text, r->n) };
+	    slice_of(r->text, r->n), stream_is_tls(&s->stream), S(""), S("") };
 
+	if (shown != NULL) {
+		tls_fingerprint_format(shown->fingerprint, fingerprint);
+		tls_fingerprint_format(shown->key_fingerprint, key_fingerprint);
+		m.fingerprint = slice_str(fingerprint);
+		m.key_fingerprint = slice_str(key_fingerprint);
+	}
 	if (smtpd->router == NULL || (r->handle = handle_new(&smtpd->checks, r)) == 0) {
 		no_answer(r);
 		return;

@@ -274,6 +274,24 @@ user_matches(const struct decision *d, const struct patterns *list, struct patte
 }
 
 static bool
+certificate_matches(const struct policy_query *q, const struct patterns *list, struct pattern_hit *ret_hit)
+{
+	return patterns_have_print(list, q->fingerprint, ret_hit) || patterns_have_print(list, q->key_fingerprint, ret_hit);
+}
+
+static bool
+tls_matches(struct decision *d, const char *wanted)
+{
+	if (*wanted == '\0' || (strcmp(wanted, "yes") == 0) == d->q->tls)
+		return true;
+	if (d->trace != NULL) {
+		buf_clear(&d->why);
+		(void)buf_put_str(&d->why, d->q->tls ? "it came over TLS" : "it did not come over TLS");
+	}
+	return false;
+}
+
+static bool
 rule_matches(struct decision *d, const struct policy_rule *r)
 {
 	const struct policy_query *q = d->q;
@@ -288,6 +306,9 @@ rule_matches(struct decision *d, const struct policy_rule *r)
 	has = patterns_have_name(&r->client_name, q->client_name, &hit);
 	if (!condition(d, "client-name", &r->client_name, has, &hit))
 		return false;
+	has = certificate_matches(q, &r->client_certificate, &hit);
+	if (!tls_matches(d, r->conf->tls) || !condition(d, "client-certificate", &r->client_certificate, has, &hit))
+		return false;
 	has = patterns_have_address(&r->from, &d->from.parts, &hit);
 	if (!condition(d, "from", &r->from, has, &hit))
 		return false;
@@ -301,7 +322,8 @@ rule_matches(struct decision *d, const struct policy_rule *r)
 static bool
 needs_client(const struct policy_rule *r)
 {
-	return r->conf->listener.n > 0 || !patterns_empty(&r->client) || !patterns_empty(&r->client_name);
+	return r->conf->listener.n > 0 || !patterns_empty(&r->client) || !patterns_empty(&r->client_name) ||
+	    !patterns_empty(&r->client_certificate) || *r->conf->tls != '\0';
 }
 
 static const struct policy_rule *
@@ -380,11 +402,11 @@ builtins(struct decision *d)
 	}
 	tell(d, "builtin:local", false, "the domain is not one of local-domains");
 	if (d->is_trusted || d->routing) {
-		tell(d, "builtin:relay", true, "the client is one of relay-clients");
+		tell(d, "builtin:relay", true, "the client is one of relay-clients or relay-certificates");
 		allow(d, "builtin:relay");
 		return;
 	}
-	tell(d, "builtin:relay", false, "the client is not one of relay-clients");
+	tell(d, "builtin:relay", false, "the client is not one of relay-clients or relay-certificates");
 	tell(d, "builtin:reject", true, "nothing else matched");
 	refuse(d, "builtin:reject", 550, "5.7.1", "Relay access denied");	/* RFC 5321 3.6.2, 7.9 */
 }
@@ -403,7 +425,8 @@ decide(struct decision *d)
 		refuse(d, "builtin:address", 553, "5.1.3", "The recipient is no valid address");
 		return;
 	}
-	d->is_trusted = patterns_have_ip(&d->p->relay_clients, d->q->client, &hit);
+	d->is_trusted = patterns_have_ip(&d->p->relay_clients, d->q->client, &hit) ||
+	    certificate_matches(d->q, &d->p->relay_certificates, &hit);
 	r = first_rule(d);
 	if (r == NULL)
 		builtins(d);

@@ -151,6 +151,17 @@ patterns_have_user(const struct patterns *p, struct slice user, struct pattern_h
 	return false;
 }
 
+bool
+patterns_have_print(const struct patterns *p, struct slice print, struct pattern_hit *ret_hit)
+{
+	const struct table *t;
+
+	for (size_t i = 0; print.n > 0 && nth(p, i, &t, ret_hit); i++)
+		if (table_has_print(t, print, &ret_hit->hit))
+			return true;
+	return false;
+}
+
 static bool
 table_has_domain(const struct table *t, const struct pattern_address *a, struct table_hit *ret_hit)
 {

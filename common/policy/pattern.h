@@ -48,6 +48,8 @@ void pattern_hit_put(struct buf *to, const struct pattern_hit *h);
 
 bool patterns_have_ip(const struct patterns *p, struct ip ip, struct pattern_hit *ret_hit);
 bool patterns_have_name(const struct patterns *p, struct slice name, struct pattern_hit *ret_hit);
+/* A fingerprint in hexadecimal digits; empty matches nothing. */
+bool patterns_have_print(const struct patterns *p, struct slice print, struct pattern_hit *ret_hit);
 bool patterns_have_user(const struct patterns *p, struct slice user, struct pattern_hit *ret_hit);
 /* The domain of an address, or the literal in its place. */
 bool patterns_have_domain(const struct patterns *p, const struct pattern_address *a, struct pattern_hit *ret_hit);

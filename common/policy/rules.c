@@ -243,6 +243,7 @@ static const char wanted_names[] = "a domain such as example.org or *.example.or
 static const char wanted_domains[] = "a domain such as example.org or *.example.org, or a literal such as [192.0.2.1]";
 static const char wanted_addresses[] = "an address, a domain, user@ or <>";
 static const char wanted_users[] = "the name of a user";
+static const char wanted_prints[] = "the SHA-256 fingerprint of a certificate: 64 hexadecimal digits";
 
 /* --- routes --- */
 
@@ -417,6 +418,7 @@ compile_conditions(struct work *w, struct policy_rule *r)
 	} lists[] = {
 		{ "client", &c->client, TABLE_FOR_CLIENTS, wanted_nets, &r->client },
 		{ "client-name", &c->client_name, TABLE_FOR_NAMES, wanted_names, &r->client_name },
+		{ "client-certificate", &c->client_certificate, TABLE_FOR_PRINTS, wanted_prints, &r->client_certificate },
 		{ "from", &c->from, TABLE_FOR_ADDRESSES, wanted_addresses, &r->from },
 		{ "to", &c->to, TABLE_FOR_ADDRESSES, wanted_addresses, &r->to },
 		{ "to-user", &c->to_user, TABLE_FOR_USERS, wanted_users, &r->to_user },
@@ -425,6 +427,9 @@ compile_conditions(struct work *w, struct policy_rule *r)
 
 	for (size_t i = 0; i < COUNT(lists) && rc == RC_OK; i++)
 		rc = compile_list(w, lists[i].option, lists[i].list, lists[i].kinds, lists[i].wanted, lists[i].to);
+	w->option = "tls";
+	if (rc == RC_OK && *c->tls != '\0' && strcmp(c->tls, "yes") != 0 && strcmp(c->tls, "no") != 0)
+		rc = refuse(w, RC_SYNTAX, "is yes or no, or left out");
 	return rc;
 }
 
@@ -457,10 +462,10 @@ check_open_relay(struct work *w, const struct policy_rule *r)
 
 	w->option = NULL;
 	if (r->action != VERDICT_ACCEPT || !any_client || r->conf->listener.n > 0 || !patterns_empty(&r->client_name) ||
-	    !patterns_empty(&r->to))
+	    !patterns_empty(&r->client_certificate) || !patterns_empty(&r->to))
 		return RC_OK;
 	return refuse(w, RC_DENIED, "this rule makes an open relay: anybody could send anywhere (a sender is easily forged); "
-	    "limit it by client, client-name, listener or to");
+	    "limit it by client, client-name, client-certificate, listener or to");
 }
 
 static enum rc
@@ -482,7 +487,8 @@ compile_rule(struct work *w, const struct conf_rule *section, struct policy_rule
 	if (rc == RC_OK)
 		rc = compile_route(w, section->transport, section->relay_host, &r->route);
 	r->refuses_postmaster = rc == RC_OK &&
-	    (!patterns_empty(&r->client) || !patterns_empty(&r->client_name) || names_postmaster(r));
+	    (!patterns_empty(&r->client) || !patterns_empty(&r->client_name) || !patterns_empty(&r->client_certificate) ||
+	    names_postmaster(r));
 	return rc == RC_OK ? check_open_relay(w, r) : rc;
 }
 
@@ -534,6 +540,9 @@ compile_router(struct work *w)
 		rc = compile_list(w, "local-users", &r->local_users, TABLE_FOR_USERS, wanted_users, &p->local_users);
 	if (rc == RC_OK)
 		rc = compile_list(w, "relay-clients", &r->relay_clients, TABLE_FOR_CLIENTS, wanted_nets, &p->relay_clients);
+	if (rc == RC_OK)
+		rc = compile_list(w, "relay-certificates", &r->relay_certificates, TABLE_FOR_PRINTS, wanted_prints,
+		    &p->relay_certificates);
 	w->option = "relay-clients";
 	if (rc == RC_OK && patterns_have_everywhere(&p->relay_clients))
 		rc = refuse(w, RC_DENIED, "a network that holds every address makes an open relay; name your own networks");
@@ -624,6 +633,7 @@ policy_free(struct policy *p)
 	for (size_t i = 0; p->rules != NULL && i <= p->n_rules && i < p->conf->n_rules; i++) {
 		patterns_free(&p->rules[i].client);
 		patterns_free(&p->rules[i].client_name);
+		patterns_free(&p->rules[i].client_certificate);
 		patterns_free(&p->rules[i].from);
 		patterns_free(&p->rules[i].to);
 		patterns_free(&p->rules[i].to_user);
@@ -635,6 +645,7 @@ policy_free(struct policy *p)
 	patterns_free(&p->local_domains);
 	patterns_free(&p->local_users);
 	patterns_free(&p->relay_clients);
+	patterns_free(&p->relay_certificates);
 	for (size_t i = 0; i < p->n_tables; i++)
 		table_free(p->tables[i]);
 	free(p->tables);

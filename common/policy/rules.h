@@ -14,6 +14,7 @@ enum {
 	POLICY_NEXTHOP_MAX = 270,	/* [host of 253]:65535 */
 	POLICY_TRANSPORT_MAX = 64,
 	POLICY_TITLE_MAX = 128,		/* of rules, tables, transports */
+	POLICY_FINGERPRINT = 64,	/* SHA-256, in hexadecimal */
 };
 
 /* Where mail goes: parts that are empty leave it to the next stage (rule, route, router, MX). */
@@ -25,7 +26,7 @@ struct policy_route {
 
 struct policy_rule {
 	const struct conf_rule *conf;	/* its title, listeners, and where it stands */
-	struct patterns client, client_name, from, to, to_user;
+	struct patterns client, client_name, client_certificate, from, to, to_user;
 	enum verdict_action action;
 	uint16_t code;
 	char enhanced[10];
@@ -44,7 +45,7 @@ struct policy {
 	struct conf *conf;		/* counted */
 	struct table **tables;		/* one for each table section, in their order, then @passwd when it is used */
 	size_t n_tables;
-	struct patterns local_domains, local_users, relay_clients;
+	struct patterns local_domains, local_users, relay_clients, relay_certificates;
 	struct policy_rule *rules;
 	size_t n_rules;
 	struct policy_way *ways;

@@ -299,6 +299,12 @@ table_has_user(const struct table *t, struct slice user, struct table_hit *ret_h
 }
 
 bool
+table_has_print(const struct table *t, struct slice print, struct table_hit *ret_hit)
+{
+	return find(t, TABLE_FOR_PRINTS, print, ret_hit);
+}
+
+bool
 table_has_mailbox(const struct table *t, struct slice local, struct slice domain, struct table_hit *ret_hit)
 {
 	uint8_t text[TABLE_PATTERN_MAX];

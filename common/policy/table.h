@@ -23,6 +23,7 @@ enum table_kind {
 	TABLE_LITERAL,	/* [192.0.2.1]: a domain by its address */
 	TABLE_NAME,	/* a single word that can be a domain or a user: example.org, localhost, alice */
 	TABLE_USER,	/* a word that can be a user only: first_last */
+	TABLE_PRINT,	/* 64 hexadecimal digits, with or without colons between: the SHA-256 fingerprint of a certificate */
 	TABLE_KINDS
 };
 #define TABLE_BIT(kind) (1u << (kind))
@@ -32,11 +33,13 @@ enum {
 	TABLE_FOR_DOMAINS = TABLE_FOR_NAMES | TABLE_BIT(TABLE_LITERAL),
 	TABLE_FOR_ADDRESSES = TABLE_FOR_DOMAINS | TABLE_BIT(TABLE_ADDRESS) | TABLE_BIT(TABLE_USER_AT) | TABLE_BIT(TABLE_NULL),
 	TABLE_FOR_USERS = TABLE_BIT(TABLE_NAME) | TABLE_BIT(TABLE_USER),
+	TABLE_FOR_PRINTS = TABLE_BIT(TABLE_PRINT),
 };
 
 enum {
 	TABLE_PATTERN_MAX = 320,	/* bytes of one pattern: an address of 64 + 1 + 255 */
 	TABLE_VALUE_MAX = 1024,
+	TABLE_PRINT_DIGITS = 64,
 	TABLE_LINE_MAX = 4096,
 };
 
@@ -82,6 +85,8 @@ bool table_has_literal(const struct table *t, struct ip literal, struct table_hi
 bool table_has_user(const struct table *t, struct slice user, struct table_hit *ret_hit);
 /* local@domain in canonical text; domain may be empty (nothing but user@ matches then). */
 bool table_has_mailbox(const struct table *t, struct slice local, struct slice domain, struct table_hit *ret_hit);
+/* Digits without colons; empty: no certificate. */
+bool table_has_print(const struct table *t, struct slice print, struct table_hit *ret_hit);
 bool table_has_null(const struct table *t, struct table_hit *ret_hit);
 
 #endif

@@ -129,6 +129,23 @@ is_ascii(struct slice s)
 	return true;
 }
 
+/* In one of the forms in which openssl writes a digest. False: it is none. */
+static bool
+read_print(struct slice pattern, uint8_t text[TABLE_PRINT_DIGITS])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < pattern.n; i++) {
+		if (pattern.p[i] == ':' && n % 2 == 0 && n > 0)
+			continue;
+		if (n == TABLE_PRINT_DIGITS || (!char_is_digit(pattern.p[i]) && (ascii_lower(pattern.p[i]) < 'a' ||
+		    ascii_lower(pattern.p[i]) > 'f')))
+			return false;
+		text[n++] = ascii_lower(pattern.p[i]);
+	}
+	return n == TABLE_PRINT_DIGITS;
+}
+
 /* * and / are letters of local parts (RFC 5322 3.2.3), but who writes them here means something else. */
 static enum rc
 add_word(const struct reading *r, struct slice pattern)
@@ -152,6 +169,7 @@ enum rc
 table_add(struct table *t, struct slice pattern, struct slice value, uint32_t line, struct buf *why)
 {
 	const struct reading r = { t, value, line, why };
+	uint8_t print[TABLE_PRINT_DIGITS];
 	struct ip_net net;
 
 	if (pattern.n == 0)
@@ -164,6 +182,8 @@ table_add(struct table *t, struct slice pattern, struct slice value, uint32_t li
 		return refuse(&r, RC_SYNTAX, pattern, "is not ASCII; write a domain in its xn-- form");
 	if (slice_eq(pattern, S("<>")))
 		return keep(&r, TABLE_NULL, pattern);
+	if (read_print(pattern, print))
+		return keep(&r, TABLE_PRINT, slice_of(print, sizeof print));
 	if (ip_net_parse(pattern, &net) == RC_OK)
 		return add_net(&r, net);
 	if (slice_find(pattern, '@') < pattern.n)

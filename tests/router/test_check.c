@@ -348,6 +348,48 @@ listeners_and_names(void **state)
 	policy_free(p);
 }
 
+#define PRINT_A "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define PRINT_B "f0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define PRINT_C "e0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+static const struct house_line certificates[] = {
+	{ "table", "friends", "values", PRINT_B },
+	{ "router", "", "relay-certificates", "E0:112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEE:FF" },
+	{ "rule", "friends", "client-certificate", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF, @friends" },
+	{ "rule", "friends", "relay-host", "backend.test" },
+	{ "rule", "in-the-clear", "tls", "no" },
+	{ "rule", "in-the-clear", "to", "bob@postern.test" },
+	{ "rule", "in-the-clear", "action", "reject" },
+};
+
+static void
+certificates_and_tls(void **state)
+{
+	struct policy *p = policy_of(certificates, COUNT(certificates));
+	const struct {
+		const char *print, *key_print, *to, *rule;
+		bool tls;
+	} cases[] = {
+		{ PRINT_A, "", "a@victim.test", "friends", true }, { "", PRINT_A, "a@victim.test", "friends", true },
+		{ PRINT_B, "", "a@victim.test", "friends", true }, { PRINT_C, "", "a@victim.test", "builtin:relay", true },
+		{ "", PRINT_C, "a@victim.test", "builtin:relay", true }, { "", "", "a@victim.test", "builtin:reject", true },
+		{ "12", "", "a@victim.test", "builtin:reject", true },
+		{ "", "", "bob@postern.test", "builtin:local", true }, { "", "", "bob@postern.test", "in-the-clear", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct policy_query q = { .listener = S("smtp"), .from = S("a@b.test"), .to = slice_str(cases[i].to),
+		    .tls = cases[i].tls, .fingerprint = slice_str(cases[i].print), .key_fingerprint = slice_str(cases[i].key_print) };
+		struct policy_verdict v;
+
+		assert_int_equal(ip_parse(slice_str(stranger), &q.client), RC_OK);
+		policy_check(p, &q, NULL, NULL, &v);
+		if (strcmp(v.rule, cases[i].rule) != 0)
+			fail_msg("case %zu: %s instead of %s", i, v.rule, cases[i].rule);
+	}
+	policy_free(p);
+}
+
 static void
 routes_and_the_smart_host(void **state)
 {
@@ -473,7 +515,7 @@ explain_tells_every_step(void **state)
 	told = (struct told){ "", 0 };
 	q.to = S("a@victim.test");
 	policy_check(p, &q, note, &told, &v);
-	assert_non_null(strstr(told.text, "-builtin:relay: the client is not one of relay-clients\n+builtin:reject: nothing else matched\n"));
+	assert_non_null(strstr(told.text, "-builtin:relay: the client is not one of relay-clients or relay-certificates\n+builtin:reject: nothing else matched\n"));
 	told = (struct told){ "", 0 };
 	q.from = S("x@spam.test");
 	q.to = S("postmaster");
@@ -493,6 +535,7 @@ main(void)
 		cmocka_unit_test(postmaster),
 		cmocka_unit_test(rules_in_their_order),
 		cmocka_unit_test(listeners_and_names),
+		cmocka_unit_test(certificates_and_tls),
 		cmocka_unit_test(routes_and_the_smart_host),
 		cmocka_unit_test(at_delivery_time_nobody_asks_leave),
 		cmocka_unit_test(the_systems_users),
