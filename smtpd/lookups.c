@@ -102,27 +102,34 @@ no_answer(struct rcpt *r)
 	refusal_set(&r->refusal, 451, "4.3.0", "Recipients cannot be checked now, try again later");
 }
 
+enum rc
+lookup_ask(struct session *s, uint32_t handle, struct slice sender, struct slice to)
+{
+	const struct tls_certificate *shown = stream_client_certificate(&s->stream);
+	char fingerprint[TLS_FINGERPRINT_TEXT + 1] = "", key_fingerprint[TLS_FINGERPRINT_TEXT + 1] = "";
+	struct r_check m = { .listener = s->listener, .client = s->ip, .client_name = session_client_name(s),
+	    .helo = session_helo(s), .from = sender, .to = to, .tls = stream_is_tls(&s->stream) };
+
+	if (shown != NULL) {
+		tls_fingerprint_format(shown->fingerprint, fingerprint);
+		tls_fingerprint_format(shown->key_fingerprint, key_fingerprint);
+	}
+	m.fingerprint = slice_str(fingerprint);
+	m.key_fingerprint = slice_str(key_fingerprint);
+	return r_check_send(s->smtpd->router, handle, &m);
+}
+
 void
 lookup_check(struct rcpt *r)
 {
 	struct session *s = r->tx->session;
 	struct smtpd *smtpd = s->smtpd;
-	const struct tls_certificate *shown = stream_client_certificate(&s->stream);
-	char fingerprint[TLS_FINGERPRINT_TEXT + 1] = "", key_fingerprint[TLS_FINGERPRINT_TEXT + 1] = "";
-	struct r_check m = { s->listener, s->ip, session_client_name(s), session_helo(s), slice_str(r->tx->sender),
-	    slice_of(r->text, r->n), stream_is_tls(&s->stream), S(""), S("") };
 
-	if (shown != NULL) {
-		tls_fingerprint_format(shown->fingerprint, fingerprint);
-		tls_fingerprint_format(shown->key_fingerprint, key_fingerprint);
-		m.fingerprint = slice_str(fingerprint);
-		m.key_fingerprint = slice_str(key_fingerprint);
-	}
 	if (smtpd->router == NULL || (r->handle = handle_new(&smtpd->checks, r)) == 0) {
 		no_answer(r);
 		return;
 	}
-	if (r_check_send(smtpd->router, r->handle, &m) != RC_OK)
+	if (lookup_ask(s, r->handle, slice_str(r->tx->sender), slice_of(r->text, r->n)) != RC_OK)
 		no_answer(r);
 }
 

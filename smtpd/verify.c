@@ -4,6 +4,7 @@
 #include "common/envelope.h"
 #include "common/policy/networks.h"
 #include "common/wire/address.h"
+#include "smtpd/lookups.h"
 
 #include <stdlib.h>
 
@@ -75,7 +76,6 @@ static void
 ask(struct session *s, struct slice address)
 {
 	struct smtpd *smtpd = s->smtpd;
-	struct r_check m = { s->listener, s->ip, session_client_name(s), session_helo(s), S(""), address };
 	struct verification *v = calloc(1, sizeof *v + address.n);
 
 	s->verification = v;
@@ -84,7 +84,7 @@ ask(struct session *s, struct slice address)
 		memcpy(v->address, address.p, address.n);
 		v->handle = smtpd->router == NULL ? 0 : handle_new(&smtpd->verifications, s);
 	}
-	if (v == NULL || v->handle == 0 || r_check_send(smtpd->router, v->handle | verify_bit, &m) != RC_OK) {
+	if (v == NULL || v->handle == 0 || lookup_ask(s, v->handle | verify_bit, S(""), address) != RC_OK) {
 		verify_forget(s);
 		reply_nothing(s);
 		return;
