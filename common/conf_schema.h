@@ -42,7 +42,7 @@
 #define CONF_SMTPD(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	U32(processes, "processes", "0", "0", "256", "Number of smtpd processes. 0: one for each processor.")	\
 	U32(max_sessions, "max-sessions", "10000", "1", "1000000",						\
-	    "Sessions one process holds at most; further clients are told 421.")				\
+	    "Sessions one process holds at most, as far as it may open descriptors; further clients are told 421, unless somebody who matters less can make room.") \
 	U32(max_sessions_per_client, "max-sessions-per-client", "50", "1", "1000000",				\
 	    "Sessions of one client network at most, in all processes together; see limits for what a network is and which are exempt.") \
 	U32(max_recipients, "max-recipients", "1000", "100", "50000",						\
@@ -62,14 +62,25 @@
 	    "How long a client may take for a whole command (RFC 5321 4.5.3.2.7).")				\
 	TIME(timeout_tls, "timeout-tls", "10s", "1s", "10m",							\
 	    "How long a TLS handshake may take.")								\
+	U32(stress_sessions, "stress-sessions", "80", "1", "101",						\
+	    "Per cent of max-sessions at which clients that are not exempt from limits get the times of stress. 101: never.") \
+	TIME(stress_timeout_command, "stress-timeout-command", "10s", "1s", "1h",				\
+	    "timeout-command while sessions run out.")								\
+	TIME(stress_timeout_data, "stress-timeout-data", "30s", "1s", "1h",					\
+	    "timeout-data while sessions run out.")								\
+	U32(delay_errors, "delay-errors", "10", "0", "100000",							\
+	    "After so many errors of a session each reply to an error comes late; not for clients that are exempt from limits, and not while sessions run out.") \
+	TIME(error_delay, "error-delay", "1s", "0s", "1m", "How late. 0s: not at all.")				\
 	TIME(timeout_data, "timeout-data", "10m", "1s", "1h",							\
 	    "How long a client may be silent while it sends a message.")					\
 	TIME(timeout_message, "timeout-message", "1h", "1s", "1d", "How long a client may take for a whole message.") \
 	SIZE(min_data_rate, "min-data-rate", "100", "0", "1G",							\
 	    "Bytes a second that a client must reach on average while it sends a message, after the first minute. 0: any.") \
-	TIME(timeout_session, "timeout-session", "2h", "10s", "7d", "How long a session may last.")		\
+	TIME(timeout_session, "timeout-session", "2h", "10s", "7d", "How long a session may last. A message that is under way is not cut off by it.")		\
 	STR(bare_newline, "bare-newline", "reject", NULL, NULL,							\
-	    "reject: a bare CR or LF refuses the message and ends the session (SMTP smuggling). There is no way to let them pass.") \
+	    "reject: a bare CR or LF refuses the message and ends the session (SMTP smuggling). normalise: from bare-newline-networks a bare LF is taken for CRLF, but never for a part of the end of a message. None is ever passed on.") \
+	LIST(bare_newline_networks, "bare-newline-networks", "", NULL, NULL,					\
+	    "With bare-newline = normalise: networks whose programs end lines in LF. As in limits { exempt }.")	\
 	BOOL(helo_underscore, "helo-underscore", "no", NULL, NULL,						\
 	    "Take underscores in the name that a client says in EHLO or HELO. RFC 5321 4.1.2 forbids them; some old hosts have them.") \
 	BOOL(local_time, "local-time", "yes", NULL, NULL,							\

@@ -42,6 +42,10 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a TLS handshake with a client failed, and the connection was closed")				\
 	X(SESSION_REFUSED,	"session-refused",	NOTICE,		"client listener why",				\
 	    "a connection was turned away at the door")								\
+	X(STRESS,		"stress",		WARNING,	"sessions max",					\
+	    "sessions run out: clients that are not exempt get less time (smtpd { stress-... })")		\
+	X(STRESS_OVER,		"stress-over",		NOTICE,		"sessions",					\
+	    "there is room again")										\
 	X(PREGREET,		"pregreet",		NOTICE,		"client listener bytes ms",			\
 	    "a client talked before it was greeted, and was cut off")						\
 	X(LIMIT_REACHED,	"limit-reached",	NOTICE,		"client network what count limit",		\

@@ -139,7 +139,8 @@ check_smtpd(struct checking *k)
 {
 	check_networks(k, &k->c->limits.exempt);
 	check_networks(k, &k->c->smtpd.vrfy);
-	CHECK_WORD(k, k->c->smtpd.bare_newline, "reject");
+	CHECK_WORD(k, k->c->smtpd.bare_newline, "reject", "normalise");
+	check_networks(k, &k->c->smtpd.bare_newline_networks);
 }
 
 static void

@@ -44,6 +44,13 @@ no_verdict(struct session *s, const char *reason)
 	lookup_checks_fail(s);
 }
 
+static void
+wake_up(struct session *s, const char *reason)
+{
+	(void)reason;
+	session_wake_up(s);
+}
+
 /* The queue is silent: nothing was promised, so the client keeps the message. */
 static void
 no_queue(struct session *s, const char *reason)
@@ -71,6 +78,29 @@ deadline_of_rate(uint64_t bytes, uint64_t rate)
 	return ms < RATE_GRACE_MS ? RATE_GRACE_MS : ms;
 }
 
+/* Whoever is exempt from limits has the time that was promised to him. */
+static bool
+hurries(const struct session *s)
+{
+	return s->smtpd->stressed && !s->exempt;
+}
+
+static uint64_t
+command_time(const struct session *s)
+{
+	const struct conf_smtpd *c = &s->conf->smtpd;
+
+	return hurries(s) && c->stress_timeout_command < c->timeout_command ? c->stress_timeout_command : c->timeout_command;
+}
+
+static uint64_t
+data_time(const struct session *s)
+{
+	const struct conf_smtpd *c = &s->conf->smtpd;
+
+	return hurries(s) && c->stress_timeout_data < c->timeout_data ? c->stress_timeout_data : c->timeout_data;
+}
+
 static void
 data_deadlines(const struct session *s, struct deadline *d)
 {
@@ -81,7 +111,7 @@ data_deadlines(const struct session *s, struct deadline *d)
 		sooner(d, s->since + QUEUE_PATIENCE_MS, no_queue, "the queue does not answer");
 		return;
 	}
-	sooner(d, s->since + s->conf->smtpd.timeout_data, throw_out, "Timeout: no data");
+	sooner(d, s->since + data_time(s), throw_out, "Timeout: no data");
 	sooner(d, r->began + r->stalled + s->conf->smtpd.timeout_message, throw_out, "Timeout: message takes too long");
 	if (slow != UINT64_MAX)
 		sooner(d, r->began + r->stalled + slow, throw_out, "Timeout: data comes too slowly");
@@ -94,7 +124,7 @@ command_deadlines(const struct session *s, struct deadline *d)
 	bool asks = (s->tx != NULL && s->tx->n_waiting > 0) || s->verification != NULL;
 
 	if (!s->held && !asks)
-		sooner(d, s->since + s->conf->smtpd.timeout_command, throw_out, "Timeout: no command");
+		sooner(d, s->since + command_time(s), throw_out, "Timeout: no command");
 	else if (s->name_handle != 0)
 		sooner(d, s->began + NAME_PATIENCE_MS, no_name, "");
 	else
@@ -106,7 +136,12 @@ earliest(const struct session *s)
 {
 	struct deadline d = { UINT64_MAX, hang_up, "" };
 
-	if (!s->held && s->phase <= PH_DATA)
+	if (s->asleep) {
+		sooner(&d, s->since + s->conf->smtpd.error_delay, wake_up, "");
+		return d;
+	}
+	/* A message that makes progress is judged by the times of messages alone. */
+	if (!s->held && s->phase < PH_DATA)
 		sooner(&d, s->began + s->conf->smtpd.timeout_session, throw_out, "Timeout: session takes too long");
 	switch (s->phase) {
 	case PH_HELLO:

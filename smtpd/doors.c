@@ -11,8 +11,9 @@ doors_free(struct doors *d)
 		table_free(d->v[i].xclient);
 	}
 	free(d->v);
+	table_free(d->lenient);
 	conf_unref(d->conf);
-	*d = (struct doors){ NULL, NULL };
+	*d = (struct doors){ NULL, NULL, NULL };
 }
 
 static struct table *
@@ -29,6 +30,8 @@ doors_adopt(struct doors *d, struct conf *conf)
 {
 	doors_free(d);
 	d->conf = conf_ref(conf);
+	if (strcmp(conf->smtpd.bare_newline, "normalise") == 0)
+		d->lenient = compile(conf, &conf->smtpd.bare_newline_networks);
 	d->v = calloc(conf->n_listeners + 1, sizeof *d->v);
 	for (size_t i = 0; d->v != NULL && i < conf->n_listeners; i++) {
 		d->v[i].proxy = compile(conf, &conf->listeners[i].proxy);
@@ -59,6 +62,12 @@ door_is_proxy(const struct doors *d, struct slice listener, struct ip ip)
 	const struct door *door = find(d, listener);
 
 	return door != NULL && holds(door->proxy, ip);
+}
+
+bool
+door_is_lenient(const struct doors *d, struct ip ip)
+{
+	return holds(d->lenient, ip);
 }
 
 bool

@@ -12,6 +12,7 @@ struct door {
 
 struct doors {
 	struct door *v;			/* for each listener of conf, in their order */
+	struct table *lenient;		/* smtpd { bare-newline-networks }; NULL: nobody */
 	struct conf *conf;		/* counted */
 };
 
@@ -20,6 +21,7 @@ void doors_free(struct doors *d);
 
 /* listener: its title. */
 bool door_is_proxy(const struct doors *d, struct slice listener, struct ip ip);
+bool door_is_lenient(const struct doors *d, struct ip ip);
 bool door_has_xclient(const struct doors *d, struct slice listener, struct ip ip);
 
 #endif

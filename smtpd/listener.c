@@ -2,6 +2,7 @@
 #include "smtpd/listener.h"
 
 #include "smtpd/porch.h"
+#include "smtpd/pressure.h"
 #include "smtpd/session.h"
 
 #include <errno.h>
@@ -109,6 +110,11 @@ listener_let_in(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip
 		turn_away(smtpd, listener, fd, ip, "4.7.0", why);
 		return;
 	}
+	if (pressure_is_full(smtpd) && !pressure_make_room(smtpd, client)) {
+		client_leave(&smtpd->clients, client);
+		turn_away(smtpd, listener, fd, ip, "4.3.2", "Too many sessions, try again later");
+		return;
+	}
 	if (!pauses(smtpd, listener, client) || !porch_pause(smtpd, listener, fd, ip, client))
 		listener_greet(smtpd, listener, fd, ip, client);
 }
@@ -116,12 +122,10 @@ listener_let_in(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip
 void
 listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip)
 {
-	if (smtpd->n_sessions + smtpd->n_callers >= smtpd->conf->smtpd.max_sessions) {
-		turn_away(smtpd, listener, fd, ip, "4.3.2", "Too many sessions, try again later");
-		return;
-	}
 	if (!door_is_proxy(&smtpd->doors, listener, ip))
 		listener_let_in(smtpd, listener, fd, ip);
+	else if (pressure_is_full(smtpd) && smtpd->n_callers >= PROXIED_WHEN_FULL)
+		turn_away(smtpd, listener, fd, ip, "4.3.2", "Too many sessions, try again later");
 	else if (!porch_wait_for_proxy(smtpd, listener, fd, ip))
 		turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
 }

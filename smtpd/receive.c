@@ -17,6 +17,7 @@ receive_begin(struct transaction *tx)
 	if (r == NULL)
 		return RC_NOMEM;
 	smtp_data_decoder_init(&r->decoder, tx->session->conf->smtpd.max_text_line);
+	r->decoder.normalise = tx->session->lenient;
 	header_watch_init(&r->watch);
 	buf_init(&r->content, RECEIVE_GATHER_MAX + TRACE_MAX);
 	r->began = loop_now(tx->session->smtpd->loop);

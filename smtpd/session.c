@@ -4,6 +4,7 @@
 #include "smtpd/command.h"
 #include "smtpd/deadline.h"
 #include "smtpd/lookups.h"
+#include "smtpd/pressure.h"
 #include "smtpd/receive.h"
 #include "smtpd/tls_room.h"
 #include "smtpd/verify.h"
@@ -76,6 +77,7 @@ note_error(struct session *s)
 	s->n_errors++;
 	client_note(s, CLIENT_ERROR, 1);
 	s->too_many |= client_over(s, CLIENT_ERROR);
+	s->late |= s->n_errors > s->conf->smtpd.delay_errors && s->conf->smtpd.error_delay > 0 && !s->exempt && !s->smtpd->stressed;
 }
 
 static void
@@ -150,6 +152,7 @@ session_last(struct session *s, unsigned code, const char *enhanced, const char 
 	if (s->phase == PH_DEAD)
 		return;
 	s->reason = reason;
+	s->asleep = false;
 	transaction_free(&s->tx, reason);
 	session_enter(s, PH_LAST);
 	chore_queue(&s->chore);
@@ -172,7 +175,7 @@ session_transaction_over(struct session *s)
 	if (s->phase == PH_DEAD)	/* the reply found no room, and the session ends */
 		return;
 	session_enter(s, PH_READY);
-	s->held = false;
+	s->held = s->asleep;
 	if (s->smtpd->stopping)
 		session_stop(s);
 	session_wake(s);
@@ -191,6 +194,8 @@ session_stop(struct session *s)
 static void
 flush(struct session *s)
 {
+	if (s->asleep)
+		return;
 	while (s->phase < PH_LINGER && buf_len(&s->out) > 0) {
 		size_t n = 0;
 		enum stream_status status = stream_write(&s->stream, buf_slice(&s->out), &n);
@@ -236,7 +241,34 @@ linger(struct session *s)
 		session_end(s, NULL);
 }
 
+void
+session_evict(struct session *s)
+{
+	session_last(s, 421, "4.3.2", "Too many sessions, try again later", "made room for another client");
+	flush(s);
+	session_end(s, NULL);
+}
+
 /* --- in --- */
+
+/* A reply to the latest of many errors leaves after a while, and nothing is heard meanwhile: it costs the guesser time, and
+ * us a timer that runs anyway. */
+static void
+fall_asleep(struct session *s)
+{
+	if (s->late && takes_input(s)) {
+		s->asleep = s->held = true;
+		deadline_progress(s);
+	}
+	s->late = false;
+}
+
+void
+session_wake_up(struct session *s)
+{
+	s->asleep = false;
+	session_wake(s);
+}
 
 /* Handles as much of `in` as can be handled now; returns how much that was. */
 static size_t
@@ -262,6 +294,7 @@ work(struct session *s, struct slice in)
 			break;
 		if (rc == RC_AGAIN)
 			s->held = true;
+		fall_asleep(s);
 	}
 	return used;
 }
@@ -351,7 +384,7 @@ is_heard(struct session *s)
 static bool
 is_to_write(const struct session *s)
 {
-	if (s->phase == PH_LINGER)
+	if (s->phase == PH_LINGER || s->asleep)
 		return false;
 	return buf_len(&s->out) > 0 || s->stream.writes_to_read || (s->phase == PH_SHAKE && s->shaking == TLS_WRITES);
 }
@@ -416,7 +449,7 @@ session_wake(struct session *s)
 {
 	if (s->tx != NULL && s->phase == PH_MAIL)
 		rcpts_reply(s->tx);
-	if (s->held) {
+	if (s->held && !s->asleep) {
 		s->held = false;
 		deadline_progress(s);
 	}
@@ -565,6 +598,7 @@ session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, st
 	if (s->listener_conf != NULL)
 		s->listener = slice_str(s->listener_conf->title);
 	s->ip = ip;
+	s->lenient = s->scan.lenient = door_is_lenient(&smtpd->doors, ip);
 	s->client = client;
 	if (client != NULL) {
 		s->exempt = client->exempt;
@@ -583,6 +617,7 @@ session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, st
 	s->link = &smtpd->sessions;
 	smtpd->sessions = s;
 	smtpd->n_sessions++;
+	pressure_check(smtpd);
 	log_say(LOG_CONNECT, NULL, F_IP("client", ip), F_STR("listener", s->listener));
 	lookup_name(s);
 	begin(s);
@@ -617,6 +652,7 @@ session_free(struct session *s)
 	if (s->next != NULL)
 		s->next->link = s->link;
 	s->smtpd->n_sessions--;
+	pressure_check(s->smtpd);
 	buf_free(&s->in);
 	buf_free(&s->out);
 	free(s->name);

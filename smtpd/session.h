@@ -60,6 +60,9 @@ struct session {
 	bool overheard;			/* it has said more while another room was being asked */
 	bool quits;			/* it has said QUIT, and nothing behind it */
 	bool esmtp;			/* EHLO, not HELO */
+	bool lenient;			/* its bare LFs are taken for CRLF */
+	bool late;			/* the reply that was just given is to be late, */
+	bool asleep;			/* and waits: nothing is said or heard until then */
 	bool too_many;			/* errors or unknown recipients of its network: no more of them */
 	bool data_refused;		/* just now: what comes next may be the content of a client that did not wait */
 	enum tls_status shaking;	/* in PH_SHAKE: what the handshake waits for */
@@ -116,6 +119,12 @@ void session_transaction_over(struct session *s);
 
 /* The room stops: 421 unless a transaction is under way, which may end. */
 void session_stop(struct session *s);
+
+/* At once, with 421 if the socket takes it: there is somebody more important. */
+void session_evict(struct session *s);
+
+/* Its reply was late enough. */
+void session_wake_up(struct session *s);
 
 /* For smtpd_free: at once, without a word. */
 void session_free(struct session *s);

@@ -6,13 +6,49 @@
 #include "smtpd/listener.h"
 #include "smtpd/lookups.h"
 #include "smtpd/porch.h"
+#include "smtpd/pressure.h"
 #include "smtpd/session.h"
 #include "smtpd/shared_counts.h"
 #include "smtpd/submit.h"
 #include "smtpd/verify.h"
 
 #include <sodium.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+/* Each session has a descriptor, and the rest of the room some. */
+static void
+set_sessions_max(struct smtpd *smtpd)
+{
+	uint32_t max = smtpd->conf->smtpd.max_sessions;
+	uint32_t fit = smtpd->descriptors > 2 * DESCRIPTORS_SPARE ? smtpd->descriptors - DESCRIPTORS_SPARE : smtpd->descriptors / 2;
+
+	if (smtpd->descriptors != 0 && max > fit) {
+		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "max-sessions is more than there are descriptors for (RLIMIT_NOFILE)"),
+		    F_U64("error", fit));
+		max = fit;
+	}
+	smtpd->sessions_max = max;
+}
+
+/* The grace is nearly over: who is still here learns it, rather than that the connection broke (RFC 5321 3.8). What the
+ * queue has been given may still be answered. */
+static void
+on_last_call(struct timer *t, void *ctx)
+{
+	struct smtpd *smtpd = ctx;
+
+	(void)t;
+	for (struct session *s = smtpd->sessions; s != NULL; s = s->next)
+		if (s->phase <= PH_DATA)
+			session_last(s, 421, "4.3.2", "Server stops, try again in a moment", "server stops");
+}
+
+void
+smtpd_last_call(struct smtpd *smtpd, uint64_t ms)
+{
+	timer_start(&smtpd->last_call, ms);
+}
 
 void
 smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
@@ -21,6 +57,8 @@ smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
 	smtpd->conf = conf_ref(conf);
 	smtpd->spare_fd = -1;
 	timer_setup(&smtpd->breather, loop, listeners_breathe_again, smtpd);
+	timer_setup(&smtpd->last_call, loop, on_last_call, smtpd);
+	set_sessions_max(smtpd);
 	clients_init(&smtpd->clients, loop);
 	clients_adopt(&smtpd->clients, conf);
 	verify_adopt(smtpd, conf);
@@ -34,6 +72,7 @@ smtpd_free(struct smtpd *smtpd)
 {
 	listeners_close(smtpd);
 	porch_clear(smtpd);
+	timer_cancel(&smtpd->last_call);
 	while (smtpd->sessions != NULL)
 		session_free(smtpd->sessions);
 	peer_free(smtpd->router);
@@ -83,10 +122,12 @@ smtpd_adopt(struct smtpd *smtpd, struct conf *conf)
 
 	smtpd->conf = conf_ref(conf);
 	conf_unref(old);
+	set_sessions_max(smtpd);
 	clients_adopt(&smtpd->clients, conf);
 	doors_adopt(&smtpd->doors, conf);
 	tls_room_renew(smtpd);
 	verify_adopt(smtpd, conf);
+	pressure_check(smtpd);
 	listeners_adopt(smtpd, conf->generation);
 }
 
@@ -115,6 +156,7 @@ prepare(struct room *room, struct buf *why)
 {
 	struct smtpd *smtpd = room->ctx;
 	enum rc rc;
+	struct rlimit files;
 
 	/* Opens what it needs of the system, while there is one. */
 	if (sodium_init() == -1) {
@@ -122,6 +164,8 @@ prepare(struct room *room, struct buf *why)
 		return RC_IO;
 	}
 	tzset();	/* reads /etc/localtime once: localtime_r() opens nothing (trace.c) */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY)
+		smtpd->descriptors = files.rlim_cur > UINT32_MAX ? UINT32_MAX : (uint32_t)files.rlim_cur;
 	smtpd_init(smtpd, room->loop, room->conf);
 	smtpd->room = room;
 	shared_counts_map(smtpd);
@@ -183,7 +227,7 @@ on_certificates(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int
 static void
 stop(struct room *room, uint32_t grace_ms)
 {
-	(void)grace_ms;
+	smtpd_last_call(room->ctx, grace_ms > 2 * LAST_CALL_MS ? grace_ms - LAST_CALL_MS : grace_ms / 2);
 	smtpd_stop(room->ctx);
 }
 

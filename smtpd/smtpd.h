@@ -24,6 +24,8 @@ enum {
 	IDS_RETURNED_MAX = 1024, /* unused ids kept: a client that resets and resets uses none up */
 	IDS_BLOCK_MAX = 1 << 20,	/* ids of one block, at most */
 	HOSTNAME_MAX = 255,
+	DESCRIPTORS_SPARE = 128, /* beside one for each session: lines, listeners, the log */
+	LAST_CALL_MS = 1000,	/* before the room is ended by force, when stop-grace is over */
 };
 
 /* Message ids that the queue has given us, taken at MAIL. */
@@ -68,6 +70,10 @@ struct smtpd {
 	int spare_fd;			/* given up to turn a client away when descriptors have run out; -1 */
 	struct session *sessions;
 	unsigned n_sessions;
+	uint32_t sessions_max;		/* max-sessions, or what there are descriptors for */
+	uint32_t descriptors;		/* that we may have; 0: not known */
+	bool stressed;			/* nearly as many as there may be: see pressure.h */
+	struct timer last_call;		/* the room stops: sessions that have not ended then are told so */
 	struct clients clients;
 	struct doors doors;
 	struct caller *callers;		/* not sessions yet */
@@ -85,6 +91,8 @@ void smtpd_take_line(struct smtpd *smtpd, enum role them, unsigned index, int fd
 void smtpd_adopt(struct smtpd *smtpd, struct conf *conf);
 /* No new clients; sessions without a transaction end with 421. */
 void smtpd_stop(struct smtpd *smtpd);
+/* After so long, those that still have one too. */
+void smtpd_last_call(struct smtpd *smtpd, uint64_t ms);
 /* The last session may have gone: ends the room when it is stopping. */
 void smtpd_check_done(struct smtpd *smtpd);
 

@@ -4,6 +4,7 @@
 
 enum {
 	AT_LINE_START,
+	AFTER_BARE_LF,	/* normalised: the start of a line, whose dot is stuffed but never the end of the message */
 	IN_LINE,
 	AFTER_CR,
 	AFTER_DOT,	/* of a line that starts with it; the dot is not content */
@@ -96,6 +97,19 @@ end_line(struct smtp_data_decoder *d)
 	d->state = AT_LINE_START;
 }
 
+/* c->p is behind a bare LF. */
+static void
+mend_line(struct decoding *c)
+{
+	c->p--;
+	emit_run(c);
+	emit(c, (const uint8_t *)"\r\n", 2);
+	add_to_line(c->d, 1);
+	c->run = ++c->p;
+	end_line(c->d);
+	c->d->state = AFTER_BARE_LF;
+}
+
 /* From anywhere in a line to behind its LF, or to the end of the input. */
 static void
 decode_line(struct decoding *c)
@@ -117,11 +131,14 @@ decode_line(struct decoding *c)
 	}
 	add_to_line(d, 1);
 	c->p++;
-	d->state = IN_LINE;
-	if (cr == NULL)
-		d->bare_lf++;
-	else
+	if (cr != NULL)
 		end_line(d);
+	else if (d->normalise)
+		mend_line(c);
+	else {
+		d->bare_lf++;
+		d->state = IN_LINE;
+	}
 }
 
 /* One step: at least one byte is consumed, or the state moves towards one that consumes. */
@@ -139,6 +156,13 @@ decode_step(struct decoding *c)
 		emit_run(c);
 		c->run = ++c->p;
 		d->state = AFTER_DOT;
+		break;
+	case AFTER_BARE_LF:
+		d->state = IN_LINE;
+		if (*c->p == '.') {
+			emit_run(c);
+			c->run = ++c->p;
+		}
 		break;
 	case AFTER_CR:
 		d->state = IN_LINE;
@@ -186,12 +210,15 @@ smtp_data_decode(struct smtp_data_decoder *d, struct slice in, struct buf *to, s
 	if (in.n == 0)
 		return RC_MORE;
 	if (to != NULL) {
-		/* Content is never longer than its stuffed form, but for a CR held back from an earlier call. */
-		if (buf_room(to) < 2)
+		/* Content is never longer than its stuffed form, but for a CR held back from an earlier call; and twice as
+		 * long where it is LFs that become CRLF. */
+		size_t grow = d->normalise ? 2 : 1;
+
+		if (buf_room(to) < 1 + grow)
 			return RC_AGAIN;
-		if (take > buf_room(to) - 1)
-			take = buf_room(to) - 1;
-		c.out = buf_reserve(to, take + 1);
+		if (take > (buf_room(to) - 1) / grow)
+			take = (buf_room(to) - 1) / grow;
+		c.out = buf_reserve(to, take * grow + 1);
 		if (c.out == NULL)
 			return RC_NOMEM;
 	}

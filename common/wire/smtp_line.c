@@ -40,8 +40,8 @@ smtp_line_next(struct smtp_line_scan *scan, struct slice buffered, size_t limit,
 {
 	size_t from = scan->seen < buffered.n ? scan->seen : buffered.n;
 	size_t lf = from + slice_find(slice_from(buffered, from), '\n');
-	size_t cr = bare_cr(buffered, from, lf);
-	bool nul;
+	size_t cr = bare_cr(buffered, from, lf), end;
+	bool nul, is_long;
 
 	if (cr != SIZE_MAX) {
 		*ret_used = cr + 1;
@@ -51,14 +51,14 @@ smtp_line_next(struct smtp_line_scan *scan, struct slice buffered, size_t limit,
 	if (lf == buffered.n)
 		return wait_for_more(scan, buffered, limit, ret_used);
 	*ret_used = lf + 1;
-	if (lf == 0 || buffered.p[lf - 1] != '\r')
+	if ((lf == 0 || buffered.p[lf - 1] != '\r') && !scan->lenient)
 		return SMTP_LINE_BARE_LF;
+	end = lf == 0 || buffered.p[lf - 1] != '\r' ? lf : lf - 1;
 	nul = scan->nul;
-	if (scan->discarded > 0 || lf + 1 > limit) {
-		*scan = (struct smtp_line_scan){ 0 };
+	is_long = scan->discarded > 0 || end + 2 > limit;
+	*scan = (struct smtp_line_scan){ .lenient = scan->lenient };
+	if (is_long)
 		return SMTP_LINE_LONG;
-	}
-	*scan = (struct smtp_line_scan){ 0 };
-	*ret_line = slice_first(buffered, lf - 1);
+	*ret_line = slice_first(buffered, end);
 	return nul ? SMTP_LINE_NUL : SMTP_LINE_OK;
 }

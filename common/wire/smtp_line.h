@@ -25,6 +25,7 @@ struct smtp_line_scan {
 	size_t seen;		/* bytes at the front of the buffer that were looked at */
 	size_t discarded;	/* of the over-long line that is being passed over */
 	bool nul;
+	bool lenient;		/* the caller's: a LF alone ends a line too */
 };
 
 /* Looks for the next line at the front of `buffered`. limit counts the CRLF (RFC 5321 4.5.3.1.4: 512 at least, at most

@@ -245,6 +245,274 @@ early_talkers_are_cut_off(void **state)
 	(void)close(fd);
 }
 
+/* --- no room --- */
+
+static void
+the_largest_network_makes_room(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int a[3], b, c, d;
+
+	(void)state;
+	conf->smtpd.max_sessions = 4;
+	conf->smtpd.stress_sessions = 101;
+	fakes_start(&f, conf);
+	f.client = 0;
+	for (size_t i = 0; i < 3; i++) {
+		a[i] = fakes_knock(&f, "192.0.2.7");
+		hears(&f, a[i], "220 *");
+		wait_ms(&f, 10);
+	}
+	/* The one that was idle for longest is the second. */
+	says(a[0], S("NOOP\r\n"));
+	hears(&f, a[0], "250 *");
+	b = fakes_knock(&f, "192.0.2.8");
+	hears(&f, b, "220 *");
+	c = fakes_knock(&f, "192.0.2.9");
+	hears(&f, c, "220 *");
+	ends(&f, a[1], "421 4.3.2 mx.example.org Too many sessions*");
+	hears(&f, a[0], "");
+	hears(&f, a[2], "");
+	/* The largest has two now. Another newcomer takes one of them; then all have one, and nobody gives way. */
+	d = fakes_knock(&f, "192.0.2.10");
+	hears(&f, d, "220 *");
+	ends(&f, a[2], "421 4.3.2 *");
+	a[1] = fakes_knock(&f, "192.0.2.11");
+	ends(&f, a[1], "421 4.3.2 *");
+	/* The network that has one does not push itself out. */
+	a[1] = fakes_knock(&f, "192.0.2.7");
+	ends(&f, a[1], "421 4.3.2 *");
+	hears(&f, a[0], "");
+	assert_int_equal(f.smtpd.n_sessions, 4);
+	(void)close(a[0]), (void)close(b), (void)close(c), (void)close(d);
+	fakes_settle(&f);
+	f.client = -1;
+	fakes_stop(&f);
+}
+
+static void
+good_clients_come_in(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int a, b, good, listed;
+
+	(void)state;
+	conf->smtpd.max_sessions = 2;
+	conf->smtpd.stress_sessions = 101;
+	fakes_start(&f, conf);
+	f.client = 0;
+	good = fakes_knock(&f, "192.0.2.1");
+	hears(&f, good, "220 *");
+	says(good, S("HELO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"));
+	hears(&f, good, "*354 *");
+	says(good, S("From: a@b.example\r\n\r\nhello\r\n.\r\nQUIT\r\n"));
+	ends(&f, good, "250 2.0.0 Ok: queued *221 *");
+
+	a = fakes_knock(&f, "192.0.2.7");
+	b = fakes_knock(&f, "192.0.2.8");
+	hears(&f, a, "220 *");
+	hears(&f, b, "220 *");
+	/* One sends a message, the other is idle. */
+	says(a, S("HELO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"));
+	hears(&f, a, "*354 *");
+	good = fakes_knock(&f, "192.0.2.1");
+	hears(&f, good, "220 *");
+	ends(&f, b, "421 4.3.2 *");
+	/* A listed one may come even then, and does not push out the good one. */
+	listed = fakes_knock(&f, "127.0.0.1");
+	hears(&f, listed, "220 *");
+	ends(&f, a, "421 4.3.2 *");
+	hears(&f, good, "");
+	/* A stranger finds no room, and nor does a second session of the listed. */
+	a = fakes_knock(&f, "192.0.2.9");
+	ends(&f, a, "421 4.3.2 *");
+	(void)close(good), (void)close(listed);
+	fakes_settle(&f);
+	f.client = -1;
+	fakes_stop(&f);
+}
+
+/* What the queue may have already is nobody's to give away. */
+static void
+a_message_at_the_queue_stays(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int a, b;
+
+	(void)state;
+	conf->smtpd.max_sessions = 1;
+	conf->smtpd.stress_sessions = 101;
+	fakes_start(&f, conf);
+	f.client = 0;
+	f.queue_holds = true;
+	a = fakes_knock(&f, "192.0.2.7");
+	hears(&f, a, "220 *");
+	says(a, S("HELO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"));
+	hears(&f, a, "*354 *");
+	says(a, S("From: a@b.example\r\n\r\nhello\r\n.\r\n"));
+	fakes_settle(&f);
+	b = fakes_knock(&f, "127.0.0.1");
+	ends(&f, b, "421 4.3.2 *");
+	fakes_queue_answer(&f);
+	hears(&f, a, "250 2.0.0 Ok: queued *");
+	(void)close(a);
+	fakes_settle(&f);
+	f.client = -1;
+	fakes_stop(&f);
+}
+
+static void
+under_stress_there_is_less_time(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int a, b, listed;
+
+	(void)state;
+	conf->smtpd.max_sessions = 4;
+	conf->smtpd.stress_sessions = 75;
+	conf->smtpd.stress_timeout_command = 200;
+	fakes_start(&f, conf);
+	f.client = 0;
+	a = fakes_knock(&f, "192.0.2.7");
+	listed = fakes_knock(&f, "127.0.0.1");
+	wait_ms(&f, 300);
+	hears(&f, a, "220 *");
+	hears(&f, listed, "220 *");
+	assert_false(f.smtpd.stressed);
+	b = fakes_knock(&f, "192.0.2.8");
+	assert_true(f.smtpd.stressed);
+	hears(&f, b, "220 *");
+	/* The first one's time is over already. */
+	ends(&f, a, "421 4.4.2 *");
+	fakes_settle(&f);
+	assert_false(f.smtpd.stressed);
+	wait_ms(&f, 300);
+	hears(&f, b, "");
+	hears(&f, listed, "");
+	(void)close(b), (void)close(listed);
+	fakes_settle(&f);
+	f.client = -1;
+	fakes_stop(&f);
+}
+
+/* --- limits of networks --- */
+
+static void
+a_network_s_errors_are_one(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int a, b;
+
+	(void)state;
+	conf->limits.errors = 3;
+	fakes_start(&f, conf);
+	f.client = 0;
+	a = fakes_knock(&f, "192.0.2.7");
+	b = fakes_knock(&f, "192.0.2.7");
+	hears(&f, a, "220 *");
+	hears(&f, b, "220 *");
+	says(a, S("ONE\r\nTWO\r\n"));
+	hears(&f, a, "500 *500 *");
+	says(b, S("THREE\r\n"));
+	hears(&f, b, "500 *");
+	says(b, S("NOOP\r\n"));
+	ends(&f, b, "421 4.7.0 *");
+	/* The other one did nothing since. */
+	says(a, S("NOOP\r\n"));
+	hears(&f, a, "250 *");
+	says(a, S("FOUR\r\nNOOP\r\n"));
+	ends(&f, a, "500 *421 4.7.0 *");
+	a = fakes_knock(&f, "192.0.2.7");
+	ends(&f, a, "421 4.7.0 *errors*");
+	a = fakes_knock(&f, "192.0.2.8");
+	hears(&f, a, "220 *");
+	(void)close(a);
+	/* Listed ones have no limits. */
+	a = fakes_knock(&f, "127.0.0.1");
+	says(a, S("1\r\n2\r\n3\r\n4\r\n5\r\nNOOP\r\n"));
+	hears(&f, a, "220 *500 *500 *500 *500 *500 *250 *");
+	(void)close(a);
+	fakes_settle(&f);
+	f.client = -1;
+	fakes_stop(&f);
+}
+
+static void
+networks_are_as_long_as_configured(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int a, b;
+
+	(void)state;
+	conf->limits.ipv4_prefix = 24;
+	conf->limits.connections = 1;
+	fakes_start(&f, conf);
+	f.client = 0;
+	a = fakes_knock(&f, "192.0.2.7");
+	hears(&f, a, "220 *");
+	b = fakes_knock(&f, "192.0.2.200");
+	ends(&f, b, "421 4.7.0 *connections*");
+	b = fakes_knock(&f, "192.0.3.7");
+	hears(&f, b, "220 *");
+	(void)close(a), (void)close(b);
+	fakes_settle(&f);
+	f.client = -1;
+	fakes_stop(&f);
+}
+
+/* --- time --- */
+
+/* timeout-session is for those who do nothing; a message under way has times of its own. */
+static void
+a_long_session_ends_its_message(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int a;
+
+	(void)state;
+	conf->smtpd.timeout_session = 200;
+	fakes_start(&f, conf);
+	f.client = 0;
+	a = fakes_knock(&f, "192.0.2.7");
+	hears(&f, a, "220 *");
+	says(a, S("HELO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"));
+	hears(&f, a, "*354 *");
+	wait_ms(&f, 300);
+	says(a, S("From: a@b.example\r\n\r\nhello\r\n.\r\n"));
+	ends(&f, a, "250 2.0.0 Ok: queued *421 4.4.2 *");
+	f.client = -1;
+	fakes_stop(&f);
+}
+
+static void
+who_is_still_here_at_the_end_is_told(void **state)
+{
+	struct fakes f;
+	int a;
+
+	(void)state;
+	fakes_start(&f, NULL);
+	f.client = 0;
+	a = fakes_knock(&f, "192.0.2.7");
+	hears(&f, a, "220 *");
+	says(a, S("HELO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"));
+	hears(&f, a, "*354 *");
+	smtpd_last_call(&f.smtpd, 200);
+	smtpd_stop(&f.smtpd);
+	hears(&f, a, "");
+	wait_ms(&f, 300);
+	ends(&f, a, "421 4.3.2 *");
+	f.client = -1;
+	fakes_stop(&f);
+}
+
 int
 main(void)
 {
@@ -253,6 +521,14 @@ main(void)
 		cmocka_unit_test(a_bad_proxy_is_cut_off),
 		cmocka_unit_test(a_client_behind_a_proxy_has_its_limits),
 		cmocka_unit_test(early_talkers_are_cut_off),
+		cmocka_unit_test(the_largest_network_makes_room),
+		cmocka_unit_test(good_clients_come_in),
+		cmocka_unit_test(a_message_at_the_queue_stays),
+		cmocka_unit_test(under_stress_there_is_less_time),
+		cmocka_unit_test(a_network_s_errors_are_one),
+		cmocka_unit_test(networks_are_as_long_as_configured),
+		cmocka_unit_test(a_long_session_ends_its_message),
+		cmocka_unit_test(who_is_still_here_at_the_end_is_told),
 	};
 
 	if (sodium_init() == -1)

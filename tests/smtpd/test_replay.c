@@ -116,7 +116,13 @@ set_option(struct play *p, char *words)
 	for (size_t i = 0; i < n_conf_sections; i++)
 		for (size_t k = 0; k < conf_sections[i].n_options; k++)
 			if (strcmp(conf_sections[i].name, section) == 0 && strcmp(conf_sections[i].options[k].name, option) == 0) {
-				assert_int_equal(conf_set((char *)p->f.conf + conf_sections[i].offset, &conf_sections[i].options[k], value), RC_OK);
+				char *at = (char *)p->f.conf + conf_sections[i].offset;
+
+				if (conf_sections[i].options[k].kind == CONF_LIST)
+					assert_int_equal(conf_list_add((struct conf_list *)(void *)(at + conf_sections[i].options[k].offset),
+					    slice_str(value)), RC_OK);
+				else
+					assert_int_equal(conf_set(at, &conf_sections[i].options[k], value), RC_OK);
 				verify_adopt(&p->f.smtpd, p->f.conf);
 				return;
 			}
@@ -127,6 +133,8 @@ static void
 do_conf(struct play *p, char *arg)
 {
 	set_option(p, arg);
+	doors_adopt(&p->f.smtpd.doors, p->f.conf);
+	clients_adopt(&p->f.smtpd.clients, p->f.conf);
 }
 
 static void
@@ -247,7 +255,7 @@ static const struct {
 	const char *name;
 	void (*fn)(struct play *p, char *arg);
 } directives[] = {
-	{ "conf", do_conf },		/* SECTION OPTION VALUE, before the first C: or S: */
+	{ "conf", do_conf },		/* SECTION OPTION VALUE (of a list: one more), before the first C: or S: */
 	{ "client", do_client },	/* ADDRESS */
 	{ "router", do_router },	/* hold, answer, answer reverse, lost, back */
 	{ "resolver", do_resolver },	/* unknown, silent, lost */
