@@ -116,6 +116,14 @@ def test_a_room_that_never_starts(folder):
     print(f"# {program}: {starts} starts in 8 s")
 
 
+def nobody_listens():
+    try:
+        lab.Client(POSTERN, timeout=1, greet=False).close()
+        return False
+    except OSError:
+        return True
+
+
 def test_master_dies(folder):
     """kill -9 of the master under load, again and again: every room leaves, nothing of it listens, the next one has all."""
     rig = Rig(folder).warm(1)
@@ -127,11 +135,8 @@ def test_master_dies(folder):
         rig.postern.process.child.kill()
         rig.postern.process.child.wait()
         lab.wait_for(lambda: not rig.postern.processes(), "the rooms to leave after their master died", 10)
-        try:
-            lab.Client(POSTERN, timeout=1, greet=False).close()
-            lab.fail("somebody still listens")
-        except OSError:
-            pass
+        # A listener that was on its way to a room when both ends died is closed by the kernel a moment later.
+        lab.wait_for(nobody_listens, "nobody to listen", 2)
         load.stop()
         rig.postern.start()
         if n % 3 == 2:
