@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -427,6 +428,51 @@ describe(struct reading *r)
 	hex(print, sizeof print, c->fingerprint);
 	hex(c->id, sizeof c->id, c->key_id);
 	return RC_OK;
+}
+
+/* --- memory --- */
+
+/* OpenSSL wipes the numbers of a key, but not all that it was parsed from. */
+static void
+wipe_and_free(void *p, const char *file, int line)
+{
+	(void)file, (void)line;
+	if (p != NULL)
+		OPENSSL_cleanse(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void *
+allocate(size_t n, const char *file, int line)
+{
+	(void)file, (void)line;
+	return n == 0 ? NULL : malloc(n);
+}
+
+static void *
+allocate_again(void *p, size_t n, const char *file, int line)
+{
+	size_t before = p == NULL ? 0 : malloc_usable_size(p);
+	void *fresh;
+
+	if (n == 0) {
+		wipe_and_free(p, file, line);
+		return NULL;
+	}
+	if (n <= before)
+		return p;
+	fresh = malloc(n);
+	if (fresh != NULL && p != NULL) {
+		memcpy(fresh, p, before);
+		wipe_and_free(p, file, line);
+	}
+	return fresh;
+}
+
+bool
+certificate_prepare(void)
+{
+	return CRYPTO_set_mem_functions(allocate, allocate_again, wipe_and_free) == 1;
 }
 
 /* --- all of it --- */

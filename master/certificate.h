@@ -41,6 +41,10 @@ struct certificate {
 	time_t since;			/* when it was read */
 };
 
+/* First of all, in main(): from then on what OpenSSL gives back is wiped, so that no key that was looked at stays in the memory
+ * of the master. False: OpenSSL has been at work already. */
+bool certificate_prepare(void);
+
 /* RC_OK, or in why "file:line: certificate "title": what, and what to do", without a newline. */
 enum rc certificate_read(const struct conf_certificate *conf, struct certificate **ret_certificate, struct buf *why);
 struct certificate *certificate_ref(struct certificate *c);

@@ -243,6 +243,8 @@ main(int argc, char **argv)
 		return check_only(&m.options);
 	(void)umask(022);
 	log_open(ROLE_MASTER, 0);
+	if (!certificate_prepare())
+		BUG("OpenSSL was at work before main()");
 	if (prepare(&m, &why) != RC_OK)
 		return say(&why, EX_CONFIG);
 	if (m.options.daemon && (m.ready_fd = go_to_background()) == -1)

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import lab  # noqa: E402
 from lab.hosts import POSTERN  # noqa: E402
 
-ROOMS = {"log", "control", "router", "resolver", "queue", "smtpd", "deliver", "local"}
+ROOMS = {"log", "control", "router", "resolver", "queue", "smtpd", "deliver", "local", "vault"}
 NO_NETWORK = ROOMS - {"resolver", "deliver"}
 
 
