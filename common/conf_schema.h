@@ -49,8 +49,8 @@
 	    "Recipients of one message at most (RFC 5321 4.5.3.1.8 asks for 100).")				\
 	SIZE(max_message_size, "max-message-size", "50M", "64K", "4G",						\
 	    "Largest message accepted; announced by SIZE (RFC 1870).")						\
-	SIZE(max_line, "max-command-line", "2048", "512", "64K",						\
-	    "Longest command line accepted, with its CRLF (RFC 5321 4.5.3.1.4 asks for 512).")			\
+	SIZE(max_line, "max-command-line", "2048", "2048", "64K",						\
+	    "Longest command line accepted, with its CRLF (RFC 5321 4.5.3.1.4 asks for 512, and each extension for more in MAIL and RCPT).")			\
 	SIZE(max_text_line, "max-text-line", "1000", "1000", "1M",						\
 	    "Longest line of message text accepted, with its CRLF (RFC 5321 4.5.3.1.6 asks for 1000).")		\
 	U32(max_commands, "max-commands", "100000", "10", "100000000", "Commands of one session at most.")	\
@@ -98,7 +98,7 @@
 	U32(connections, "connections", "600", "0", "100000000",							\
 	    "Connections of one client network in an interval at most; further ones are told 421.")		\
 	U32(messages, "messages", "0", "0", "100000000",								\
-	    "Transactions (MAIL) of one client network in an interval at most; then 450.")			\
+	    "Transactions (MAIL) of one client network in an interval at most; then 451.")			\
 	U32(recipients, "recipients", "0", "0", "100000000",							\
 	    "Recipients (RCPT) of one client network in an interval at most; then 450.")			\
 	U32(errors, "errors", "200", "0", "100000000",								\

@@ -91,7 +91,8 @@ take_name(struct session *s, struct slice arg, bool esmtp)
 	}
 	helo = text_copy(arg);
 	if (helo == NULL) {
-		session_reply(s, 451, "", "Out of memory, try again later");
+		/* RFC 5321 4.1.4 has no 4yz for EHLO but this one. */
+		session_last(s, 421, "4.3.0", "Out of memory, try again later", "no memory");
 		return false;
 	}
 	transaction_free(&s->tx, "EHLO");

@@ -42,7 +42,7 @@ may_begin(struct session *s, uint64_t size)
 	if (size > s->conf->smtpd.max_message_size)
 		refusal_set(&r, 552, "5.3.4", "Message exceeds the size limit");	/* RFC 1870 6.1 */
 	else if (client_over(s, CLIENT_MESSAGE))
-		refusal_set(&r, 450, "4.7.1", "Too many messages from your network, try again later");
+		refusal_set(&r, 451, "4.7.1", "Too many messages from your network, try again later");	/* RFC 5321 4.3.2 */
 	else if (submit_accepting(s->smtpd, size, &r))
 		return true;
 	session_refuse(s, &r, S(""), S(""));

@@ -82,7 +82,7 @@ def test_messages_and_recipients_have_limits(folder):
             replies.append(c.cmd("MAIL FROM:<a@b.test>")[0])
             if replies[-1] == "250":
                 replies += [c.cmd("RCPT TO:<alice@postern.test>")[0] for _ in range(2)]
-    lab.equal(replies, ["250", "250", "250"] * 2 + ["250", "250", "450", "450"], "replies to MAIL and RCPT")
+    lab.equal(replies, ["250", "250", "250"] * 2 + ["250", "250", "450", "451"], "replies to MAIL and RCPT")
 
 
 def test_connections_have_a_limit(folder):
