@@ -162,7 +162,7 @@ porch_wait_for_proxy(struct smtpd *smtpd, struct slice listener, int fd, struct 
 static void
 on_early_word(struct watch *w, bool readable, bool writable, void *ctx)
 {
-	static const char reply[] = "554 5.5.0 You must wait for the greeting\r\n";
+	struct buf reply = BUF_INIT(REPLY_LINE_MAX), text = BUF_INIT(REPLY_TEXT_MAX);
 	struct caller *c = ctx;
 	ssize_t n = recv(w->fd, loop_scratch(c->smtpd->loop), LOOP_SCRATCH, 0);
 
@@ -173,8 +173,14 @@ on_early_word(struct watch *w, bool readable, bool writable, void *ctx)
 		log_say(LOG_PREGREET, NULL, F_IP("client", c->ip), F_STR("listener", name_of(c)), F_U64("bytes", (uint64_t)n),
 		    F_U64("ms", loop_now(c->smtpd->loop) - c->began));
 		client_note_at(&c->smtpd->clients, c->conf, c->client, CLIENT_ERROR, 1);
-		(void)send(w->fd, reply, sizeof reply - 1, MSG_NOSIGNAL);
+		/* Not 554: who is greeted with that may say QUIT before we hang up (RFC 5321 3.1). */
+		(void)buf_put_slice(&text, smtpd_name(c->smtpd, c->conf));
+		(void)buf_put_str(&text, " You must wait for the greeting");
+		if (reply_line(&reply, 421, S("4.7.0"), buf_slice(&text), false))
+			(void)send(w->fd, buf_slice(&reply).p, buf_len(&reply), MSG_NOSIGNAL);
 		(void)shutdown(w->fd, SHUT_WR);
+		buf_free(&reply);
+		buf_free(&text);
 	}
 	hang_up(c);
 }

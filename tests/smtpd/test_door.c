@@ -218,7 +218,7 @@ early_talkers_are_cut_off(void **state)
 	fd = fakes_knock(&f, "192.0.2.7");
 	hears(&f, fd, "");
 	says(fd, S("EHLO x\r\n"));
-	ends(&f, fd, "554 5.5.0 *\r\n");
+	ends(&f, fd, "421 4.7.0 mx.example.org You must wait for the greeting\r\n");
 	fd = fakes_knock(&f, "192.0.2.7");
 	(void)close(fd);
 	fakes_settle(&f);
