@@ -50,6 +50,13 @@ struct conf {
 #undef CONF_MANY
 };
 
+/* Is there anything to check credentials by? Then the house has an auth room. */
+static inline bool
+conf_uses_auth(const struct conf *c)
+{
+	return *c->auth.users_file != '\0' || *c->auth.certificates_file != '\0' || *c->auth.dovecot != '\0';
+}
+
 /* Everything at its default, no titled section. refs is 1. NULL: no memory. */
 struct conf *conf_new(void);
 struct conf *conf_ref(struct conf *c);

@@ -196,6 +196,8 @@
 	    "Clients whose certificate has one of these fingerprints (as in a rule's client-certificate) may send anywhere.") \
 	STR(relay_host, "relay-host", "", NULL, NULL,								\
 	    "Smart host for everything that is not local: a domain (its MX), [host] or [host]:port. Empty: the recipient's MX.") \
+	LIST(senders, "senders", "", NULL, NULL,								\
+	    "Which sender addresses users who logged in may use: @table, with a user and behind it addresses, domains, *.domains, @table or *, separated by commas. A user who is not in it may use the address that is its name, or has its name in a local domain. Empty: any.") \
 	SIZE(max_table, "max-table-size", "64M", "4K", "4G", "Largest table file.")
 
 #define CONF_VAULT(BOOL, U32, SIZE, TIME, STR, LIST)								\
@@ -217,11 +219,47 @@
 	BOOL(prefer_server, "prefer-server-ciphers", "yes", NULL, NULL,						\
 	    "Of the suites that both sides have, the server's order decides; ChaCha20 goes first for clients that put it first.")
 
+#define CONF_AUTH(BOOL, U32, SIZE, TIME, STR, LIST)								\
+	STR(users_file, "users-file", "", NULL, NULL,								\
+	    "The users and what their passwords are checked by: a file that posternctl passwd writes, see postern-passwd(5). Empty: none.") \
+	STR(dovecot, "dovecot", "", NULL, NULL,									\
+	    "Let a Dovecot check credentials instead: unix: and the path of its auth socket (a unix_listener of mode client). Excludes users-file.") \
+	LIST(mechanisms, "mechanisms", "PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS, EXTERNAL, OAUTHBEARER, XOAUTH2", NULL, NULL, \
+	    "SASL mechanisms that may be offered. Of these those are that can work: SCRAM-SHA-256-PLUS needs TLS, EXTERNAL a client certificate, OAUTHBEARER and XOAUTH2 a Dovecot.") \
+	STR(certificates_file, "certificates-file", "", NULL, NULL,						\
+	    "For EXTERNAL: a file with one client certificate a line, its SHA-256 fingerprint in hexadecimal digits (colons do not matter), white space, and the user whose it is.") \
+	STR(limits_file, "limits-file", "", NULL, NULL,								\
+	    "Sending limits of single users: a file with lines of user, messages-hour, messages-day, recipients-hour and recipients-day, separated by white space; - takes the default.") \
+	U32(messages_hour, "messages-hour", "0", "0", "100000000", "Messages that a user may send in an hour. 0: any number.") \
+	U32(messages_day, "messages-day", "0", "0", "100000000", "Messages that a user may send in a day. 0: any number.") \
+	U32(recipients_hour, "recipients-hour", "0", "0", "100000000", "Recipients that a user may send to in an hour. 0: any number.") \
+	U32(recipients_day, "recipients-day", "0", "0", "100000000", "Recipients that a user may send to in a day. 0: any number.") \
+	U32(max_senders, "max-senders", "100000", "100", "10000000",						\
+	    "Users whose sending of the last day is remembered at most, 512 bytes each.")			\
+	U32(workers, "workers", "2", "1", "64", "Threads that check passwords; each takes the memory that the hash asks for.") \
+	U32(max_waiting, "max-waiting", "64", "1", "10000",							\
+	    "Passwords that wait for a worker at most; further clients are told 454.")				\
+	SIZE(hash_memory, "max-hash-memory", "64M", "8M", "1G",							\
+	    "Memory that checking one password may take at most; a users file that asks for more is refused.")	\
+	U32(max_exchanges, "max-exchanges", "2000", "10", "100000", "Logins under way at most; further clients are told 454.") \
+	TIME(timeout, "timeout", "2m", "1s", "1h", "How long a login may take in all.")				\
+	TIME(failure_delay, "failure-delay", "1s", "0s", "1m",							\
+	    "After a failed login the next one from the same client network or for the same user has to wait this long, after a second failure twice as long, and so on. 0: no delay.") \
+	TIME(failure_delay_max, "failure-delay-max", "30s", "0s", "10m",					\
+	    "The longest such wait. A client network that would have to wait longer is told 454.")		\
+	TIME(failure_forget, "failure-forget", "5m", "1s", "1d", "After this time one failure is forgotten.")
+
 /* Sections with a title, any number of each. Order in the file counts for rules and routes: first match wins. */
 #define CONF_LISTENER(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	LIST(address, "address", "127.0.0.1, ::1", NULL, NULL, "Addresses to listen on; * and :: for all.")	\
 	U32(port, "port", "25", "1", "65535", "Port to listen on.")						\
-	STR(kind, "kind", "relay", NULL, NULL, "relay: mail from other servers (port 25).")			\
+	STR(kind, "kind", "relay", NULL, NULL,									\
+	    "relay: mail from other servers (port 25). submission: mail from users (port 587 or 465), who must log in first; what their programs leave out of the header is added (RFC 6409).") \
+	STR(auth, "auth", "", NULL, NULL, "Offer AUTH (RFC 4954): yes or no. Empty: yes for submission, no for relay.") \
+	BOOL(auth_without_tls, "auth-without-tls", "no", NULL, NULL,						\
+	    "Offer AUTH on connections that are not encrypted too. For the loopback interface and laboratories: passwords cross the line for everybody to read.") \
+	BOOL(hide_client, "hide-client", "no", NULL, NULL,							\
+	    "Leave the client's name and address out of the trace field of mail from users who logged in.") \
 	LIST(proxy, "proxy", "", NULL, NULL,									\
 	    "Networks of proxies that begin each connection with a header of the PROXY protocol (version 1 or 2), which says who the client is. From other networks clients come directly.") \
 	LIST(xclient, "xclient", "", NULL, NULL,								\
@@ -251,6 +289,7 @@
 	LIST(from, "from", "", NULL, NULL, "Matches these senders: addresses, domains, *.domains, <> or @table. Empty: any.") \
 	LIST(to, "to", "", NULL, NULL, "Matches these recipients: addresses, domains, *.domains, user@ or @table. Empty: any.") \
 	LIST(to_user, "to-user", "", NULL, NULL, "Matches recipients whose local part (without its extension) is one of these. Empty: any.") \
+	LIST(user, "user", "", NULL, NULL, "Matches clients that logged in as one of these users (names, addresses, @table; * for anybody who did). Empty: any client.") \
 	STR(action, "action", "accept", NULL, NULL, "accept, reject or defer.")					\
 	STR(reply, "reply", "", NULL, NULL, "The reply to refuse with: a code, an enhanced code and a text, as in \"550 5.7.1 Not welcome\".") \
 	STR(transport, "transport", "", NULL, NULL, "For accept: the transport. Empty: as the routes say.")	\
@@ -287,6 +326,7 @@
 	SECTION(router, "router", CONF_ROUTER)	\
 	SECTION(vault, "vault", CONF_VAULT)	\
 	SECTION(tls, "tls", CONF_TLS)		\
+	SECTION(auth, "auth", CONF_AUTH)	\
 	MULTI(listener, "listener", CONF_LISTENER) \
 	MULTI(table, "table", CONF_TABLE)	\
 	MULTI(rule, "rule", CONF_RULE)		\

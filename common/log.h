@@ -54,7 +54,11 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a client's command was refused")									\
 	X(PROTOCOL_ERROR,	"protocol-error",	NOTICE,		"client what command",				\
 	    "a client broke the protocol")									\
-	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto tls message_id ms",	\
+	X(AUTH_OK,		"auth-ok",		INFO,		"client user mechanism listener",		\
+	    "a client has shown who it is")									\
+	X(AUTH_FAILED,		"auth-failed",		NOTICE,		"client user mechanism listener why code",	\
+	    "a client could not show who it is; fail2ban counts these")					\
+	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto tls user message_id ms",	\
 	    "a message is durable in the queue and was acknowledged")						\
 	X(ABORTED,		"aborted",		NOTICE,		"client from why",				\
 	    "a transaction ended before its message was acknowledged")						\

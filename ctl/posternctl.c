@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 #include "ctl/ask.h"
+#include "ctl/passwd.h"
 #include "ctl/render.h"
 
 #include <stdio.h>
@@ -35,6 +36,7 @@ static const char usage[] =
     "  explain --client IP --from ADDRESS --to ADDRESS [--listener NAME] [--helo NAME] [--client-name NAME]\n"
     "          [--tls yes|no] [--fingerprint SHA256]\n"
     "                              what would be decided, and which rule decides\n"
+    "  passwd USER                 add a user, or change a password; --remove, --lock, --check, --list\n"
     "  reload                      take a changed configuration over\n"
     "  stop                        end gracefully\n"
     "  selftest [sandbox]          every room tries what it must not be able to do\n"
@@ -258,6 +260,8 @@ main(int argc, char **argv)
 		(void)fputs(usage, stdout);
 		return EX_OK;
 	}
+	if (argc >= 2 && strcmp(name, "posternctl") == 0 && strcmp(argv[1], "passwd") == 0)
+		return passwd_main(argc - 1, argv + 1);
 	n = take_options(&o, argc - 1, argv + 1, &all);
 	if (n == -1)
 		return EX_USAGE;

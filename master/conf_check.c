@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct checking {
 	const struct conf_source *source;
@@ -250,9 +251,45 @@ check_listener_tls(struct checking *k, const struct conf_listener *l)
 }
 
 static void
+check_path(struct checking *k, char *const *field)
+{
+	if (**field != '\0' && **field != '/')
+		complain(k, field, "'%s' must be a whole path", *field);
+}
+
+static void
+check_auth(struct checking *k)
+{
+	static const char *const known[] = { "PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL", "OAUTHBEARER",
+		"XOAUTH2" };
+	const struct conf_auth *a = &k->c->auth;
+
+	check_path(k, &a->users_file);
+	check_path(k, &a->certificates_file);
+	check_path(k, &a->limits_file);
+	if (*a->dovecot != '\0' && strncmp(a->dovecot, "unix:/", 6) != 0)
+		complain(k, &a->dovecot, "'%s' makes no sense; write unix: and the path of Dovecot's auth socket", a->dovecot);
+	if (*a->dovecot != '\0' && *a->users_file != '\0')
+		complain(k, &a->dovecot, "and users-file exclude each other; leave one out");
+	if (a->failure_delay > a->failure_delay_max)
+		complain(k, &a->failure_delay, "is longer than failure-delay-max; lower it or raise failure-delay-max");
+	for (size_t i = 0; i < a->mechanisms.n; i++) {
+		size_t n = 0;
+
+		while (n < sizeof known / sizeof known[0] && strcasecmp(a->mechanisms.v[i], known[n]) != 0)
+			n++;
+		if (n == sizeof known / sizeof known[0])
+			complain(k, &a->mechanisms, "there is no mechanism '%s'", a->mechanisms.v[i]);
+	}
+}
+
+static void
 check_listener(struct checking *k, const struct conf_listener *l)
 {
-	CHECK_WORD(k, l->kind, "relay");
+	CHECK_WORD(k, l->kind, "relay", "submission");
+	CHECK_WORD(k, l->auth, "", "yes", "no");
+	if (strcmp(l->kind, "submission") == 0 && strcmp(l->auth, "no") == 0)
+		complain(k, &l->auth, "must not be no: nobody could send mail here, for a listener of kind submission wants a login first");
 	check_networks(k, &l->proxy);
 	check_networks(k, &l->xclient);
 	check_listener_tls(k, l);
@@ -322,6 +359,7 @@ conf_check(const struct conf_source *s, struct buf *errors)
 	check_resolver(&k);
 	check_users(&k);
 	check_tls(&k);
+	check_auth(&k);
 	check_multi(&k);
 	return k.failed ? RC_SYNTAX : RC_OK;
 }

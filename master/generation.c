@@ -5,6 +5,7 @@
 #include "master/conf_check.h"
 #include "master/conf_complete.h"
 #include "master/conf_tables.h"
+#include "master/conf_users.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -27,6 +28,8 @@ generation_read(const struct options *o, struct conf_source *ret_source, struct 
 		rc = conf_check(&source, errors);
 	if (rc == RC_OK)
 		rc = conf_tables_check(source.conf, errors);
+	if (rc == RC_OK)
+		rc = conf_users_check(source.conf, errors);
 	if (rc != RC_OK)
 		conf_source_free(&source);
 	else
@@ -125,6 +128,8 @@ wanted(const struct conf *c, enum role role)
 		return c->smtpd.processes == 0 ? processors() : c->smtpd.processes;
 	if (role == ROLE_DELIVER)
 		return c->deliver.processes == 0 ? processors() : c->deliver.processes;
+	if (role == ROLE_AUTH)
+		return conf_uses_auth(c) ? 1 : 0;
 	return 1;
 }
 
@@ -145,7 +150,7 @@ generation_processes(struct master *m)
 {
 	/* The log first, so that the others have somebody to talk to; the front door last. */
 	static const enum role order[] = {
-		ROLE_LOG, ROLE_QUEUE, ROLE_ROUTER, ROLE_RESOLVER, ROLE_DELIVER, ROLE_LOCAL, ROLE_CONTROL, ROLE_VAULT, ROLE_SMTPD,
+		ROLE_LOG, ROLE_QUEUE, ROLE_ROUTER, ROLE_RESOLVER, ROLE_DELIVER, ROLE_LOCAL, ROLE_CONTROL, ROLE_VAULT, ROLE_AUTH, ROLE_SMTPD,
 	};
 
 	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {

@@ -192,6 +192,21 @@ open_hints(struct opening *o)
 }
 
 static enum rc
+open_auth(struct opening *o)
+{
+	const struct conf_auth *a = &o->conf->auth;
+	const struct { const char *name, *path; } files[] = {
+		{ "users", a->users_file }, { "certificates", a->certificates_file }, { "limits", a->limits_file },
+	};
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < sizeof files / sizeof files[0] && rc == RC_OK; i++)
+		if (*files[i].path != '\0')
+			rc = open_file(o, ROLE_AUTH, FILE_AUTH, files[i].name, files[i].path);
+	return rc;
+}
+
+static enum rc
 open_syslog(struct opening *o)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
@@ -293,7 +308,7 @@ wares_open(const struct conf *c, const struct paths *paths, const struct account
 	struct wares w = { NULL };
 	struct opening o = { c, paths, rooms, old, &w, why };
 	static enum rc (*const steps[])(struct opening *) = {
-		open_tables, open_client_cas, open_hints, open_log, open_spool, open_listeners, open_counts, open_control,
+		open_tables, open_client_cas, open_hints, open_auth, open_log, open_spool, open_listeners, open_counts, open_control,
 	};
 
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {

@@ -15,6 +15,7 @@ static const struct {
 	{ ROLE_SMTPD, ROLE_RESOLVER },	/* the client's name */
 	{ ROLE_SMTPD, ROLE_QUEUE },	/* messages */
 	{ ROLE_SMTPD, ROLE_VAULT },	/* signatures for TLS */
+	{ ROLE_SMTPD, ROLE_AUTH },	/* who is this client */
 	{ ROLE_QUEUE, ROLE_ROUTER },	/* where does this go now */
 	{ ROLE_QUEUE, ROLE_DELIVER },	/* jobs and results */
 	{ ROLE_QUEUE, ROLE_LOCAL },
@@ -22,6 +23,7 @@ static const struct {
 	{ ROLE_CONTROL, ROLE_QUEUE },	/* what the administrator asks */
 	{ ROLE_CONTROL, ROLE_ROUTER },
 	{ ROLE_CONTROL, ROLE_LOG },
+	{ ROLE_CONTROL, ROLE_AUTH },
 };
 
 bool

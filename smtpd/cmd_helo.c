@@ -1,11 +1,12 @@
 /* smtpd/cmd_helo.c -- EHLO and HELO: the client's name for itself, and what we offer (RFC 5321 4.1.1.1). */
 #include "common/wire/domain.h"
 #include "smtpd/command.h"
+#include "smtpd/login.h"
 #include "smtpd/verify.h"
 
 #include <stdlib.h>
 
-/* What EHLO announces, in order. A row with offered() is announced when that says so; AUTH (RFC 4954) will be such a row. */
+/* What EHLO announces, in order. A row with offered() is announced when that says so. */
 struct keyword {
 	const char *name;
 	bool (*offered)(const struct session *s);	/* NULL: always */
@@ -25,12 +26,20 @@ has_starttls(const struct session *s)
 	return !stream_is_tls(&s->stream) && session_tls_listener(s) != NULL;
 }
 
+static bool
+put_auth(struct buf *to, const struct session *s)
+{
+	(void)buf_put_byte(to, ' ');
+	return login_mechanisms_put(to, s);
+}
+
 static const struct keyword keywords[] = {
 	{ "PIPELINING", NULL, NULL },			/* RFC 2920 */
 	{ "SIZE", NULL, put_size },			/* RFC 1870 */
 	{ "8BITMIME", NULL, NULL },			/* RFC 6152 */
 	{ "ENHANCEDSTATUSCODES", NULL, NULL },		/* RFC 2034 */
 	{ "STARTTLS", has_starttls, NULL },		/* RFC 3207 */
+	{ "AUTH", login_is_offered, put_auth },		/* RFC 4954 */
 	{ "VRFY", verify_offered, NULL },		/* RFC 5321 3.5.2: EXPN must be announced, VRFY may */
 	{ "EXPN", verify_offered, NULL },
 	{ "HELP", NULL, NULL },

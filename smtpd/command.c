@@ -45,7 +45,7 @@ static const struct command commands[] = {
 	{ VERB("EXPN"),	cmd_expn, ALWAYS, 0 },
 	{ VERB("HELP"),	cmd_help, ALWAYS, 0 },
 	{ VERB("STARTTLS"), cmd_starttls, PHASE_BIT(PH_READY), ALONE | BEFORE_TLS },
-	{ VERB("AUTH"),	cmd_not_offered, ALWAYS, 0 },
+	{ VERB("AUTH"),	cmd_auth, ALWAYS, 0 },
 	{ VERB("BDAT"),	cmd_not_offered, ALWAYS, ENDS_GROUP },
 	{ VERB("ETRN"),	cmd_not_offered, ALWAYS, 0 },
 	{ VERB("TURN"),	cmd_not_offered, ALWAYS, 0 },
@@ -120,6 +120,13 @@ lacks_tls(const struct session *s, const struct command *c)
 	return (c->flags & BEFORE_TLS) == 0 && s->listener_conf != NULL && s->listener_conf->require_tls && !stream_is_tls(&s->stream);
 }
 
+/* A submission listener takes mail from users only (RFC 6409 4.3, RFC 4954 6). */
+static bool
+needs_login(const struct session *s, const struct command *c)
+{
+	return c->fn == cmd_mail && s->user == NULL && session_is_submission(s);
+}
+
 static void
 run(struct session *s, const struct command *c, const struct smtp_command *said, bool more_behind)
 {
@@ -132,6 +139,8 @@ run(struct session *s, const struct command *c, const struct smtp_command *said,
 		    s->phase == PH_MAIL ? "A transaction is under way already" : "Say MAIL first");
 	else if ((c->flags & ALONE) != 0 && !stream_is_tls(&s->stream) && (more_behind || stream_has_more(&s->stream)))
 		cut_off(s, 554, "5.5.1", "Nothing may stand behind STARTTLS");	/* CVE-2011-0411, THREATS 3 */
+	else if (needs_login(s, c))
+		session_fault(s, 530, "5.7.0", "Authentication required");
 	else
 		c->fn(s, said->arg);
 	s->data_refused = c->fn == cmd_data && s->phase < PH_DATA;

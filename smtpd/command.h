@@ -11,6 +11,7 @@ enum rc command_input(struct session *s, struct slice in, size_t *ret_used);
 /* One for each verb, in cmd_VERB.c. They reply. */
 void cmd_helo(struct session *s, struct slice arg);
 void cmd_ehlo(struct session *s, struct slice arg);
+void cmd_auth(struct session *s, struct slice arg);
 void cmd_mail(struct session *s, struct slice arg);
 void cmd_rcpt(struct session *s, struct slice arg);
 void cmd_data(struct session *s, struct slice arg);

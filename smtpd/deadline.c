@@ -1,6 +1,7 @@
 /* smtpd/deadline.c -- see deadline.h. */
 #include "smtpd/deadline.h"
 
+#include "smtpd/login.h"
 #include "smtpd/lookups.h"
 #include "smtpd/receive.h"
 #include "smtpd/session.h"
@@ -131,6 +132,22 @@ command_deadlines(const struct session *s, struct deadline *d)
 		sooner(d, s->since + VERDICT_PATIENCE_MS, no_verdict, "");
 }
 
+static void
+no_login(struct session *s, const char *reason)
+{
+	(void)reason;
+	login_fail(s, AUTH_TEMPORARY, S(""), S("the auth room does not answer"));
+}
+
+static void
+login_deadlines(const struct session *s, struct deadline *d)
+{
+	if (s->held)
+		sooner(d, s->since + s->conf->auth.failure_delay_max + LOGIN_PATIENCE_MS, no_login, "");
+	else
+		sooner(d, s->since + s->conf->smtpd.timeout_command, throw_out, "Timeout: no response");
+}
+
 static struct deadline
 earliest(const struct session *s)
 {
@@ -148,6 +165,9 @@ earliest(const struct session *s)
 	case PH_READY:
 	case PH_MAIL:
 		command_deadlines(s, &d);
+		break;
+	case PH_AUTH:
+		login_deadlines(s, &d);
 		break;
 	case PH_DATA:
 		data_deadlines(s, &d);

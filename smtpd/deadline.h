@@ -12,6 +12,7 @@ struct session;
 enum {
 	NAME_PATIENCE_MS = 10 * 1000,		/* for the client's name, counted from the greeting */
 	VERDICT_PATIENCE_MS = 60 * 1000,	/* for the router; half of what a client waits, RFC 5321 4.5.3.2.3 */
+	LOGIN_PATIENCE_MS = 60 * 1000,		/* for the auth room, beside the wait that failures have earned */
 	QUEUE_PATIENCE_MS = 5 * 60 * 1000,	/* for the queue; half of what a client waits, RFC 5321 4.5.3.2.6 */
 	LAST_PATIENCE_MS = 10 * 1000,		/* for the client to take its last reply */
 	LINGER_MS = 3 * 1000,			/* and to close its side */

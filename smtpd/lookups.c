@@ -116,6 +116,7 @@ lookup_ask(struct session *s, uint32_t handle, struct slice sender, struct slice
 	}
 	m.fingerprint = slice_str(fingerprint);
 	m.key_fingerprint = slice_str(key_fingerprint);
+	m.user = session_user(s);
 	return r_check_send(s->smtpd->router, handle, &m);
 }
 

@@ -31,6 +31,15 @@ reply_line(struct buf *out, unsigned code, struct slice enhanced, struct slice t
 	return !out->failed;
 }
 
+bool
+reply_challenge(struct buf *out, struct slice text)
+{
+	(void)buf_put_str(out, "334 ");
+	(void)buf_put_slice(out, text);
+	(void)buf_put(out, "\r\n", 2);
+	return !out->failed;
+}
+
 static void
 copy_text(char *to, size_t size, struct slice s)
 {

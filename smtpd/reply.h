@@ -31,4 +31,7 @@ void refusal_set(struct refusal *r, unsigned code, const char *enhanced, const c
 /* From another room. One that makes no sense (not 4xx or 5xx, class of another code) becomes a plain 451 4.3.0. */
 void refusal_from_room(struct refusal *r, unsigned code, struct slice enhanced, struct slice text);
 
+/* A challenge of AUTH, whose text is base64 of any length (RFC 4954 4). */
+bool reply_challenge(struct buf *out, struct slice text);
+
 #endif

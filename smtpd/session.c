@@ -3,6 +3,7 @@
 
 #include "smtpd/command.h"
 #include "smtpd/deadline.h"
+#include "smtpd/login.h"
 #include "smtpd/lookups.h"
 #include "smtpd/pressure.h"
 #include "smtpd/receive.h"
@@ -38,7 +39,8 @@ text_copy(struct slice s)
 
 static const unsigned may_follow[PHASE_COUNT] = {
 	[PH_HELLO] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
-	[PH_READY] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_READY] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_AUTH) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_AUTH] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_MAIL] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_DATA) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_DATA] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_COMMIT) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_COMMIT] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
@@ -153,6 +155,7 @@ session_last(struct session *s, unsigned code, const char *enhanced, const char 
 		return;
 	s->reason = reason;
 	s->asleep = false;
+	login_free(s);
 	transaction_free(&s->tx, reason);
 	session_enter(s, PH_LAST);
 	chore_queue(&s->chore);
@@ -184,7 +187,7 @@ session_transaction_over(struct session *s)
 void
 session_stop(struct session *s)
 {
-	if (s->phase <= PH_READY || s->phase == PH_SHAKE)
+	if (s->phase <= PH_AUTH || s->phase == PH_SHAKE)
 		session_last(s, 421, "4.3.2", "Server stops, try again in a moment", "server stops");
 }
 
@@ -287,6 +290,8 @@ work(struct session *s, struct slice in)
 		}
 		if (s->phase == PH_DATA)
 			rc = receive_input(s, slice_from(in, used), &step);
+		else if (s->phase == PH_AUTH)
+			rc = login_input(s, slice_from(in, used), &step);
 		else
 			rc = command_input(s, slice_from(in, used), &step);
 		used += step;
@@ -484,6 +489,8 @@ void
 session_forget(struct session *s)
 {
 	transaction_free(&s->tx, "STARTTLS");
+	free(s->user);
+	s->user = NULL;
 	free(s->helo);
 	s->helo = NULL;
 	s->esmtp = false;
@@ -638,6 +645,7 @@ session_free(struct session *s)
 {
 	transaction_free(&s->tx, s->reason == NULL ? "connection lost" : s->reason);
 	verify_forget(s);
+	login_free(s);
 	log_disconnect(s);
 	watch_stop(&s->watch);
 	timer_cancel(&s->timer);
@@ -655,6 +663,7 @@ session_free(struct session *s)
 	pressure_check(s->smtpd);
 	buf_free(&s->in);
 	buf_free(&s->out);
+	free(s->user);
 	free(s->name);
 	free(s->helo);
 	conf_unref(s->conf);

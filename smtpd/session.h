@@ -17,6 +17,7 @@
 enum phase {
 	PH_HELLO,	/* greeted; neither EHLO nor HELO yet */
 	PH_READY,	/* between transactions */
+	PH_AUTH,	/* a login is under way */
 	PH_MAIL,	/* MAIL was accepted */
 	PH_DATA,	/* content arrives */
 	PH_COMMIT,	/* content is complete, the queue has it; nothing is read until it answers */
@@ -67,6 +68,8 @@ struct session {
 	bool data_refused;		/* just now: what comes next may be the content of a client that did not wait */
 	enum tls_status shaking;	/* in PH_SHAKE: what the handshake waits for */
 
+	struct login *login;		/* in PH_AUTH */
+	char *user;			/* who it has shown to be; NULL: nobody */
 	char *name;			/* the client's confirmed name; NULL: unknown */
 	uint32_t name_handle;		/* 0: no look-up under way */
 	char *helo;
@@ -141,11 +144,27 @@ session_client_name(const struct session *s)
 	return s->name == NULL ? S("") : slice_str(s->name);
 }
 
-/* RFC 3848. */
+static inline struct slice
+session_user(const struct session *s)
+{
+	return s->user == NULL ? S("") : slice_str(s->user);
+}
+
+static inline bool
+session_is_submission(const struct session *s)
+{
+	return s->listener_conf != NULL && strcmp(s->listener_conf->kind, "submission") == 0;
+}
+
+/* RFC 3848 */
 static inline struct slice
 session_proto(const struct session *s)
 {
-	return !s->esmtp ? S("SMTP") : stream_is_tls(&s->stream) ? S("ESMTPS") : S("ESMTP");
+	if (!s->esmtp)
+		return S("SMTP");
+	if (s->user == NULL)
+		return stream_is_tls(&s->stream) ? S("ESMTPS") : S("ESMTP");
+	return stream_is_tls(&s->stream) ? S("ESMTPSA") : S("ESMTPA");
 }
 
 /* A copy as a C string; NULL: no memory. s holds no NUL. */

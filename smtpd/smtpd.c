@@ -4,6 +4,7 @@
 #include "common/policy/table.h"
 #include "smtpd/identity.h"
 #include "smtpd/listener.h"
+#include "smtpd/login.h"
 #include "smtpd/lookups.h"
 #include "smtpd/porch.h"
 #include "smtpd/pressure.h"
@@ -13,6 +14,7 @@
 #include "smtpd/verify.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -78,13 +80,17 @@ smtpd_free(struct smtpd *smtpd)
 	peer_free(smtpd->router);
 	peer_free(smtpd->resolver);
 	peer_free(smtpd->queue);
-	smtpd->router = smtpd->resolver = smtpd->queue = NULL;
+	peer_free(smtpd->auth);
+	smtpd->router = smtpd->resolver = smtpd->queue = smtpd->auth = NULL;
 	handles_free(&smtpd->checks);
 	handles_free(&smtpd->verifications);
 	table_free(smtpd->verifiers);
 	smtpd->verifiers = NULL;
 	handles_free(&smtpd->names);
 	handles_free(&smtpd->messages);
+	handles_free(&smtpd->logins);
+	free(smtpd->mechanisms);
+	smtpd->mechanisms = NULL;
 	clients_free(&smtpd->clients);
 	tls_room_free(smtpd);
 	identities_free(smtpd);
@@ -111,6 +117,8 @@ smtpd_take_line(struct smtpd *smtpd, enum role them, unsigned index, int fd)
 		submit_line(smtpd, index, fd);
 	else if (them == ROLE_VAULT)
 		vault_take_line(&smtpd->vault, index, fd);
+	else if (them == ROLE_AUTH)
+		login_line(smtpd, index, fd);
 	else
 		(void)close(fd);
 }

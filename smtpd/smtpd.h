@@ -40,11 +40,13 @@ struct smtpd {
 	struct conf *conf;		/* for new sessions; counted */
 	char hostname[HOSTNAME_MAX + 1]; /* of the system: when the configuration names none */
 
-	struct peer *router, *resolver, *queue;	/* NULL: down */
+	struct peer *router, *resolver, *queue, *auth;	/* NULL: down */
 	struct handles checks;		/* R_CHECK: struct rcpt */
 	struct handles verifications;	/* R_CHECK too: struct session */
 	struct handles names;		/* V_PTR: struct session */
 	struct handles messages;	/* Q_SUBMIT, Q_BEGIN: struct transaction */
+	struct handles logins;		/* AU_BEGIN: struct login */
+	char *mechanisms;		/* of the last AU_STATE, separated by spaces; NULL: none has come */
 
 	/* What the queue has said since its line came up. */
 	uint32_t queue_epoch;		/* counts its lines: a transaction ends with the line that it began on */

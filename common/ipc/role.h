@@ -17,7 +17,8 @@
 	X(LOCAL,	"postern-local",	"postern-local")	\
 	X(MAILBOX,	"postern-mailbox",	NULL /* the recipient */) \
 	X(CLIENT,	"posternctl",		NULL /* who types it */) \
-	X(VAULT,	"postern-vault",	"postern-vault")
+	X(VAULT,	"postern-vault",	"postern-vault") \
+	X(AUTH,		"postern-auth",		"postern-auth")
 
 enum role {
 	ROLE_NONE,

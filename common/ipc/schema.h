@@ -68,9 +68,10 @@ enum {
 /* ---- smtpd, control, queue and router ---------------------------------------------------------------------------*/
 
 /* May this client send from this address to that one, and where does it go? handle: the asker's request. tls: 1 when it
- * came over TLS; the fingerprints (SHA-256, hexadecimal) of its certificate and of the key in it, empty without one. */
+ * came over TLS; the fingerprints (SHA-256, hexadecimal) of its certificate and of the key in it, empty without one. user: who it has
+ * shown to be, empty for nobody. */
 #define R_CHECK_FIELDS(F)	F(str, listener) F(ip, client) F(str, client_name) F(str, helo) F(str, from) F(str, to) \
-				F(u8, tls) F(str, fingerprint) F(str, key_fingerprint)
+				F(u8, tls) F(str, fingerprint) F(str, key_fingerprint) F(str, user)
 /* Where does mail for this recipient go (delivery time; no policy)? Answered with R_VERDICT too. */
 #define R_ROUTE_FIELDS(F)	F(str, from) F(str, to)
 /* action: enum verdict_action. code, enhanced ("5.1.1") and text are the reply when not accepted. rcpt: the final
@@ -164,13 +165,38 @@ enum {
 /* status: enum rc. more: there is another page, from cursor. text: the error, or empty. */
 #define A_END_FIELDS(F)		F(u8, status) F(str, text) F(u8, more) F(u64, cursor)
 
+/* ---- smtpd and auth ---------------------------------------------------------------------------------------------*/
+
+/* A client asks for a SASL exchange; handle: the exchange, until AU_OK or AU_FAIL. initial counts when has_initial.
+ * secure: the connection is encrypted. The channel bindings and the fingerprint of the client's certificate (SHA-256, 32
+ * bytes) are empty when there are none; plus: mechanisms with channel binding were offered to this client. */
+#define AU_BEGIN_FIELDS(F)	F(str, mechanism) F(u8, has_initial) F(str, initial) F(ip, client) F(u8, secure) F(u8, plus) \
+				F(str, exporter) F(str, end_point) F(str, fingerprint)
+/* Its next response. */
+#define AU_CONTINUE_FIELDS(F)	F(str, response)
+/* It gives up, or has gone: no answer. */
+#define AU_ABORT_FIELDS(F)	F(u8, reason)
+#define AU_CHALLENGE_FIELDS(F)	F(str, challenge)
+#define AU_OK_FIELDS(F)		F(str, user)
+/* kind: enum auth_failure. user: whom it claimed to be, for the log; may be empty. why: words for the log. */
+#define AU_FAIL_FIELDS(F)	F(u8, kind) F(str, user) F(str, why)
+/* The mechanisms that can be had, separated by one space. Sent when the line comes up, and when it changes. */
+#define AU_STATE_FIELDS(F)	F(str, mechanisms)
+/* May this user send a message to so many recipients now? Counts it if so. handle: smtpd's session. */
+#define AU_SPEND_FIELDS(F)	F(str, user) F(u32, recipients)
+#define AU_SPENT_FIELDS(F)	F(u8, allowed) F(str, text)
+/* auth to master: a connection to Dovecot's auth socket, please. The answer: one (descriptor), or words. */
+#define AU_WANT_FIELDS(F)	F(u32, generation)
+#define AU_DOVECOT_FIELDS(F)	F(u32, generation)
+#define AU_NONE_FIELDS(F)	F(str, why)
+
 #define TO_ANY		(~UINT32_C(0))
 #define FROM_ROOMS	(~ROLE_BIT(ROLE_MASTER))
 #define ROUTE_ASKERS	(ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_DELIVER))
 #define CARRIERS	(ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_LOCAL) | ROLE_BIT(ROLE_MAILBOX))
 #define DISPATCHERS	(ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_LOCAL))
 #define ADMIN_ROOMS	(ROLE_BIT(ROLE_MASTER) | ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_ROUTER) | \
-			 ROLE_BIT(ROLE_RESOLVER) | ROLE_BIT(ROLE_LOG) | ROLE_BIT(ROLE_CONTROL))
+			 ROLE_BIT(ROLE_RESOLVER) | ROLE_BIT(ROLE_LOG) | ROLE_BIT(ROLE_AUTH) | ROLE_BIT(ROLE_CONTROL))
 #define TLS_ROOMS	(ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_VAULT))
 #define ADMIN_ASKERS	(ROLE_BIT(ROLE_CONTROL) | ROLE_BIT(ROLE_CLIENT))
 
@@ -224,7 +250,19 @@ enum {
 	X(K_SIGNED,	k_signed,	101,	ROLE_BIT(ROLE_VAULT),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(K_TICKETS,	k_tickets,	102,	ROLE_BIT(ROLE_VAULT),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(M_CERTIFICATES, m_certificates, 103,	ROLE_BIT(ROLE_MASTER),	TLS_ROOMS,		0)		\
-	X(M_CERTIFICATES_TAKEN, m_certificates_taken, 104, TLS_ROOMS,	ROLE_BIT(ROLE_MASTER),	0)
+	X(M_CERTIFICATES_TAKEN, m_certificates_taken, 104, TLS_ROOMS,	ROLE_BIT(ROLE_MASTER),	0)		\
+	X(AU_BEGIN,	au_begin,	 110,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_AUTH),	0)		\
+	X(AU_CONTINUE,	au_continue,	 111,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_AUTH),	0)		\
+	X(AU_ABORT,	au_abort,	 112,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_AUTH),	0)		\
+	X(AU_CHALLENGE,	au_challenge,	 113,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
+	X(AU_OK,	au_ok,	 114,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
+	X(AU_FAIL,	au_fail,	 115,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
+	X(AU_STATE,	au_state,	 116,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
+	X(AU_SPEND,	au_spend,	 117,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_AUTH),	0)		\
+	X(AU_SPENT,	au_spent,	 118,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
+	X(AU_WANT,	au_want,	 119,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_MASTER),	0)		\
+	X(AU_DOVECOT,	au_dovecot,	 126,	ROLE_BIT(ROLE_MASTER),	ROLE_BIT(ROLE_AUTH),	1)		\
+	X(AU_NONE,	au_none,	 127,	ROLE_BIT(ROLE_MASTER),	ROLE_BIT(ROLE_AUTH),	0)
 
 enum ipc_type {
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a name that is declared cannot stand in parentheses */
@@ -324,6 +362,8 @@ enum file_purpose {		/* M_FILE */
 	FILE_CHAIN,		/* smtpd: a certificate and its chain, as in common/identity.h; name is the title */
 	FILE_COUNTS = 20,	/* smtpd, when it starts only: memory for common/counts.h; name is "write" or "read" */
 	FILE_CLIENT_CA,		/* smtpd: who signs clients' certificates (PEM), open for reading; name is the listener's */
+	FILE_AUTH,		/* auth: the users file, certificates or limits, open for reading; name says which (AUTH_FILE_) */
+	FILE_AUTH_STATE,	/* auth: its secret and the users' counters, open for reading and writing */
 };
 
 enum verdict_action { VERDICT_ACCEPT = 1, VERDICT_REJECT, VERDICT_DEFER };
@@ -365,6 +405,13 @@ enum vault_status {		/* K_SIGNED */
 	VAULT_NO_KEY,
 	VAULT_BUSY,		/* too many requests wait already */
 	VAULT_FAILED,
+};
+
+enum auth_failure {		/* AU_FAIL */
+	AUTH_WRONG = 1,		/* the credentials are not right, or not of this user */
+	AUTH_TEMPORARY,		/* nothing can be said now */
+	AUTH_MALFORMED,		/* a response that the mechanism does not know */
+	AUTH_NO_MECHANISM,	/* not offered, or not to this client */
 };
 
 enum route_kind { ROUTE_MX = 1, ROUTE_HOST };	/* V_ROUTE: MX rules of RFC 5321 5.1, or addresses of a host only */

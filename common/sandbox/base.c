@@ -115,6 +115,7 @@ static const struct sandbox_profile *const profiles[ROLE_COUNT] = {
 	[ROLE_LOCAL] = &profile_local,
 	[ROLE_MAILBOX] = &profile_mailbox,
 	[ROLE_VAULT] = &profile_vault,
+	[ROLE_AUTH] = &profile_auth,
 };
 
 const struct sandbox_profile *

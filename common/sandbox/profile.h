@@ -71,6 +71,6 @@ const struct sandbox_profile *sandbox_profile(enum role role);
 bool base_rule_applies(const struct sandbox_profile *p, size_t i);
 
 extern const struct sandbox_profile profile_log, profile_control, profile_router, profile_resolver, profile_queue,
-    profile_smtpd, profile_deliver, profile_local, profile_mailbox, profile_vault;
+    profile_smtpd, profile_deliver, profile_local, profile_mailbox, profile_vault, profile_auth;
 
 #endif

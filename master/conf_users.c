@@ -1,0 +1,65 @@
+/* master/conf_users.c -- see conf_users.h. */
+#include "master/conf_users.h"
+
+#include "common/credential.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static enum rc
+check_line(const struct conf_auth *a, struct slice line, unsigned number, struct buf *errors)
+{
+	struct buf why = BUF_INIT(512);
+	struct credential c;
+	enum rc rc;
+
+	if (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	rc = credential_parse(line, &c, &why);
+	if (rc == RC_OK && c.memory > a->hash_memory) {
+		(void)buf_put_str(&why, "asks for more memory than auth { max-hash-memory }");
+		rc = RC_RANGE;
+	}
+	if (rc == RC_NOTFOUND)
+		rc = RC_OK;
+	if (rc != RC_OK) {
+		(void)buf_printf(errors, "%s:%u: this line ", a->users_file, number);
+		(void)buf_put_slice(errors, buf_slice(&why));
+		(void)buf_put_byte(errors, '\n');
+	}
+	buf_free(&why);
+	return rc;
+}
+
+/* A line at a time: the file may be long, and there are secrets in it. */
+enum rc
+conf_users_check(const struct conf *c, struct buf *errors)
+{
+	const struct conf_auth *a = &c->auth;
+	enum rc rc = RC_OK;
+	unsigned number = 0;
+	size_t size = 0;
+	char *line = NULL;
+	ssize_t n;
+	FILE *f;
+	int fd;
+
+	if (*a->users_file == '\0')
+		return RC_OK;
+	fd = open(a->users_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	f = fd == -1 ? NULL : fdopen(fd, "r");
+	if (f == NULL) {
+		(void)buf_printf(errors, "%s: cannot be opened: %m; posternctl passwd makes it\n", a->users_file);
+		if (fd != -1)
+			(void)close(fd);
+		return RC_IO;
+	}
+	while (rc == RC_OK && (n = getline(&line, &size, f)) > 0)
+		rc = check_line(a, slice_of(line, line[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n), ++number, errors);
+	free(line);
+	(void)fclose(f);
+	return rc;
+}

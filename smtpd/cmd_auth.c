@@ -1,0 +1,489 @@
+/* smtpd/cmd_auth.c -- AUTH (RFC 4954), see login.h. */
+#include "common/prepare.h"
+#include "common/wire/base64.h"
+#include "smtpd/command.h"
+#include "smtpd/deadline.h"
+#include "smtpd/login.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+enum { BINDING_MAX = 64 };	/* bytes: a hash, or 32 of RFC 9266 */
+
+/* --- what is offered --- */
+
+static bool
+listener_offers(const struct session *s)
+{
+	if (s->listener_conf == NULL)
+		return false;
+	return *s->listener_conf->auth == '\0' ? session_is_submission(s) : strcmp(s->listener_conf->auth, "yes") == 0;
+}
+
+static bool
+is_private(const struct session *s)
+{
+	return stream_is_tls(&s->stream) || (s->listener_conf != NULL && s->listener_conf->auth_without_tls);
+}
+
+/* The next word of a list that spaces separate; false at its end. */
+static bool
+next_word(struct slice *rest, struct slice *ret_word)
+{
+	if (rest->n == 0)
+		return false;
+	*ret_word = slice_first(*rest, slice_find(*rest, ' '));
+	*rest = slice_from(*rest, ret_word->n + 1);
+	return true;
+}
+
+/* Could this client use it? */
+static bool
+fits(const struct session *s, struct slice mechanism)
+{
+	static const struct slice plus = SLICE("-PLUS");
+
+	if (slice_eq(mechanism, S("EXTERNAL")))
+		return stream_client_certificate(&s->stream) != NULL;
+	if (mechanism.n > plus.n && slice_eq(slice_from(mechanism, mechanism.n - plus.n), plus))
+		return stream_is_tls(&s->stream);
+	return true;
+}
+
+static struct slice
+mechanisms_of(const struct session *s)
+{
+	return s->smtpd->mechanisms == NULL ? S("") : slice_str(s->smtpd->mechanisms);
+}
+
+/* Does one of the mechanisms end in -PLUS and could be used? Then a client that says that we have none was lied to. */
+static bool
+offers(const struct session *s, struct slice name, bool any_plus)
+{
+	struct slice rest = mechanisms_of(s), word;
+
+	while (next_word(&rest, &word)) {
+		if (!fits(s, word))
+			continue;
+		if (any_plus ? word.n > 5 && slice_eq(slice_from(word, word.n - 5), S("-PLUS")) : slice_caseeq(word, name))
+			return true;
+	}
+	return false;
+}
+
+bool
+login_mechanisms_put(struct buf *to, const struct session *s)
+{
+	struct slice rest = mechanisms_of(s), word;
+	bool first = true;
+
+	while (next_word(&rest, &word)) {
+		if (!fits(s, word))
+			continue;
+		if (!first)
+			(void)buf_put_byte(to, ' ');
+		(void)buf_put_slice(to, word);
+		first = false;
+	}
+	return !to->failed && !first;
+}
+
+bool
+login_is_offered(const struct session *s)
+{
+	struct buf text = BUF_INIT(LOGIN_MECHANISMS_MAX);
+	bool any = s->user == NULL && listener_offers(s) && is_private(s) && login_mechanisms_put(&text, s);
+
+	buf_free(&text);
+	return any;
+}
+
+/* --- the end of a login --- */
+
+void
+login_free(struct session *s)
+{
+	const struct au_abort m = { 0 };
+	struct login *l = s->login;
+
+	if (l == NULL)
+		return;
+	s->login = NULL;
+	if (l->handle != 0 && s->smtpd->auth != NULL)
+		(void)au_abort_send(s->smtpd->auth, l->handle, &m);
+	handle_release(&s->smtpd->logins, l->handle);
+	free(l);
+}
+
+/* The auth room knows it no more. */
+static void
+forget_handle(struct login *l)
+{
+	handle_release(&l->session->smtpd->logins, l->handle);
+	l->handle = 0;
+}
+
+static void
+leave(struct session *s, unsigned code, const char *enhanced, const char *text)
+{
+	login_free(s);
+	if (s->phase == PH_AUTH)
+		session_enter(s, PH_READY);
+	s->verb = "AUTH";
+	session_reply(s, code, enhanced, "%s", text);
+	session_wake(s);
+}
+
+static void
+log_failed(const struct session *s, struct slice user, struct slice why, unsigned code)
+{
+	log_say(LOG_AUTH_FAILED, NULL, F_IP("client", s->ip), F_STR("user", user),
+	    F_TEXT("mechanism", s->login == NULL ? "" : s->login->mechanism), F_STR("listener", s->listener), F_STR("why", why),
+	    F_U64("code", code));
+}
+
+/* RFC 4954 6 */
+static const struct {
+	unsigned code;
+	const char *enhanced, *text;
+} failures[] = {
+	[AUTH_WRONG] = { 535, "5.7.8", "Authentication credentials invalid" },
+	[AUTH_TEMPORARY] = { 454, "4.7.0", "Temporary authentication failure" },
+	[AUTH_MALFORMED] = { 501, "5.5.2", "Malformed response" },
+	[AUTH_NO_MECHANISM] = { 504, "5.5.4", "Unrecognized authentication mechanism" },
+};
+
+void
+login_fail(struct session *s, enum auth_failure kind, struct slice user, struct slice why)
+{
+	if (kind == AUTH_WRONG)
+		client_note(s, CLIENT_FAILED_LOGIN, 1);
+	log_failed(s, user, why, failures[kind].code);
+	leave(s, failures[kind].code, failures[kind].enhanced, failures[kind].text);
+}
+
+/* --- what the auth room says --- */
+
+static struct login *
+login_of(struct smtpd *smtpd, uint32_t handle)
+{
+	struct login *l = handle_find(&smtpd->logins, handle);
+
+	return l != NULL && l->session->phase == PH_AUTH && l->session->held ? l : NULL;
+}
+
+/* Names of RFC 4422 3.1, one space between two. */
+static bool
+are_mechanisms(struct slice text)
+{
+	uint8_t before = ' ';
+
+	for (size_t i = 0; i < text.n; i++) {
+		uint8_t c = text.p[i];
+
+		if (!((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || (c == ' ' && before != ' ')))
+			return false;
+		before = c;
+	}
+	return text.n == 0 || before != ' ';
+}
+
+static const char *
+on_state(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct smtpd *smtpd = ctx;
+	struct au_state m;
+	char *copy;
+
+	(void)p, (void)handle, (void)fd;
+	if (!au_state_get(body, &m) || m.mechanisms.n > LOGIN_MECHANISMS_MAX || !are_mechanisms(m.mechanisms))
+		return "malformed AU_STATE";
+	copy = text_copy(m.mechanisms);
+	if (copy != NULL) {
+		free(smtpd->mechanisms);
+		smtpd->mechanisms = copy;
+	}
+	return NULL;
+}
+
+static const char *
+on_challenge(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct login *l = login_of(ctx, handle);
+	struct buf text = BUF_INIT(LOGIN_LINE_MAX);
+	struct au_challenge m;
+	struct session *s;
+
+	(void)p, (void)fd;
+	if (!au_challenge_get(body, &m))
+		return "malformed AU_CHALLENGE";
+	if (l == NULL)
+		return NULL;
+	s = l->session;
+	s->verb = "AUTH";
+	/* Said before the challenge: no answer to it, and not to be taken for one (RFC 4954 4, last paragraph). */
+	if (buf_len(&s->in) > 0)
+		session_last(s, 421, "4.7.0", "Improper pipelining", "Improper pipelining");
+	else if (m.challenge.n > LOGIN_LINE_MAX / 4 * 3 - 8 || !base64_put(&text, m.challenge) || !reply_challenge(&s->out, buf_slice(&text)))
+		login_fail(s, AUTH_TEMPORARY, S(""), S("no memory for a challenge"));
+	else
+		session_wake(s);
+	buf_free(&text);
+	return NULL;
+}
+
+static const char *
+on_ok(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct login *l = login_of(ctx, handle);
+	struct session *s;
+	struct au_ok m;
+
+	(void)p, (void)fd;
+	if (!au_ok_get(body, &m) || m.user.n == 0 || m.user.n > PREPARE_USER_MAX || slice_find(m.user, 0) < m.user.n)
+		return "malformed AU_OK";
+	if (l == NULL)
+		return NULL;
+	s = l->session;
+	forget_handle(l);
+	s->user = text_copy(m.user);
+	if (s->user == NULL) {
+		login_fail(s, AUTH_TEMPORARY, m.user, S("out of memory"));
+		return NULL;
+	}
+	log_say(LOG_AUTH_OK, NULL, F_IP("client", s->ip), F_STR("user", m.user), F_TEXT("mechanism", l->mechanism),
+	    F_STR("listener", s->listener));
+	client_note_good(s);
+	leave(s, 235, "2.7.0", "Authentication successful");
+	return NULL;
+}
+
+static const char *
+on_fail(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct login *l = handle_find(&((struct smtpd *)ctx)->logins, handle);
+	struct au_fail m;
+
+	(void)p, (void)fd;
+	if (!au_fail_get(body, &m) || m.kind < AUTH_WRONG || m.kind > AUTH_NO_MECHANISM)
+		return "malformed AU_FAIL";
+	/* It may also have lost its patience with a client that is still to answer. */
+	if (l == NULL || l->session->phase != PH_AUTH)
+		return NULL;
+	forget_handle(l);
+	login_fail(l->session, (enum auth_failure)m.kind, m.user, m.why);
+	return NULL;
+}
+
+static void
+line_closed(void *ctx, struct peer *p, const char *why)
+{
+	struct smtpd *smtpd = ctx;
+
+	room_log_drop(p, why);
+	if (smtpd->auth == p) {
+		smtpd->auth = NULL;
+		for (size_t i = 0; i < smtpd->logins.n; i++) {
+			struct login *l = handle_at(&smtpd->logins, i);
+
+			if (l != NULL) {
+				forget_handle(l);
+				login_fail(l->session, AUTH_TEMPORARY, S(""), S("the auth room was lost"));
+			}
+		}
+	}
+	peer_free(p);
+}
+
+static const struct peer_ops auth_ops = {
+	.on = { [AU_STATE] = on_state, [AU_CHALLENGE] = on_challenge, [AU_OK] = on_ok, [AU_FAIL] = on_fail },
+	.closed = line_closed,
+};
+
+void
+login_line(struct smtpd *smtpd, unsigned index, int fd)
+{
+	if (smtpd->auth != NULL)
+		line_closed(smtpd, smtpd->auth, NULL);
+	smtpd->auth = peer_new(smtpd->loop, fd, ROLE_SMTPD, ROLE_AUTH, index, &auth_ops, smtpd);
+}
+
+/* --- what the client says --- */
+
+/* base64 of a response into bytes. False: answered. */
+static bool
+decode(struct session *s, struct slice text, struct buf *to)
+{
+	enum rc rc = base64_decode(text, to);
+
+	if (rc == RC_OK)
+		return true;
+	if (rc == RC_SYNTAX) {
+		log_failed(s, S(""), S("no base64"), 501);
+		leave(s, 501, "5.5.2", "Cannot base64-decode the response");
+	} else {
+		login_fail(s, AUTH_TEMPORARY, S(""), S("out of memory"));
+	}
+	return false;
+}
+
+static void
+wipe(struct buf *b)
+{
+	if (b->p != NULL)
+		sodium_memzero(b->p, b->cap);
+	buf_free(b);
+}
+
+static enum rc
+send_begin(struct session *s, const struct buf *initial)
+{
+	struct buf exporter = BUF_INIT(BINDING_MAX), end_point = BUF_INIT(BINDING_MAX);
+	const struct tls_certificate *certificate = stream_client_certificate(&s->stream);
+	struct au_begin m = {
+		.mechanism = slice_str(s->login->mechanism),
+		.has_initial = initial != NULL,
+		.initial = initial == NULL ? S("") : buf_slice(initial),
+		.client = s->ip,
+		.secure = stream_is_tls(&s->stream),
+		.plus = offers(s, S(""), true),
+		.fingerprint = certificate == NULL ? S("") : slice_of(certificate->fingerprint, TLS_DIGEST),
+	};
+	enum rc rc;
+
+	if (stream_channel_binding(&s->stream, TLS_BINDING_EXPORTER, &exporter))
+		m.exporter = buf_slice(&exporter);
+	if (stream_channel_binding(&s->stream, TLS_BINDING_SERVER_END_POINT, &end_point))
+		m.end_point = buf_slice(&end_point);
+	rc = au_begin_send(s->smtpd->auth, s->login->handle, &m);
+	buf_free(&exporter);
+	buf_free(&end_point);
+	return rc;
+}
+
+/* The session waits for the auth room from here. */
+static void
+ask(struct session *s, const struct buf *initial)
+{
+	struct smtpd *smtpd = s->smtpd;
+
+	if (smtpd->auth != NULL)
+		s->login->handle = handle_new(&smtpd->logins, s->login);
+	if (s->login->handle == 0 || send_begin(s, initial) != RC_OK) {
+		forget_handle(s->login);
+		login_fail(s, AUTH_TEMPORARY, S(""), S("the auth room is away"));
+		return;
+	}
+	s->held = true;
+}
+
+static bool
+begin(struct session *s, struct slice mechanism)
+{
+	struct login *l = calloc(1, sizeof *l);
+
+	if (l == NULL) {
+		session_reply(s, 454, "4.7.0", "Temporary authentication failure");
+		return false;
+	}
+	l->session = s;
+	for (size_t i = 0; i < mechanism.n; i++)
+		l->mechanism[i] = (char)(mechanism.p[i] & 0x7f);
+	s->login = l;
+	session_enter(s, PH_AUTH);
+	return true;
+}
+
+/* What can be said without asking. False: answered. */
+static bool
+may_log_in(struct session *s, struct slice mechanism)
+{
+	if (s->user != NULL)
+		session_fault(s, 503, "5.5.1", "You have logged in already");
+	else if (!listener_offers(s))
+		session_fault(s, 502, "5.5.1", "Command not implemented");
+	else if (mechanism.n == 0)
+		session_fault(s, 501, "5.5.4", "Syntax: AUTH mechanism and perhaps a response");
+	else if (!is_private(s))
+		session_fault(s, 538, "5.7.11", "Encryption required for authentication");	/* RFC 4954 6 */
+	else if (client_over(s, CLIENT_FAILED_LOGIN))
+		session_reply(s, 454, "4.7.0", "Too many failed logins from your network, try again later");
+	else if (s->smtpd->mechanisms == NULL)
+		session_reply(s, 454, "4.7.0", "Temporary authentication failure");
+	else if (mechanism.n > LOGIN_MECHANISM_MAX || !offers(s, mechanism, false))
+		session_fault(s, 504, "5.5.4", "Unrecognized authentication mechanism");
+	else
+		return true;
+	return false;
+}
+
+void
+cmd_auth(struct session *s, struct slice arg)
+{
+	struct slice mechanism = slice_first(arg, slice_find(arg, ' ')), response = slice_from(arg, mechanism.n + 1);
+	struct buf initial = BUF_INIT(LOGIN_LINE_MAX);
+
+	if (!may_log_in(s, mechanism) || !begin(s, mechanism))
+		return;
+	/* RFC 4954 4: "=" is a response of no bytes. */
+	if (mechanism.n == arg.n)
+		ask(s, NULL);
+	else if (slice_eq(response, S("=")) || (response.n > 0 && decode(s, response, &initial)))
+		ask(s, &initial);
+	else if (response.n == 0)
+		leave(s, 501, "5.5.2", "Cannot base64-decode the response");
+	wipe(&initial);
+}
+
+static void
+respond(struct session *s, struct slice line)
+{
+	struct buf bytes = BUF_INIT(LOGIN_LINE_MAX);
+	struct au_continue m;
+
+	if (slice_eq(line, S("*"))) {
+		leave(s, 501, "5.7.0", "Authentication cancelled");
+	} else if (decode(s, line, &bytes)) {
+		m.response = buf_slice(&bytes);
+		if (s->smtpd->auth != NULL && au_continue_send(s->smtpd->auth, s->login->handle, &m) == RC_OK)
+			s->held = true;
+		else
+			login_fail(s, AUTH_TEMPORARY, S(""), S("the auth room is away"));
+	}
+	wipe(&bytes);
+}
+
+enum rc
+login_input(struct session *s, struct slice in, size_t *ret_used)
+{
+	enum smtp_line_result what;
+	struct slice line;
+
+	*ret_used = 0;
+	what = smtp_line_next(&s->scan, in, LOGIN_LINE_MAX, &line, ret_used);
+	if (what == SMTP_LINE_MORE)
+		return RC_MORE;
+	s->verb = "AUTH";
+	deadline_progress(s);
+	switch (what) {
+	case SMTP_LINE_OK:
+		respond(s, line);
+		break;
+	case SMTP_LINE_LONG:
+		leave(s, 500, "5.5.6", "Response too long");
+		break;
+	case SMTP_LINE_NUL:
+		leave(s, 501, "5.5.2", "Cannot base64-decode the response");
+		break;
+	case SMTP_LINE_BARE_LF:
+	case SMTP_LINE_BARE_CR:
+		session_last(s, 521, "5.5.2", "Bare CR or LF received", "bare newline");
+		break;
+	case SMTP_LINE_ENDLESS:
+		session_last(s, 421, "4.7.0", "Line without end", "Line without end");
+		break;
+	case SMTP_LINE_MORE:
+		break;
+	}
+	return RC_OK;
+}

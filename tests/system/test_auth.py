@@ -1,0 +1,164 @@
+#!/usr/bin/python3
+"""Users: who they are (AUTH), by our own users file and by a real Dovecot, and what only they may do."""
+import base64
+import hashlib
+import hmac
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import lab  # noqa: E402
+from lab.hosts import POSTERN, SINK  # noqa: E402
+from lab.postern import STAGE  # noqa: E402
+
+STRANGER = "10.77.0.20"
+USERS = {"alice": "correct horse", "bob@postern.test": "battery staple"}
+
+
+def b64(data):
+    return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
+
+
+def passwd(path, user, password=None, *words):
+    """posternctl passwd; what it answers."""
+    return subprocess.run([os.path.join(STAGE, "sbin", "posternctl"), "passwd", "--file", path, "--memory", "8", *words] +
+                          ([user] if user else []), input=password and password + "\n", capture_output=True, text=True, timeout=60)
+
+
+def house(folder, auth="", router="", more="", users=USERS):
+    """Postern with a submission listener on port 587 that needs no TLS, and these users."""
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
+    path = net.path("users")
+    for user, password in users.items():
+        r = passwd(path, user, password)
+        lab.equal(r.returncode, 0, f"posternctl passwd for {user}: {r.stderr}")
+    conf = net.postern_conf(f"""
+        listener "submission" {{ address = {{"{POSTERN}"}}
+            port = 587
+            kind = submission
+            auth-without-tls = yes }}
+        auth {{ users-file = "{path}"
+            failure-delay = "100ms"
+            {auth} }}
+        router {{ {router} }}
+        {more}
+        """)
+    return net, lab.Postern(net, conf)
+
+
+def client(source=STRANGER):
+    c = lab.Client(POSTERN, 587, source=source)
+    c.ehlo()
+    return c
+
+
+def plain(c, user, password):
+    return c.cmd("AUTH PLAIN " + b64(f"\0{user}\0{password}"))
+
+
+def scram(c, user, password, mechanism="SCRAM-SHA-256", gs2="n,,", binding=b""):
+    """A client of RFC 5802, in a few lines; the last reply, and whether the server has shown that it knows the password."""
+    bare = f"n={user},r=abcdefgh"
+    code, lines = c.cmd(f"AUTH {mechanism} " + b64(gs2 + bare))
+    if code != "334":
+        return code, False
+    first = base64.b64decode(lines[-1][4:]).decode()
+    parts = dict(p.split("=", 1) for p in first.split(","))
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(parts["s"]), int(parts["i"]))
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    unproven = f"c={b64(gs2.encode() + binding)},r={parts['r']}"
+    signed = f"{bare},{first},{unproven}".encode()
+    signature = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
+    proof = bytes(a ^ b for a, b in zip(key, signature))
+    code, lines = c.cmd(b64(f"{unproven},p={b64(proof)}"))
+    if code != "334":
+        return code, False
+    expected = "v=" + b64(hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), signed, "sha256"))
+    return c.cmd("")[0], base64.b64decode(lines[-1][4:]).decode() == expected
+
+
+def test_mechanisms(folder):
+    net, postern = house(folder)
+    with client() as c:
+        lines = c.ehlo()
+        lab.check(any(line[4:] == "AUTH PLAIN LOGIN SCRAM-SHA-256" for line in lines), f"AUTH in EHLO: {lines}")
+        code, lines = c.cmd("MAIL FROM:<alice@postern.test>")
+        lab.equal(lines[-1][:9], "530 5.7.0", "MAIL before AUTH")
+        lab.equal(plain(c, "alice", "wrong")[1][-1][:9], "535 5.7.8", "a wrong password")
+        lab.equal(plain(c, "alice", "correct horse")[0], "235", "the right one")
+        lab.check(not any("AUTH" in line for line in c.ehlo()), "no AUTH in EHLO afterwards")
+        lab.equal(plain(c, "alice", "correct horse")[0], "503", "AUTH again")
+        lab.equal(c.mail("alice@postern.test", ["bob@postern.test"], lab.message(1, 100))[0], "250", "the answer")
+    with client() as c:
+        c.cmd("AUTH LOGIN", "334")
+        c.cmd(b64("bob@postern.test"), "334")
+        c.cmd(b64("battery staple"), "235")
+    with client() as c:
+        lab.equal(scram(c, "alice", "correct horse"), ("235", True), "SCRAM-SHA-256")
+    with client() as c:
+        lab.equal(scram(c, "alice", "incorrect")[0], "535", "SCRAM-SHA-256 with a wrong password")
+        lab.equal(scram(c, "nobody", "incorrect")[0], "535", "SCRAM-SHA-256 of nobody")
+    lab.wait_for(lambda: postern.mailbox("bob"), "the message")
+    lab.check(b"with ESMTPA id" in postern.mailbox("bob")[0], "the trace field says ESMTPA (RFC 3848)")
+    postern.wait_log("auth-ok client=10.77.0.20 user=alice mechanism=PLAIN")
+    postern.wait_log("auth-failed client=10.77.0.20 user=alice mechanism=PLAIN")
+    with lab.Client(POSTERN, 25, source=STRANGER) as c:
+        lab.check(not any("AUTH" in line for line in c.ehlo()), "a relay listener offers no AUTH")
+        lab.equal(c.cmd("AUTH PLAIN =")[0], "502", "and knows none")
+
+
+def test_passwd(folder):
+    net = lab.Lab(folder)
+    path = net.path("users")
+    lab.equal(passwd(path, "alice", "one").returncode, 0, "adding")
+    lab.equal(passwd(path, "bob", "two").returncode, 0, "adding another")
+    lab.equal(oct(os.stat(path).st_mode & 0o777), "0o600", "the mode of a new file")
+    os.chmod(path, 0o640)
+    lab.equal(passwd(path, "alice", "three").returncode, 0, "changing")
+    lab.equal(oct(os.stat(path).st_mode & 0o777), "0o640", "the mode stays")
+    lab.equal(passwd(path, "alice", "three", "--check").returncode, 0, "the new password")
+    lab.equal(passwd(path, "alice", "one", "--check").returncode, 1, "the old one")
+    lab.equal(passwd(path, None, None, "--list").stdout, "alice password scram-sha-256\nbob password scram-sha-256\n", "the list")
+    lab.equal(passwd(path, "bob", None, "--lock").returncode, 0, "locking")
+    lab.equal(passwd(path, "bob", "two", "--check").returncode, 1, "a user who is locked out")
+    lab.equal(passwd(path, "alice", None, "--remove").returncode, 0, "removing")
+    lab.equal(passwd(path, "alice", None, "--remove").returncode, 1, "removing nobody")
+    lab.equal(passwd(path, None, None, "--list").stdout, "bob locked\n", "what is left")
+    lab.check(passwd(path, "a:b", "x").returncode != 0, "a name with a colon")
+    lab.check(passwd(path, "carol", "").returncode != 0, "an empty password")
+    lab.check(passwd(path, "carol", "\x01").returncode != 0, "a control character")
+    with open(path) as f:
+        lab.check("three" not in f.read(), "no password in the file")
+    lab.equal(os.listdir(os.path.dirname(path)).count(".users.new"), 0, "nothing stays behind")
+
+
+def test_the_room_dies_and_comes_back(folder):
+    net, postern = house(folder)
+    with client() as c:
+        c.cmd("AUTH LOGIN", "334")
+        for pid in postern.pids("auth"):
+            os.kill(pid, 9)
+        lab.equal(c.cmd(b64("alice"))[1][-1][:9], "454 4.7.0", "the room died during a login")
+        lab.wait_for(lambda: plain(c, "alice", "correct horse")[0] == "235", "logins to work again", 20)
+
+
+def test_changed_users(folder):
+    net, postern = house(folder)
+    lab.equal(passwd(net.path("users"), "carol", "new").returncode, 0, "adding")
+    with client() as c:
+        lab.equal(plain(c, "carol", "new")[0], "535", "before the reload")
+    postern.ctl("reload")
+    with client(source="10.77.0.1") as c:
+        lab.equal(plain(c, "carol", "new")[0], "235", "after it")
+    with open(net.path("users"), "a") as f:
+        f.write("broken line\n")
+    r = postern.ctl("reload", check=False)
+    lab.check(r.returncode != 0 and "users:4" in r.stdout + r.stderr + postern.log(), f"a broken file is refused with its line: {r}")
+    with client(source="10.77.0.1") as c:
+        lab.equal(plain(c, "carol", "new")[0], "235", "the last good one stays")
+
+
+lab.main(globals())

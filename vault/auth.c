@@ -1,0 +1,244 @@
+/* vault/auth.c -- the life of the room: lines, files, generations. See auth.h. */
+#include "vault/auth.h"
+
+#include "vault/auth_exchange.h"
+#include "vault/auth_files.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { MECHANISMS_TEXT_MAX = 512 };
+
+/* --- lines --- */
+
+static struct peer **
+place_of(struct auth *auth, enum role them, unsigned index)
+{
+	if (them == ROLE_SMTPD && index < AUTH_SMTPDS_MAX)
+		return &auth->smtpds[index];
+	if (them == ROLE_CONTROL)
+		return &auth->control;
+	return NULL;
+}
+
+static bool
+has_askers(const struct auth *auth)
+{
+	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
+		if (auth->smtpds[i] != NULL)
+			return true;
+	return false;
+}
+
+static void
+line_closed(void *ctx, struct peer *p, const char *why)
+{
+	struct auth *auth = ctx;
+	struct peer **place = place_of(auth, peer_role(p), peer_index(p));
+
+	room_log_drop(p, why);
+	exchanges_forget(auth, p);
+	if (place != NULL && *place == p)
+		*place = NULL;
+	peer_free(p);
+	if (auth->room != NULL && auth->room->stopping && !has_askers(auth))
+		room_exit(auth->room);
+}
+
+/* Which of these may come from whom is checked before they are handed out (IPC_MESSAGES). */
+static const struct peer_ops line_ops = {
+	.on = {
+		[AU_BEGIN] = exchange_on_begin,
+		[AU_CONTINUE] = exchange_on_continue,
+		[AU_ABORT] = exchange_on_abort,
+	},
+	.closed = line_closed,
+};
+
+static void
+tell_state(const struct auth *auth, struct peer *p)
+{
+	struct buf text = BUF_INIT(MECHANISMS_TEXT_MAX);
+	struct au_state m;
+
+	if (p != NULL && auth_mechanisms_put(auth, &text)) {
+		m.mechanisms = buf_slice(&text);
+		(void)au_state_send(p, 0, &m);
+	}
+	buf_free(&text);
+}
+
+void
+auth_take_line(struct auth *auth, enum role them, unsigned index, int fd)
+{
+	struct peer **place = place_of(auth, them, index);
+
+	if (place == NULL) {
+		(void)close(fd);
+		return;
+	}
+	if (*place != NULL) {
+		exchanges_forget(auth, *place);
+		peer_free(*place);
+	}
+	*place = peer_new(auth->loop, fd, ROLE_AUTH, them, index, &line_ops, auth);
+	if (them == ROLE_SMTPD)
+		tell_state(auth, *place);
+}
+
+/* --- generations --- */
+
+void
+auth_use(struct auth *auth, struct users *users, struct conf *conf)
+{
+	struct conf *old = auth->conf;
+
+	users_free(auth->users);
+	auth->users = users;
+	auth->conf = conf_ref(conf);
+	conf_unref(old);
+	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
+		tell_state(auth, auth->smtpds[i]);
+}
+
+static enum rc
+setup(struct auth *auth, struct loop *loop, struct conf *conf)
+{
+	auth->loop = loop;
+	auth->conf = conf_ref(conf);
+	buf_init(&auth->why, 4096);
+	randombytes_buf(auth->secret, sizeof auth->secret);
+	return delays_init(&auth->delays) ? RC_OK : RC_NOMEM;
+}
+
+enum rc
+auth_init(struct auth *auth, struct loop *loop, struct conf *conf)
+{
+	enum rc rc = setup(auth, loop, conf);
+
+	if (rc == RC_OK)
+		rc = workers_start(conf->auth.workers, &auth->workers);
+	if (rc == RC_OK) {
+		workers_attach(auth->workers, loop);
+		auth->users = users_new();
+		rc = auth->users == NULL ? RC_NOMEM : users_complete(auth->users, conf->auth.hash_memory);
+	}
+	return rc;
+}
+
+void
+auth_free(struct auth *auth)
+{
+	/* Work that runs belongs to its thread until the thread has ended. */
+	exchanges_free(auth);
+	workers_stop(auth->workers);
+	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
+		peer_free(auth->smtpds[i]);
+	peer_free(auth->control);
+	auth_files_forget(auth);
+	users_free(auth->users);
+	delays_free(&auth->delays);
+	buf_free(&auth->why);
+	conf_unref(auth->conf);
+	*auth = (struct auth){ 0 };
+}
+
+/* --- as a room --- */
+
+static enum rc
+prepare(struct room *room, struct buf *why)
+{
+	struct auth *auth = room->ctx;
+	enum rc rc;
+
+	if (sodium_init() == -1) {
+		(void)buf_put_str(why, "no random numbers");
+		return RC_IO;
+	}
+	auth->room = room;
+	rc = setup(auth, room->loop, room->conf);
+	if (rc == RC_OK)
+		rc = auth_files_read_first(auth, room, &auth->users, why);
+	return rc;
+}
+
+static enum rc
+make_threads(struct room *room, struct buf *why)
+{
+	struct auth *auth = room->ctx;
+	enum rc rc = workers_start(room->conf->auth.workers, &auth->workers);
+
+	if (rc != RC_OK)
+		(void)buf_put_str(why, "threads cannot be made");
+	return rc;
+}
+
+static void
+start(struct room *room)
+{
+	struct auth *auth = room->ctx;
+
+	workers_attach(auth->workers, room->loop);
+}
+
+static void
+take_line(struct room *room, enum role them, unsigned index, int fd)
+{
+	auth_take_line(room->ctx, them, index, fd);
+}
+
+static void
+take_file(struct room *room, const struct m_file *m, int fd)
+{
+	auth_files_take(room->ctx, m, fd);
+}
+
+static const char *
+adopt(struct room *room, const struct conf *old)
+{
+	struct auth *auth = room->ctx;
+	struct users *users = NULL;
+	const char *why;
+	enum rc rc;
+
+	if (old == NULL) {
+		/* prepare() has read these. */
+		auth_files_forget(auth);
+		log_say(LOG_TABLE_LOADED, NULL, F_TEXT("table", "users"), F_TEXT("path", room->conf->auth.users_file),
+		    F_U64("entries", users_count(auth->users)));
+		return NULL;
+	}
+	buf_clear(&auth->why);
+	rc = auth_files_read(auth, room->conf, &users, &auth->why);
+	auth_files_forget(auth);
+	if (rc == RC_OK) {
+		auth_use(auth, users, room->conf);
+		log_say(LOG_TABLE_LOADED, NULL, F_TEXT("table", "users"), F_TEXT("path", room->conf->auth.users_file),
+		    F_U64("entries", users_count(users)));
+		return NULL;
+	}
+	why = buf_cstr(&auth->why);
+	why = why == NULL || *why == '\0' ? rc_name(rc) : why;
+	log_say(LOG_TABLE_REFUSED, NULL, F_TEXT("table", "users"), F_TEXT("why", why));
+	return why;
+}
+
+static void
+stop(struct room *room, uint32_t grace_ms)
+{
+	(void)grace_ms;
+	if (!has_askers(room->ctx))
+		room_exit(room);
+}
+
+const struct room_ops auth_ops = {
+	.role = ROLE_AUTH,
+	.prepare = prepare,
+	.threads = make_threads,
+	.start = start,
+	.line = take_line,
+	.file = take_file,
+	.adopt = adopt,
+	.stop = stop,
+};

@@ -1,0 +1,63 @@
+/* vault/auth.h -- the room that knows who is who: SASL's server side (RFC 4422), passwords, and what users may send.
+ *
+ * smtpd starts an exchange (AU_BEGIN), passes the client's responses on, and hears challenges, then yes with a name, or
+ * no. What comes over its lines comes from strangers: everything is bounded, and a password is computed on only after
+ * the wait that earlier failures have earned (auth_delay.h), by one of a few threads (auth_workers.h). Unknown users
+ * cost what known ones cost. Credentials come in by descriptor from master, or are a Dovecot's (auth_dovecot.h). */
+#ifndef POSTERN_VAULT_AUTH_H
+#define POSTERN_VAULT_AUTH_H
+
+#include "common/room.h"
+#include "vault/auth_delay.h"
+#include "vault/auth_users.h"
+#include "vault/auth_workers.h"
+
+enum {
+	AUTH_SMTPDS_MAX = 256,		/* smtpd { processes } */
+	AUTH_FILES_MAX = 16,		/* files of one generation */
+	AUTH_RESPONSE_MAX = 12 * 1024,	/* bytes of one response: more than a line of 12288 can hold (RFC 4954 4) */
+	AUTH_BINDING_MAX = 64,		/* bytes of a channel binding: a hash, or 32 bytes of RFC 9266 */
+	AUTH_BUCKETS = 1024,		/* of exchanges */
+};
+
+struct exchange;
+
+/* A file of the coming generation, until it is adopted. */
+struct auth_file {
+	struct auth_file *next;
+	uint32_t generation;
+	char *name, *path;
+	int fd;
+};
+
+struct auth {
+	struct room *room;		/* NULL in tests */
+	struct loop *loop;
+	struct conf *conf;		/* counted */
+	struct users *users;		/* never NULL once started */
+	struct peer *smtpds[AUTH_SMTPDS_MAX];
+	struct peer *control;
+	struct workers *workers;
+	struct delays delays;
+	uint8_t secret[SCRAM_KEY_BYTES];	/* of the installation, so that salts of nobody stay what they are */
+	struct exchange *buckets[AUTH_BUCKETS];
+	unsigned n_exchanges;
+	struct auth_file *files;
+	unsigned n_files;
+	struct buf why;			/* of the last refusal */
+};
+
+extern const struct room_ops auth_ops;
+
+/* For the room, and for tests that play the others: a working context with nobody in it. conf is counted, loop borrowed.
+ * RC_NOMEM, or RC_AGAIN for want of threads. */
+enum rc auth_init(struct auth *auth, struct loop *loop, struct conf *conf);
+void auth_free(struct auth *auth);	/* ends all exchanges without a word */
+void auth_take_line(struct auth *auth, enum role them, unsigned index, int fd);
+/* These users from now on; taken over. */
+void auth_use(struct auth *auth, struct users *users, struct conf *conf);
+
+/* The mechanisms that can be had, for AU_STATE. */
+bool auth_mechanisms_put(const struct auth *auth, struct buf *to);
+
+#endif

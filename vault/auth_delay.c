@@ -1,0 +1,176 @@
+/* vault/auth_delay.c -- see auth_delay.h. */
+#include "vault/auth_delay.h"
+
+#include <stdlib.h>
+
+enum what { NETWORK = 1, ACCOUNT, FRIEND };
+
+enum { FRIEND_MS = 7 * 24 * 3600 * 1000 };	/* how long a network is known to be an account's */
+
+bool
+delays_init(struct delays *d)
+{
+	randombytes_buf(d->hash_key, sizeof d->hash_key);
+	d->sets = calloc(DELAY_SETS, sizeof *d->sets);
+	return d->sets != NULL;
+}
+
+void
+delays_free(struct delays *d)
+{
+	free(d->sets);
+	d->sets = NULL;
+}
+
+static uint64_t
+key_of(const struct delays *d, enum what what, struct ip client, struct slice user)
+{
+	struct ip_net net = ip_client_network(client, 32, 64);
+	uint8_t in[1 + 1 + sizeof net.ip.b + 256] = { (uint8_t)what };
+	union {
+		uint8_t b[crypto_shorthash_BYTES];
+		uint64_t n;
+	} hash;
+	size_t n = 1;
+
+	if (what != ACCOUNT) {
+		in[n++] = net.ip.family;
+		memcpy(in + n, net.ip.b, sizeof net.ip.b);
+		n += sizeof net.ip.b;
+	}
+	if (what != NETWORK) {
+		user = slice_first(user, sizeof in - n);
+		if (user.n > 0)
+			memcpy(in + n, user.p, user.n);
+		n += user.n;
+	}
+	(void)crypto_shorthash(hash.b, in, n, d->hash_key);
+	return hash.n == 0 ? 1 : hash.n;
+}
+
+static struct delay_entry *
+find(struct delays *d, uint64_t key)
+{
+	struct delay_entry *set = d->sets[key % DELAY_SETS];
+
+	for (size_t i = 0; i < DELAY_WAYS; i++)
+		if (set[i].key == key)
+			return &set[i];
+	return NULL;
+}
+
+/* In the place of a free one, or of the one whose last failure is longest ago. */
+static struct delay_entry *
+make(struct delays *d, uint64_t key, uint64_t now)
+{
+	struct delay_entry *set = d->sets[key % DELAY_SETS], *e = find(d, key);
+
+	if (e != NULL)
+		return e;
+	e = set;
+	for (size_t i = 0; i < DELAY_WAYS; i++)
+		if (set[i].key == 0 || (e->key != 0 && set[i].since < e->since))
+			e = &set[i];
+	*e = (struct delay_entry){ .key = key, .since = now };
+	return e;
+}
+
+static void
+forget(struct delay_entry *e, const struct conf_auth *conf, uint64_t now)
+{
+	uint64_t times = (now - e->since) / conf->failure_forget;
+
+	if (times == 0)
+		return;
+	e->since += times * conf->failure_forget;
+	e->failures = times >= e->failures ? 0 : e->failures - (uint32_t)times;
+}
+
+static uint64_t
+step_of(const struct delay_entry *e, const struct conf_auth *conf)
+{
+	uint64_t step = conf->failure_delay * e->failures;
+
+	return step < conf->failure_delay_max ? step : conf->failure_delay_max;
+}
+
+static uint64_t
+left_of(const struct delay_entry *e, uint64_t now)
+{
+	return e == NULL || e->failures == 0 || e->next <= now ? 0 : e->next - now;
+}
+
+static void
+queue_up(struct delay_entry *e, const struct conf_auth *conf, uint64_t at)
+{
+	if (e != NULL && e->failures > 0)
+		e->next = (e->next > at ? e->next : at) + step_of(e, conf);
+}
+
+static bool
+is_friend(struct delays *d, struct ip client, struct slice user, uint64_t now)
+{
+	const struct delay_entry *e = find(d, key_of(d, FRIEND, client, user));
+
+	return e != NULL && now - e->since < FRIEND_MS;
+}
+
+bool
+delays_wait(struct delays *d, const struct conf_auth *conf, struct ip client, struct slice user, uint64_t now,
+    uint64_t *ret_ms)
+{
+	struct delay_entry *network = find(d, key_of(d, NETWORK, client, user));
+	struct delay_entry *account = is_friend(d, client, user, now) ? NULL : find(d, key_of(d, ACCOUNT, client, user));
+	uint64_t wait, more;
+
+	if (network != NULL)
+		forget(network, conf, now);
+	if (account != NULL)
+		forget(account, conf, now);
+	wait = left_of(network, now);
+	if (wait > conf->failure_delay_max)
+		return false;
+	more = left_of(account, now);
+	if (more > conf->failure_delay_max)
+		more = conf->failure_delay_max;
+	queue_up(network, conf, now);
+	if (account != NULL && left_of(account, now) < conf->failure_delay_max)
+		queue_up(account, conf, now);
+	*ret_ms = wait > more ? wait : more;
+	return true;
+}
+
+static void
+count(struct delay_entry *e, const struct conf_auth *conf, uint64_t now)
+{
+	uint64_t next;
+
+	forget(e, conf, now);
+	if (e->failures == 0)
+		e->since = now;
+	if (e->failures < UINT32_MAX)
+		e->failures++;
+	next = now + step_of(e, conf);
+	if (e->next < next)
+		e->next = next;
+}
+
+void
+delays_failed(struct delays *d, const struct conf_auth *conf, struct ip client, struct slice user, uint64_t now)
+{
+	count(make(d, key_of(d, NETWORK, client, user), now), conf, now);
+	if (user.n > 0)
+		count(make(d, key_of(d, ACCOUNT, client, user), now), conf, now);
+}
+
+/* The network's own failures stay: one good account is no licence to guess others. */
+void
+delays_passed(struct delays *d, const struct conf_auth *conf, struct ip client, struct slice user, uint64_t now)
+{
+	struct delay_entry *account = find(d, key_of(d, ACCOUNT, client, user));
+
+	(void)conf;
+	if (account != NULL)
+		account->key = 0;
+	make(d, key_of(d, FRIEND, client, user), now)->since = now;
+}

@@ -1,0 +1,346 @@
+/* vault/auth_exchange.c -- see auth_exchange.h. */
+#include "vault/auth_exchange.h"
+
+#include <stdlib.h>
+
+const struct mechanism mechanisms[] = {
+	{ SLICE("PLAIN"), NEEDS_HASHES, plain_respond },
+	{ SLICE("LOGIN"), NEEDS_HASHES | SERVER_FIRST, login_respond },
+	{ SLICE("SCRAM-SHA-256"), NEEDS_HASHES, scram_respond },
+	{ SLICE("SCRAM-SHA-256-PLUS"), NEEDS_HASHES | NEEDS_BINDING, scram_respond },
+	{ SLICE("EXTERNAL"), NEEDS_CERTIFICATE, external_respond },
+};
+const size_t n_mechanisms = sizeof mechanisms / sizeof mechanisms[0];
+
+static void on_timer(struct timer *t, void *ctx);
+
+/* --- which are to be had --- */
+
+static bool
+is_configured(const struct auth *auth, struct slice name)
+{
+	const struct conf_list *l = &auth->conf->auth.mechanisms;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (slice_caseeq(slice_str(l->v[i]), name))
+			return true;
+	return false;
+}
+
+static bool
+can_be_had(const struct auth *auth, const struct mechanism *m)
+{
+	const struct conf_auth *c = &auth->conf->auth;
+
+	if ((m->flags & NEEDS_HASHES) != 0 && *c->users_file == '\0')
+		return false;
+	if ((m->flags & NEEDS_CERTIFICATE) != 0 && *c->certificates_file == '\0')
+		return false;
+	return is_configured(auth, m->name);
+}
+
+bool
+auth_mechanisms_put(const struct auth *auth, struct buf *to)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < n_mechanisms; i++) {
+		if (!can_be_had(auth, &mechanisms[i]))
+			continue;
+		if (!first)
+			(void)buf_put_byte(to, ' ');
+		(void)buf_put_slice(to, mechanisms[i].name);
+		first = false;
+	}
+	return !to->failed;
+}
+
+static const struct mechanism *
+find_mechanism(const struct auth *auth, struct slice name)
+{
+	for (size_t i = 0; i < n_mechanisms; i++)
+		if (slice_caseeq(mechanisms[i].name, name))
+			return can_be_had(auth, &mechanisms[i]) ? &mechanisms[i] : NULL;
+	return NULL;
+}
+
+/* --- the one birth and the one death --- */
+
+static struct exchange **
+bucket_of(struct auth *auth, const struct peer *p, uint32_t handle)
+{
+	return &auth->buckets[(handle ^ peer_index(p) * 7919U) % AUTH_BUCKETS];
+}
+
+static struct exchange *
+find(struct auth *auth, const struct peer *p, uint32_t handle)
+{
+	struct exchange *x = *bucket_of(auth, p, handle);
+
+	while (x != NULL && (x->peer != p || x->handle != handle))
+		x = x->next;
+	return x;
+}
+
+static struct exchange *
+make(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism *m)
+{
+	struct exchange *x = calloc(1, sizeof *x), **bucket = bucket_of(auth, p, handle);
+
+	if (x == NULL)
+		return NULL;
+	x->auth = auth;
+	x->peer = p;
+	x->handle = handle;
+	x->mechanism = m;
+	x->ends = loop_now(auth->loop) + auth->conf->auth.timeout;
+	timer_setup(&x->timer, auth->loop, on_timer, x);
+	timer_start(&x->timer, auth->conf->auth.timeout);
+	x->next = *bucket;
+	if (x->next != NULL)
+		x->next->link = &x->next;
+	x->link = bucket;
+	*bucket = x;
+	auth->n_exchanges++;
+	return x;
+}
+
+static void
+unmake(struct exchange *x)
+{
+	*x->link = x->next;
+	if (x->next != NULL)
+		x->next->link = x->link;
+	x->auth->n_exchanges--;
+	timer_cancel(&x->timer);
+	password_forget(x);
+	scram_free(x);
+	sodium_memzero(x, sizeof *x);
+	free(x);
+}
+
+void
+exchanges_forget(struct auth *auth, const struct peer *p)
+{
+	for (size_t i = 0; i < AUTH_BUCKETS; i++)
+		for (struct exchange *x = auth->buckets[i], *next; x != NULL; x = next) {
+			next = x->next;
+			if (p == NULL || x->peer == p)
+				unmake(x);
+		}
+}
+
+void
+exchanges_free(struct auth *auth)
+{
+	exchanges_forget(auth, NULL);
+}
+
+/* --- what mechanisms say --- */
+
+void
+exchange_challenge(struct exchange *x, struct slice challenge)
+{
+	const struct au_challenge m = { challenge };
+
+	x->state = EX_CLIENT;
+	if (au_challenge_send(x->peer, x->handle, &m) != RC_OK) {
+		peer_drop(x->peer, "does not read its challenges");
+		unmake(x);
+	}
+}
+
+void
+exchange_yes(struct exchange *x)
+{
+	const struct au_ok m = { exchange_user(x) };
+
+	delays_passed(&x->auth->delays, &x->auth->conf->auth, x->client, exchange_user(x), loop_now(x->auth->loop));
+	if (au_ok_send(x->peer, x->handle, &m) != RC_OK)
+		peer_drop(x->peer, "does not read its answers");
+	unmake(x);
+}
+
+static void
+send_no(struct peer *p, uint32_t handle, enum auth_failure kind, struct slice user, const char *why)
+{
+	const struct au_fail m = { (uint8_t)kind, user, slice_str(why) };
+
+	if (au_fail_send(p, handle, &m) != RC_OK)
+		peer_drop(p, "does not read its answers");
+}
+
+void
+exchange_no(struct exchange *x, enum auth_failure kind, const char *why)
+{
+	if (kind == AUTH_WRONG)
+		delays_failed(&x->auth->delays, &x->auth->conf->auth, x->client, exchange_user(x), loop_now(x->auth->loop));
+	send_no(x->peer, x->handle, kind, exchange_user(x), why);
+	unmake(x);
+}
+
+bool
+exchange_claims(struct exchange *x, struct slice user)
+{
+	struct buf name = BUF_INIT(PREPARE_USER_MAX);
+	enum rc rc = prepare_user(user, &name);
+
+	if (rc == RC_OK) {
+		x->user_n = buf_len(&name);
+		memcpy(x->user, buf_slice(&name).p, x->user_n);
+	}
+	buf_free(&name);
+	/* RFC 4954 4: what cannot be prepared, or is empty, fails. */
+	if (rc != RC_OK)
+		exchange_no(x, rc == RC_NOMEM ? AUTH_TEMPORARY : AUTH_WRONG, "no user can have this name");
+	return rc == RC_OK;
+}
+
+bool
+exchange_acts_as(struct exchange *x, struct slice authzid)
+{
+	struct buf name = BUF_INIT(PREPARE_USER_MAX);
+	bool ok = authzid.n == 0 || (prepare_user(authzid, &name) == RC_OK && slice_eq(buf_slice(&name), exchange_user(x)));
+
+	buf_free(&name);
+	if (!ok)
+		exchange_no(x, AUTH_WRONG, "wants to act as somebody else");
+	return ok;
+}
+
+void
+exchange_wait(struct exchange *x, void (*go_on)(struct exchange *x))
+{
+	struct auth *auth = x->auth;
+	uint64_t now = loop_now(auth->loop), ms;
+
+	if (!delays_wait(&auth->delays, &auth->conf->auth, x->client, exchange_user(x), now, &ms)) {
+		exchange_no(x, AUTH_TEMPORARY, "too many failures of this network");
+		return;
+	}
+	if (ms == 0) {
+		go_on(x);
+		return;
+	}
+	x->state = EX_DELAYED;
+	x->go_on = go_on;
+	timer_start(&x->timer, ms);
+}
+
+static void
+on_timer(struct timer *t, void *ctx)
+{
+	struct exchange *x = ctx;
+	uint64_t now = loop_now(x->auth->loop);
+
+	(void)t;
+	if (x->state == EX_DELAYED) {
+		timer_start(&x->timer, x->ends > now ? x->ends - now : x->auth->conf->auth.timeout);
+		x->state = EX_CLIENT;
+		x->go_on(x);
+		return;
+	}
+	exchange_no(x, AUTH_TEMPORARY, "takes too long");
+}
+
+/* --- the frames of smtpd --- */
+
+static bool
+copy_binding(uint8_t *to, size_t *ret_n, struct slice s)
+{
+	if (s.n > AUTH_BINDING_MAX)
+		return false;
+	if (s.n > 0)
+		memcpy(to, s.p, s.n);
+	*ret_n = s.n;
+	return true;
+}
+
+static bool
+take_facts(struct exchange *x, const struct au_begin *m)
+{
+	x->client = m->client;
+	x->secure = m->secure != 0;
+	x->plus = m->plus != 0;
+	x->has_certificate = m->fingerprint.n == FINGERPRINT_BYTES;
+	if (x->has_certificate)
+		memcpy(x->fingerprint, m->fingerprint.p, FINGERPRINT_BYTES);
+	return (m->fingerprint.n == 0 || x->has_certificate) && copy_binding(x->exporter, &x->exporter_n, m->exporter) &&
+	    copy_binding(x->end_point, &x->end_point_n, m->end_point);
+}
+
+/* NULL: it has been answered. */
+static struct exchange *
+begin(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism *m)
+{
+	struct exchange *x = NULL;
+
+	if (m == NULL) {
+		send_no(p, handle, AUTH_NO_MECHANISM, S(""), "no such mechanism");
+		return NULL;
+	}
+	if (auth->n_exchanges < auth->conf->auth.max_exchanges)
+		x = make(auth, p, handle, m);
+	if (x == NULL)
+		send_no(p, handle, AUTH_TEMPORARY, S(""), "too many logins are under way");
+	return x;
+}
+
+const char *
+exchange_on_begin(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct auth *auth = ctx;
+	struct exchange *x;
+	struct au_begin m;
+
+	(void)fd;
+	if (!au_begin_get(body, &m) || m.initial.n > AUTH_RESPONSE_MAX || find(auth, p, handle) != NULL)
+		return "malformed AU_BEGIN";
+	x = begin(auth, p, handle, find_mechanism(auth, m.mechanism));
+	if (x == NULL)
+		return NULL;
+	if (!take_facts(x, &m)) {
+		unmake(x);
+		return "malformed AU_BEGIN";
+	}
+	if ((x->mechanism->flags & SERVER_FIRST) != 0 && m.has_initial == 0)
+		x->mechanism->respond(x, S(""));
+	else if (m.has_initial != 0) {
+		x->step += (x->mechanism->flags & SERVER_FIRST) != 0;
+		x->mechanism->respond(x, m.initial);
+	} else
+		exchange_challenge(x, S(""));	/* RFC 4422 5: the client was to begin, and did not say anything yet */
+	return NULL;
+}
+
+const char *
+exchange_on_continue(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct exchange *x = find(ctx, p, handle);
+	struct au_continue m;
+
+	(void)fd;
+	if (!au_continue_get(body, &m) || m.response.n > AUTH_RESPONSE_MAX)
+		return "malformed AU_CONTINUE";
+	/* It may have ended while the response was on its way. */
+	if (x == NULL)
+		return NULL;
+	if (x->state != EX_CLIENT)
+		return "AU_CONTINUE before there was a challenge";
+	x->mechanism->respond(x, m.response);
+	return NULL;
+}
+
+const char *
+exchange_on_abort(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct exchange *x = find(ctx, p, handle);
+	struct au_abort m;
+
+	(void)fd;
+	if (!au_abort_get(body, &m))
+		return "malformed AU_ABORT";
+	if (x != NULL)
+		unmake(x);
+	return NULL;
+}

@@ -1,0 +1,148 @@
+/* vault/auth_password.c -- the mechanisms that show us the password: PLAIN (RFC 4616) and LOGIN. */
+#include "vault/auth_exchange.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+/* What a thread is given. The exchange may end before it comes back: then nobody wants the answer. */
+struct hash_job {
+	struct work work;
+	struct exchange *exchange;	/* NULL: gone */
+	bool known;			/* the user exists, and this is its hash */
+	bool matches;
+	char hash[ARGON2_TEXT_MAX + 1];
+	size_t n;
+	uint8_t password[PREPARE_PASSWORD_MAX];
+};
+
+static void
+job_free(struct hash_job *job)
+{
+	sodium_memzero(job, sizeof *job);
+	free(job);
+}
+
+/* In a thread. */
+static void
+job_run(struct work *w)
+{
+	struct hash_job *job = (struct hash_job *)(void *)w;
+
+	job->matches = crypto_pwhash_str_verify(job->hash, (const char *)job->password, job->n) == 0;
+	sodium_memzero(job->password, sizeof job->password);
+}
+
+static void
+job_done(struct work *w)
+{
+	struct hash_job *job = (struct hash_job *)(void *)w;
+	struct exchange *x = job->exchange;
+	bool ok = job->matches && job->known;
+
+	if (x != NULL)
+		x->job = NULL;
+	job_free(job);
+	if (x == NULL)
+		return;
+	if (ok)
+		exchange_yes(x);
+	else
+		exchange_no(x, AUTH_WRONG, "wrong user or password");
+}
+
+void
+password_forget(struct exchange *x)
+{
+	if (x->job == NULL)
+		return;
+	if (x->state == EX_HASHING)
+		x->job->exchange = NULL;
+	else
+		job_free(x->job);
+	x->job = NULL;
+}
+
+/* The hash is looked up after the wait: it may have changed. Who does not exist costs what others cost. */
+static void
+submit(struct exchange *x)
+{
+	const struct user *user = users_find(x->auth->users, exchange_user(x));
+	const char *hash;
+
+	x->job->known = user != NULL && *user->argon2 != '\0';
+	hash = x->job->known ? user->argon2 : users_decoy(x->auth->users, exchange_user(x));
+	memcpy(x->job->hash, hash, sizeof x->job->hash);
+	x->job->work.run = job_run;
+	x->job->work.done = job_done;
+	x->job->exchange = x;
+	if (workers_submit(x->auth->workers, &x->job->work, x->auth->conf->auth.max_waiting) == RC_OK)
+		x->state = EX_HASHING;
+	else
+		exchange_no(x, AUTH_TEMPORARY, "too many passwords wait to be checked");
+}
+
+/* False: it has said no. */
+static bool
+keep_password(struct exchange *x, struct slice password)
+{
+	struct buf text = BUF_INIT(PREPARE_PASSWORD_MAX);
+	enum rc rc = prepare_password(password, &text);
+
+	if (rc == RC_OK) {
+		x->job = calloc(1, sizeof *x->job);
+		if (x->job == NULL)
+			rc = RC_NOMEM;
+	}
+	if (rc == RC_OK) {
+		x->job->n = buf_len(&text);
+		memcpy(x->job->password, buf_slice(&text).p, buf_len(&text));
+	}
+	if (text.p != NULL)
+		sodium_memzero(text.p, text.cap);
+	buf_free(&text);
+	if (rc != RC_OK)
+		exchange_no(x, rc == RC_NOMEM ? AUTH_TEMPORARY : AUTH_WRONG, "no password can look like this");
+	return rc == RC_OK;
+}
+
+static void
+check(struct exchange *x, struct slice password)
+{
+	if (keep_password(x, password))
+		exchange_wait(x, submit);
+}
+
+/* message = [authzid] NUL authcid NUL passwd */
+void
+plain_respond(struct exchange *x, struct slice response)
+{
+	size_t first = slice_find(response, 0);
+	struct slice rest = slice_from(response, first + 1), password;
+	size_t second = slice_find(rest, 0);
+
+	password = slice_from(rest, second + 1);
+	if (first == response.n || second == rest.n || slice_find(password, 0) < password.n || second == 0 || password.n == 0) {
+		exchange_no(x, AUTH_MALFORMED, "malformed PLAIN response");
+		return;
+	}
+	if (exchange_claims(x, slice_first(rest, second)) && exchange_acts_as(x, slice_first(response, first)))
+		check(x, password);
+}
+
+/* Never written down but by draft-murchison-sasl-login: the server asks for a name, then for a password. Clients also send
+ * the name along with AUTH; that is not held against them (RFC 4954 4 would: this mechanism is no standard one). */
+void
+login_respond(struct exchange *x, struct slice response)
+{
+	switch (x->step++) {
+	case 0:
+		exchange_challenge(x, S("Username:"));
+		break;
+	case 1:
+		if (exchange_claims(x, response))
+			exchange_challenge(x, S("Password:"));
+		break;
+	default:
+		check(x, response);
+	}
+}

@@ -1,0 +1,457 @@
+/* vault/auth_users.c -- see auth_users.h. */
+#include "vault/auth_users.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+enum { CHAINS_FIRST = 64, LINE_WORDS = 5 };
+
+/* A certificate, or the limits of a user: few, and found by a walk along a chain like users. */
+struct certificate {
+	struct certificate *next;
+	uint8_t fingerprint[FINGERPRINT_BYTES];
+	size_t n;
+	uint8_t user[];
+};
+
+struct limits {
+	struct limits *next;
+	uint32_t v[LIMITS];
+	size_t n;
+	uint8_t user[];
+};
+
+struct users {
+	uint8_t hash_key[crypto_shorthash_KEYBYTES];
+	struct user **chains;
+	size_t n_chains, n;
+	const struct user **hashed;	/* those that have a hash: decoys */
+	size_t n_hashed;
+	uint32_t scram_iterations;	/* of the first user who has a verifier; 0: nobody has */
+	char stand_in[crypto_pwhash_STRBYTES];	/* when nobody has a hash */
+	struct certificate *certificates[CHAINS_FIRST * 64];
+	struct limits *limits[CHAINS_FIRST * 64];
+};
+
+static uint64_t
+hash_of(const struct users *u, struct slice s)
+{
+	union {
+		uint8_t b[crypto_shorthash_BYTES];
+		uint64_t n;
+	} hash;
+
+	(void)crypto_shorthash(hash.b, s.n == 0 ? (const uint8_t *)"" : s.p, s.n, u->hash_key);
+	return hash.n;
+}
+
+static size_t
+chain_of(const struct users *u, struct slice s)
+{
+	return (size_t)(hash_of(u, s) & (CHAINS_FIRST * 64 - 1));
+}
+
+struct users *
+users_new(void)
+{
+	struct users *u = calloc(1, sizeof *u);
+
+	if (u != NULL)
+		randombytes_buf(u->hash_key, sizeof u->hash_key);
+	return u;
+}
+
+void
+users_free(struct users *u)
+{
+	if (u == NULL)
+		return;
+	for (size_t i = 0; i < u->n_chains; i++)
+		while (u->chains[i] != NULL) {
+			struct user *gone = u->chains[i];
+
+			u->chains[i] = gone->next;
+			sodium_memzero(gone, sizeof *gone);
+			free(gone);
+		}
+	for (size_t i = 0; i < CHAINS_FIRST * 64; i++) {
+		while (u->certificates[i] != NULL) {
+			struct certificate *gone = u->certificates[i];
+
+			u->certificates[i] = gone->next;
+			free(gone);
+		}
+		while (u->limits[i] != NULL) {
+			struct limits *gone = u->limits[i];
+
+			u->limits[i] = gone->next;
+			free(gone);
+		}
+	}
+	free(u->chains);
+	free(u->hashed);
+	free(u);
+}
+
+size_t
+users_count(const struct users *u)
+{
+	return u->n;
+}
+
+/* --- the users file --- */
+
+static struct user *
+find(const struct users *u, struct slice name)
+{
+	struct user *user = u->n_chains == 0 ? NULL : u->chains[hash_of(u, name) & (u->n_chains - 1)];
+
+	while (user != NULL && !slice_eq(slice_of(user->name, user->n), name))
+		user = user->next;
+	return user;
+}
+
+static bool
+grow(struct users *u)
+{
+	size_t n = u->n_chains == 0 ? CHAINS_FIRST : u->n_chains * 2;
+	struct user **chains;
+
+	if (u->n < u->n_chains)
+		return true;
+	chains = calloc(n, sizeof *chains);
+	if (chains == NULL)
+		return false;
+	for (size_t i = 0; i < u->n_chains; i++)
+		while (u->chains[i] != NULL) {
+			struct user *moved = u->chains[i], **to = &chains[hash_of(u, slice_of(moved->name, moved->n)) & (n - 1)];
+
+			u->chains[i] = moved->next;
+			moved->next = *to;
+			*to = moved;
+		}
+	free(u->chains);
+	u->chains = chains;
+	u->n_chains = n;
+	return true;
+}
+
+static enum rc
+add(struct users *u, const struct credential *c, struct buf *why)
+{
+	struct user *user, **chain;
+
+	if (find(u, c->user) != NULL) {
+		(void)buf_put_str(why, "names a user that an earlier line has");
+		return RC_EXISTS;
+	}
+	user = grow(u) ? calloc(1, sizeof *user + c->user.n) : NULL;
+	if (user == NULL) {
+		(void)buf_put_str(why, "out of memory");
+		return RC_NOMEM;
+	}
+	user->n = c->user.n;
+	memcpy(user->name, c->user.p, c->user.n);
+	if (c->argon2.n > 0)
+		memcpy(user->argon2, c->argon2.p, c->argon2.n);
+	user->locked = c->locked;
+	user->has_scram = c->has_scram;
+	user->scram = c->scram;
+	chain = &u->chains[hash_of(u, c->user) & (u->n_chains - 1)];
+	user->next = *chain;
+	*chain = user;
+	u->n++;
+	if (user->has_scram && u->scram_iterations == 0)
+		u->scram_iterations = user->scram.iterations;
+	return RC_OK;
+}
+
+/* Takes the next line off; false at the end. A CR before the LF is the LF's. */
+static bool
+next_line(struct slice *rest, struct slice *ret_line)
+{
+	size_t n = slice_find(*rest, '\n');
+
+	if (rest->n == 0)
+		return false;
+	*ret_line = slice_first(*rest, n);
+	if (ret_line->n > 0 && ret_line->p[ret_line->n - 1] == '\r')
+		ret_line->n--;
+	*rest = slice_from(*rest, n + 1);
+	return true;
+}
+
+/* Puts "path:number: " before the words that are behind `from`. */
+static enum rc
+blame(struct buf *why, const char *path, unsigned number, const struct buf *words, enum rc rc)
+{
+	(void)buf_printf(why, "%s:%u: this line ", path, number);
+	(void)buf_put_slice(why, buf_slice(words));
+	return rc;
+}
+
+enum rc
+users_load(struct users *u, struct slice bytes, const char *path, uint64_t hash_memory, struct buf *why)
+{
+	struct buf words = BUF_INIT(512);
+	unsigned number = 0;
+	enum rc rc = RC_OK;
+	struct slice line;
+
+	while (rc == RC_OK && next_line(&bytes, &line)) {
+		struct credential c;
+
+		number++;
+		rc = credential_parse(line, &c, &words);
+		if (rc == RC_NOTFOUND) {
+			rc = RC_OK;
+			continue;
+		}
+		if (rc == RC_OK && c.memory > hash_memory) {
+			(void)buf_put_str(&words, "asks for more memory than auth { max-hash-memory }");
+			rc = RC_RANGE;
+		}
+		if (rc == RC_OK)
+			rc = add(u, &c, &words);
+		sodium_memzero(&c, sizeof c);
+	}
+	if (rc != RC_OK)
+		rc = blame(why, path, number, &words, rc);
+	buf_free(&words);
+	return rc;
+}
+
+/* --- certificates and limits: words in lines --- */
+
+/* Splits at blanks and tabs; returns how many words there are, LINE_WORDS + 1 at most. */
+static size_t
+split(struct slice line, struct slice words[LINE_WORDS])
+{
+	size_t n = 0;
+
+	line = slice_first(line, slice_find(line, '#'));
+	for (size_t i = 0; i < line.n;) {
+		size_t from;
+
+		while (i < line.n && (line.p[i] == ' ' || line.p[i] == '\t'))
+			i++;
+		from = i;
+		while (i < line.n && line.p[i] != ' ' && line.p[i] != '\t')
+			i++;
+		if (i == from)
+			break;
+		if (n == LINE_WORDS)
+			return n + 1;
+		words[n++] = slice_of(line.p + from, i - from);
+	}
+	return n;
+}
+
+static bool
+take_user(struct slice text, struct buf *to)
+{
+	buf_clear(to);
+	return prepare_user(text, to) == RC_OK;
+}
+
+static int
+hex_digit(uint8_t c)
+{
+	c = ascii_lower(c);
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool
+fingerprint_parse(struct slice text, uint8_t to[FINGERPRINT_BYTES])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.n; i++) {
+		int digit = hex_digit(text.p[i]);
+
+		if (text.p[i] == ':' && n % 2 == 0)
+			continue;
+		if (digit < 0 || n == FINGERPRINT_BYTES * 2)
+			return false;
+		to[n / 2] = (uint8_t)(n % 2 == 0 ? digit << 4 : to[n / 2] | digit);
+		n++;
+	}
+	return n == FINGERPRINT_BYTES * 2;
+}
+
+static enum rc
+certificate_line(struct users *u, const struct slice *words, size_t n, struct buf *name)
+{
+	struct certificate *c, **chain;
+
+	if (n != 2 || !take_user(words[1], name))
+		return RC_SYNTAX;
+	c = calloc(1, sizeof *c + buf_len(name));
+	if (c == NULL)
+		return RC_NOMEM;
+	if (!fingerprint_parse(words[0], c->fingerprint)) {
+		free(c);
+		return RC_SYNTAX;
+	}
+	c->n = buf_len(name);
+	memcpy(c->user, buf_slice(name).p, c->n);
+	chain = &u->certificates[chain_of(u, slice_of(c->fingerprint, FINGERPRINT_BYTES))];
+	c->next = *chain;
+	*chain = c;
+	return RC_OK;
+}
+
+static bool
+limit_parse(struct slice text, uint32_t *ret_v)
+{
+	uint64_t v = 0;
+
+	if (slice_eq(text, S("-"))) {
+		*ret_v = LIMIT_DEFAULT;
+		return true;
+	}
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] < '0' || text.p[i] > '9')
+			return false;
+		v = v * 10 + (text.p[i] - (uint64_t)'0');
+		if (v >= LIMIT_DEFAULT)
+			return false;
+	}
+	*ret_v = (uint32_t)v;
+	return text.n > 0;
+}
+
+static enum rc
+limits_line(struct users *u, const struct slice *words, size_t n, struct buf *name)
+{
+	struct limits *l, **chain;
+
+	if (n != 1 + LIMITS || !take_user(words[0], name))
+		return RC_SYNTAX;
+	l = calloc(1, sizeof *l + buf_len(name));
+	if (l == NULL)
+		return RC_NOMEM;
+	for (size_t i = 0; i < LIMITS; i++)
+		if (!limit_parse(words[1 + i], &l->v[i])) {
+			free(l);
+			return RC_SYNTAX;
+		}
+	l->n = buf_len(name);
+	memcpy(l->user, buf_slice(name).p, l->n);
+	chain = &u->limits[chain_of(u, buf_slice(name))];
+	l->next = *chain;
+	*chain = l;
+	return RC_OK;
+}
+
+static enum rc
+load_words(struct users *u, struct slice bytes, const char *path,
+    enum rc (*take)(struct users *u, const struct slice *words, size_t n, struct buf *name), const char *form, struct buf *why)
+{
+	struct buf name = BUF_INIT(PREPARE_USER_MAX), words = BUF_INIT(512);
+	unsigned number = 0;
+	enum rc rc = RC_OK;
+	struct slice line;
+
+	while (rc == RC_OK && next_line(&bytes, &line)) {
+		struct slice w[LINE_WORDS];
+		size_t n = split(line, w);
+
+		number++;
+		if (n > 0)
+			rc = take(u, w, n, &name);
+	}
+	if (rc != RC_OK) {
+		(void)buf_put_str(&words, rc == RC_NOMEM ? "finds no memory" : form);
+		rc = blame(why, path, number, &words, rc);
+	}
+	buf_free(&name);
+	buf_free(&words);
+	return rc;
+}
+
+enum rc
+users_load_certificates(struct users *u, struct slice bytes, const char *path, struct buf *why)
+{
+	return load_words(u, bytes, path, certificate_line, "is not a SHA-256 fingerprint and a user", why);
+}
+
+enum rc
+users_load_limits(struct users *u, struct slice bytes, const char *path, struct buf *why)
+{
+	return load_words(u, bytes, path, limits_line, "is not a user and four numbers", why);
+}
+
+/* --- decoys --- */
+
+enum rc
+users_complete(struct users *u, uint64_t hash_memory)
+{
+	static const char nobody[] = "nobody has this password";
+	uint64_t memory = crypto_pwhash_MEMLIMIT_INTERACTIVE;
+
+	u->hashed = calloc(u->n + 1, sizeof *u->hashed);
+	if (u->hashed == NULL)
+		return RC_NOMEM;
+	for (size_t i = 0; i < u->n_chains; i++)
+		for (const struct user *user = u->chains[i]; user != NULL; user = user->next)
+			if (*user->argon2 != '\0')
+				u->hashed[u->n_hashed++] = user;
+	if (u->n_hashed > 0)
+		return RC_OK;
+	return crypto_pwhash_str(u->stand_in, nobody, sizeof nobody - 1, crypto_pwhash_OPSLIMIT_INTERACTIVE,
+	    (size_t)(memory < hash_memory ? memory : hash_memory)) == 0 ? RC_OK : RC_NOMEM;
+}
+
+const struct user *
+users_find(const struct users *u, struct slice name)
+{
+	const struct user *user = find(u, name);
+
+	return user == NULL || user->locked ? NULL : user;
+}
+
+const char *
+users_decoy(const struct users *u, struct slice name)
+{
+	return u->n_hashed == 0 ? u->stand_in : u->hashed[hash_of(u, name) % u->n_hashed]->argon2;
+}
+
+void
+users_scram_decoy(const struct users *u, const uint8_t secret[SCRAM_KEY_BYTES], struct slice name, struct scram_verifier *ret_v)
+{
+	const struct slice parts[] = { S("salt of nobody\0"), name };
+	uint8_t mac[SCRAM_KEY_BYTES];
+
+	hmac_sha256(slice_of(secret, SCRAM_KEY_BYTES), parts, 2, mac);
+	*ret_v = (struct scram_verifier){ .iterations = u->scram_iterations, .salt_n = SCRAM_SALT_BYTES };
+	if (ret_v->iterations == 0)
+		ret_v->iterations = SCRAM_ITERATIONS;
+	memcpy(ret_v->salt, mac, SCRAM_SALT_BYTES);
+	randombytes_buf(ret_v->stored_key, sizeof ret_v->stored_key);
+	randombytes_buf(ret_v->server_key, sizeof ret_v->server_key);
+}
+
+/* --- look-ups --- */
+
+struct slice
+users_of_certificate(const struct users *u, const uint8_t fingerprint[FINGERPRINT_BYTES])
+{
+	const struct certificate *c = u->certificates[chain_of(u, slice_of(fingerprint, FINGERPRINT_BYTES))];
+
+	while (c != NULL && memcmp(c->fingerprint, fingerprint, FINGERPRINT_BYTES) != 0)
+		c = c->next;
+	return c == NULL ? S("") : slice_of(c->user, c->n);
+}
+
+void
+users_limits(const struct users *u, const struct conf_auth *conf, struct slice name, uint32_t ret_limits[LIMITS])
+{
+	const uint32_t defaults[LIMITS] = { conf->messages_hour, conf->messages_day, conf->recipients_hour, conf->recipients_day };
+	const struct limits *l = u->limits[chain_of(u, name)];
+
+	while (l != NULL && !slice_eq(slice_of(l->user, l->n), name))
+		l = l->next;
+	for (size_t i = 0; i < LIMITS; i++)
+		ret_limits[i] = l == NULL || l->v[i] == LIMIT_DEFAULT ? defaults[i] : l->v[i];
+}

@@ -1,0 +1,177 @@
+/* vault/auth_workers.c -- see auth_workers.h. */
+#include "vault/auth_workers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct workers {
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct work *first, **last;	/* waits */
+	unsigned n_waiting;
+	struct work *finished;
+	bool stopping;
+	int bell;			/* eventfd: something is finished */
+	struct watch watch;
+	bool attached;
+	unsigned n_threads;
+	pthread_t threads[];
+};
+
+/* --- in the threads --- */
+
+static void
+ring(const struct workers *w)
+{
+	uint64_t one = 1;
+
+	/* A full counter wakes as well: the only way this can fail. */
+	if (write(w->bell, &one, sizeof one) < 0)
+		return;
+}
+
+/* NULL: the end. Called with the lock held. */
+static struct work *
+take(struct workers *w)
+{
+	struct work *work;
+
+	while (w->first == NULL && !w->stopping)
+		(void)pthread_cond_wait(&w->more, &w->lock);
+	if (w->stopping)
+		return NULL;
+	work = w->first;
+	w->first = work->next;
+	if (w->first == NULL)
+		w->last = &w->first;
+	w->n_waiting--;
+	return work;
+}
+
+static void *
+thread_main(void *arg)
+{
+	struct workers *w = arg;
+	struct work *work;
+
+	(void)pthread_mutex_lock(&w->lock);
+	while ((work = take(w)) != NULL) {
+		(void)pthread_mutex_unlock(&w->lock);
+		work->run(work);
+		(void)pthread_mutex_lock(&w->lock);
+		work->next = w->finished;
+		w->finished = work;
+		ring(w);
+	}
+	(void)pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* --- in the loop --- */
+
+static void
+on_bell(struct watch *watch, bool readable, bool writable, void *ctx)
+{
+	struct workers *w = ctx;
+	struct work *work, *next;
+	uint64_t count;
+
+	(void)watch, (void)readable, (void)writable;
+	if (read(w->bell, &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR)
+		BUG("eventfd cannot be read");
+	(void)pthread_mutex_lock(&w->lock);
+	work = w->finished;
+	w->finished = NULL;
+	(void)pthread_mutex_unlock(&w->lock);
+	for (; work != NULL; work = next) {
+		next = work->next;
+		work->done(work);
+	}
+}
+
+enum rc
+workers_submit(struct workers *w, struct work *work, unsigned max_waiting)
+{
+	enum rc rc = RC_OK;
+
+	(void)pthread_mutex_lock(&w->lock);
+	if (w->n_waiting >= max_waiting) {
+		rc = RC_AGAIN;
+	} else {
+		work->next = NULL;
+		*w->last = work;
+		w->last = &work->next;
+		w->n_waiting++;
+		(void)pthread_cond_signal(&w->more);
+	}
+	(void)pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+/* Signals are the loop's affair. */
+static bool
+start_one(struct workers *w)
+{
+	sigset_t all, old;
+	int error;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = pthread_create(&w->threads[w->n_threads], NULL, thread_main, w);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	w->n_threads += error == 0;
+	return error == 0;
+}
+
+enum rc
+workers_start(unsigned threads, struct workers **ret_workers)
+{
+	struct workers *w = calloc(1, sizeof *w + threads * sizeof w->threads[0]);
+
+	if (w == NULL)
+		return RC_NOMEM;
+	w->last = &w->first;
+	w->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	(void)pthread_mutex_init(&w->lock, NULL);
+	(void)pthread_cond_init(&w->more, NULL);
+	while (w->bell != -1 && w->n_threads < threads && start_one(w))
+		;
+	if (w->n_threads < threads) {
+		workers_stop(w);
+		return RC_AGAIN;
+	}
+	*ret_workers = w;
+	return RC_OK;
+}
+
+void
+workers_attach(struct workers *w, struct loop *loop)
+{
+	watch_init(&w->watch, loop, w->bell, on_bell, w);
+	watch_set(&w->watch, true, false);
+	w->attached = true;
+}
+
+void
+workers_stop(struct workers *w)
+{
+	if (w == NULL)
+		return;
+	(void)pthread_mutex_lock(&w->lock);
+	w->stopping = true;
+	(void)pthread_cond_broadcast(&w->more);
+	(void)pthread_mutex_unlock(&w->lock);
+	for (unsigned i = 0; i < w->n_threads; i++)
+		(void)pthread_join(w->threads[i], NULL);
+	if (w->attached)
+		watch_stop(&w->watch);
+	if (w->bell != -1)
+		(void)close(w->bell);
+	(void)pthread_cond_destroy(&w->more);
+	(void)pthread_mutex_destroy(&w->lock);
+	free(w);
+}

@@ -1,0 +1,30 @@
+/* vault/auth_workers.h -- what takes long, done by a few threads: checking a password, writing counters.
+ *
+ * The number of threads is the bound of the memory that hashing takes; the queue before them is bounded too. Threads are
+ * made once, inside the sandbox and before its filter. */
+#ifndef POSTERN_VAULT_AUTH_WORKERS_H
+#define POSTERN_VAULT_AUTH_WORKERS_H
+
+#include "common/loop.h"
+#include "common/rc.h"
+
+/* Embedded in what is to be done; the submitter's until done() is called. */
+struct work {
+	struct work *next;
+	void (*run)(struct work *w);	/* in a thread: touches nothing but the work itself */
+	void (*done)(struct work *w);	/* in the loop, afterwards */
+};
+
+struct workers;
+
+/* RC_NOMEM, RC_AGAIN: no threads. */
+enum rc workers_start(unsigned threads, struct workers **ret_workers);
+/* The loop hears of finished work from now on. */
+void workers_attach(struct workers *w, struct loop *loop);
+/* Waits for what runs; work that has not begun, or not been reported, is left to its submitter. NULL is fine. */
+void workers_stop(struct workers *w);
+
+/* RC_AGAIN: max_waiting others wait already. */
+enum rc workers_submit(struct workers *w, struct work *work, unsigned max_waiting);
+
+#endif
