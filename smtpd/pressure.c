@@ -49,6 +49,7 @@ worth(const struct session *s, bool for_good)
 	case PH_SHAKE:
 		return 2;
 	case PH_READY:
+	case PH_AUTH:
 	case PH_MAIL:
 		return 3;
 	case PH_DATA:
