@@ -199,6 +199,7 @@ gather_facts(struct tls *t)
 
 	f->protocol = SSL_get_version(t->ssl);
 	f->cipher = SSL_CIPHER_get_name(cipher);
+	f->registered = SSL_CIPHER_standard_name(cipher);
 	f->used_bits = (unsigned)SSL_CIPHER_get_bits(cipher, &bits);
 	f->cipher_bits = (unsigned)bits;
 	f->group = group == NULL ? "" : group;

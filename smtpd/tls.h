@@ -47,6 +47,7 @@ struct tls_certificate {
 struct tls_facts {
 	const char *protocol;		/* "TLSv1.3"; these are constants */
 	const char *cipher;
+	const char *registered;		/* the cipher's name at IANA: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" */
 	const char *group;		/* of the key exchange; "" when not known */
 	const char *signature;		/* of the server's handshake signature: "RSA-PSS"; "" on resumption */
 	const char *digest;		/* "SHA256" */

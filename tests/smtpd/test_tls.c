@@ -169,7 +169,7 @@ send_message(struct scene *s)
 
 /* --- STARTTLS --- */
 
-/* shows: RFC3207 4.2/1, RFC3207 4.2/2, RFC3207 4.2/3 */
+/* shows: RFC3207 4.2/1, RFC3207 4.2/2, RFC3207 4.2/3, RFC9325 3.1.1/3, RFC9325 3.1.1/4 */
 static void
 starttls_forgets_what_was_said(void **state)
 {
@@ -199,10 +199,12 @@ starttls_forgets_what_was_said(void **state)
 	say(&s, "QUIT\r\n");
 	hear(&s, "221 *");
 	expect_closed(&s);
+	assert_string_equal(SSL_get_version(s.c.ssl), "TLSv1.3");
 	assert_int_equal(SSL_get_shutdown(s.c.ssl) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
 	scene_end(&s);
 }
 
+/* shows: RFC3848 1/2, RFC8314 4/3, RFC9325 4.1/3 */
 static void
 trace_and_envelope_say_how_it_came(void **state)
 {
@@ -237,7 +239,35 @@ trace_and_envelope_say_how_it_came(void **state)
 	scene_end(&s);
 }
 
-/* shows: RFC3207 4/2, RFC3207 4.1/1 */
+/* shows: RFC8314 4/2 */
+static void
+what_is_submitted_names_its_cipher(void **state)
+{
+	struct conf *conf = tls_conf();
+	struct conf_listener *l = tls_conf_listener(conf, "mx");
+	struct slice content;
+	char text[4096];
+	struct scene s;
+
+	(void)state;
+	free(l->kind);
+	l->kind = strdup("submission");
+	scene_start(&s, conf);
+	assert_int_equal(SSL_CTX_set_max_proto_version(s.c.ctx, TLS1_2_VERSION), 1);
+	assert_int_equal(SSL_CTX_set_cipher_list(s.c.ctx, "ECDHE-ECDSA-AES128-GCM-SHA256"), 1);
+	starttls(&s);
+	say(&s, "EHLO after.example\r\n");
+	(void)hears(&s, "");
+	send_message(&s);
+	content = buf_slice(&fakes_last(&s.f)->content);
+	assert_true(content.n < sizeof text);
+	memcpy(text, content.p, content.n);
+	text[content.n] = '\0';
+	assert_non_null(strstr(text, "\r\n\tfor <alice@example.org>\r\n\ttls TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;\r\n"));
+	scene_end(&s);
+}
+
+/* shows: RFC3207 4/1, RFC3207 4/4, RFC3207 4/5, RFC3207 6/2 */
 static void
 starttls_refuses_what_is_out_of_place(void **state)
 {
@@ -264,12 +294,11 @@ starttls_refuses_what_is_out_of_place(void **state)
 	assert_false(hears(&s, "250*STARTTLS"));
 	say(&s, "STARTTLS\r\n");
 	hear(&s, "454 4.7.0 *");
-	say(&s, "NOOP\r\n");
-	hear(&s, "250 *");
+	send_message(&s);
 	scene_end(&s);
 }
 
-/* THREATS 3, CVE-2011-0411: in the same segment, and in one of its own that came before it was read. */
+/* shows: RFC3207 6/3 -- THREATS 3, CVE-2011-0411: in the same segment, and in one of its own that came before it was read. */
 static void
 words_behind_starttls_end_the_session(void **state)
 {
@@ -310,7 +339,7 @@ words_after_the_reply_are_no_commands(void **state)
 	scene_end(&s);
 }
 
-/* shows: RFC3207 4/3 */
+/* shows: RFC3207 4/2, RFC3207 4/3, RFC3207 6/1, RFC9325 3.2/2 */
 static void
 tls_can_be_required(void **state)
 {
@@ -344,7 +373,7 @@ tls_can_be_required(void **state)
 	scene_end(&s);
 }
 
-/* shows: RFC8314 3.3/1 */
+/* shows: RFC8314 3.3/1, RFC8314 3.3/2, RFC9325 3.2/1 */
 static void
 implicit_tls_greets_inside(void **state)
 {
@@ -511,7 +540,7 @@ garbage_ends_the_session(void **state)
 	}
 }
 
-/* shows: RFC9325 3.1.1/1, RFC9325 3.1.1/2 */
+/* shows: RFC9325 3.1.1/1, RFC9325 3.1.1/2, RFC8314 4/1 */
 static void
 old_versions_are_refused(void **state)
 {
@@ -532,7 +561,7 @@ old_versions_are_refused(void **state)
 	}
 }
 
-/* shows: RFC9325 4.1/1, RFC9325 4.1/2 */
+/* shows: RFC9325 4.1/1, RFC9325 4.1/2, RFC9325 4.2/1, RFC9325 4.2.1/1, RFC9325 7.4/1 */
 static void
 weak_suites_are_refused(void **state)
 {
@@ -571,7 +600,7 @@ renegotiation_is_refused(void **state)
 	scene_end(&s);
 }
 
-/* THREATS 8. shows: RFC9325 3.7/1 */
+/* shows: RFC9325 3.8/1 -- THREATS 8 */
 static void
 foreign_protocols_are_turned_away(void **state)
 {
@@ -604,6 +633,7 @@ struct pick {
 	const char *told;		/* what the log says of it */
 };
 
+/* shows: RFC9325 3.7/1 */
 static void
 the_name_chooses_the_certificate(void **state)
 {
@@ -669,6 +699,7 @@ resumes(struct scene *s)
 	return yes;
 }
 
+/* shows: RFC9325 3.4/1, RFC9325 3.4/2 */
 static void
 tickets_are_good_for_a_while(void **state)
 {
@@ -793,6 +824,7 @@ client_certificates_are_known_by_fingerprint(void **state)
 	tls_made_free(&client);
 }
 
+/* shows: RFC3207 4.1/1, RFC8314 5/1 */
 static void
 a_client_without_a_certificate(void **state)
 {
@@ -848,6 +880,7 @@ an_authority_verifies_clients(void **state)
 
 /* --- channel bindings --- */
 
+/* shows: RFC9325 3.5/2 */
 static void
 both_sides_have_the_same_bindings(void **state)
 {
@@ -929,6 +962,61 @@ settings_are_checked(void **state)
 	}
 }
 
+/* What nobody asks for by accident. shows: RFC9325 3.3/1, RFC9325 3.10/1, RFC9325 4.5/1, RFC9325 4.6/1 */
+static void
+nothing_weak_is_agreed_upon(void **state)
+{
+	static const char *const curves[] = { "secp192r1", "secp160r1", "sect163k1" };
+	struct scene s;
+
+	(void)state;
+	scene_start(&s, NULL);
+	(void)SSL_CTX_clear_options(s.c.ctx, SSL_OP_NO_COMPRESSION);
+	starttls(&s);
+	assert_null(SSL_get_current_compression(s.c.ssl));
+	say(&s, "NOOP\r\n");
+	hear(&s, "250 *");
+	assert_non_null(s.c.ticket);
+	assert_int_equal(SSL_SESSION_get_max_early_data(s.c.ticket), 0);
+	scene_end(&s);
+	for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++) {
+		char text[32];
+
+		scene_start(&s, NULL);
+		assert_int_equal(SSL_CTX_set_max_proto_version(s.c.ctx, TLS1_2_VERSION), 1);
+		(void)snprintf(text, sizeof text, "%s", curves[i]);
+		if (SSL_CTX_set1_groups_list(s.c.ctx, text) == 1) {
+			up_to_starttls(&s);
+			assert_false(tls_client_shake(&s.c, &s.f));
+		}
+		scene_end(&s);
+	}
+	ERR_clear_error();
+}
+
+/* shows: RFC9325 4.5/2 */
+static void
+small_keys_are_not_taken(void **state)
+{
+	struct tls_made small = { X509_dup(made_rsa.certificate), EVP_RSA_gen(1024) };
+	const struct tls_source source = { NULL, NULL, NULL };
+	struct tls_identities *ids = tls_identities_new();
+	struct tls_listeners *set = NULL;
+	struct buf why = BUF_INIT(1024);
+	struct conf *conf = tls_conf();
+
+	(void)state;
+	assert_int_equal(X509_set_pubkey(small.certificate, small.key), 1);
+	assert_true(X509_sign(small.certificate, small.key, EVP_sha256()) > 0);
+	tls_identities_add(ids, &small, NAMES("mx.example.org"));
+	assert_int_not_equal(tls_listeners_new(conf, ids, &source, NULL, NULL, &set, &why), RC_OK);
+	assert_non_null(strstr(buf_cstr(&why), "certificate \"made\" cannot be used: ee key too small"));
+	buf_free(&why);
+	identities_unref(ids);
+	conf_unref(conf);
+	tls_made_free(&small);
+}
+
 static void
 the_library_shakes_hands_with_itself(void **state)
 {
@@ -968,6 +1056,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(starttls_forgets_what_was_said),
 		cmocka_unit_test(trace_and_envelope_say_how_it_came),
+		cmocka_unit_test(what_is_submitted_names_its_cipher),
 		cmocka_unit_test(starttls_refuses_what_is_out_of_place),
 		cmocka_unit_test(words_behind_starttls_end_the_session),
 		cmocka_unit_test(words_after_the_reply_are_no_commands),
@@ -991,6 +1080,8 @@ main(void)
 		cmocka_unit_test(an_authority_verifies_clients),
 		cmocka_unit_test(both_sides_have_the_same_bindings),
 		cmocka_unit_test(settings_are_checked),
+		cmocka_unit_test(nothing_weak_is_agreed_upon),
+		cmocka_unit_test(small_keys_are_not_taken),
 		cmocka_unit_test(the_library_shakes_hands_with_itself),
 	};
 
