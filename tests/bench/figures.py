@@ -241,6 +241,25 @@ def idle(folder, o):
     yield compare(f"{many['postern']} connections (Postfix: {many['postfix']})", "KiB", r["postern"], r["postfix"], False, "<=16")
 
 
+@figure("idle-tls", "memory of an idle TLS connection: PSS of all processes")
+def idle_tls(folder, o):
+    server, _ = servers.both(folder, servers.DEFER, o.smoke)
+    many, grown = o.some(5000, 50), []
+
+    for _ in range(o.rounds):
+        server.stop()
+        server.start()
+        warm = load.Idle(server.address, 10, tls=True)  # libraries, caches, and what each process does once
+        warm.close()
+        time.sleep(0.5)
+        before = measure.pss_of_tree(server.root)
+        held = load.Idle(server.address, many, tls=True)
+        time.sleep(1)
+        grown.append((measure.pss_of_tree(server.root) - before) / many / 1024)
+        held.close()
+    yield compare(f"{many} connections", "KiB", grown, None, False, "<=64")
+
+
 # --- what the disk is asked ---
 
 class Disk:

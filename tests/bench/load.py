@@ -32,8 +32,9 @@ def send(address, sessions, messages, to="r@sink.test", kept=False, size=4096, p
 class Idle:
     """Connections that are open, have said EHLO, and are silent."""
 
-    def __init__(self, address, connections):
-        self.child = subprocess.Popen([tool_path("load"), "-i", str(connections), address, "25"], stdin=subprocess.PIPE,
+    def __init__(self, address, connections, tls=False):
+        holder = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "idle_tls.py")] if tls else [tool_path("load"), "-i"]
+        self.child = subprocess.Popen(holder + [str(connections), address, "25"], stdin=subprocess.PIPE,
                                       stdout=subprocess.PIPE, text=True)
         if self.child.stdout.readline() != "held\n":
             raise Failed(f"{address} does not hold {connections} connections")

@@ -4,6 +4,7 @@ import subprocess
 import time
 
 import lab
+from lab.certificate import Certificate
 from lab.hosts import POSTERN, POSTFIX, tool
 from lab.tap import Failed, wait_for
 
@@ -20,6 +21,7 @@ smtpd { max-sessions-per-client = 100000
     max-messages = 100000000
     max-commands = 100000000 }
 router { relay-clients = {"10.77.0.0/16", "127.0.0.0/8"} }
+limits { exempt = {"10.77.0.0/16"} }
 queue { concurrency-first = 20
     concurrency-max = 100
     retry-first = "1d"
@@ -59,7 +61,8 @@ class PosternServer:
     address = POSTERN
 
     def __init__(self, net):
-        self.server = lab.Postern(net, net.postern_conf(POSTERN_EXTRA))
+        certificate = Certificate(net.folder, "mx", ["mx.postern.test"])
+        self.server = lab.Postern(net, net.postern_conf(POSTERN_EXTRA + certificate.section("mx")))
         self.root = self.server.process.child.pid
 
     def mode(self, mode):
