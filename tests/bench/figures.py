@@ -1,5 +1,6 @@
 """The figures. Each is a function that yields rows while it measures; README.md tells what they mean."""
 import os
+import select
 import socket
 import statistics
 import subprocess
@@ -258,6 +259,81 @@ def idle_tls(folder, o):
         grown.append((measure.pss_of_tree(server.root) - before) / many / 1024)
         held.close()
     yield compare(f"{many} connections", "KiB", grown, None, False, "<=64")
+
+
+MIB = 1 << 20
+
+
+class Peak:
+    """The most that each process below a server's master has had, beyond what it had at first."""
+
+    def __init__(self, root):
+        self.root = root
+        self.first = self.now()
+        self.most = {}
+        self.most_of = {}
+
+    def now(self):
+        found = {}
+        for pid, name in measure.tree(self.root).items():
+            found[pid] = (name, measure.pss(pid))
+        return found
+
+    def look(self):
+        sums = {}
+        for pid, (name, pss) in self.now().items():
+            grown = pss - self.first.get(pid, (name, 0))[1]
+            self.most[pid] = max(self.most.get(pid, (0, name)), (grown, name))
+            sums[name] = sums.get(name, 0) + pss
+        for name, pss in sums.items():
+            self.most_of[name] = max(self.most_of.get(name, 0), pss)
+
+    def grown(self):
+        """(MiB, name) of the process that has grown most."""
+        by, name = max(self.most.values(), default=(0, ""))
+        return by / MIB, name
+
+
+@figure("large", "memory while large messages are under way")
+def large(folder, o):
+    pair = servers.both(folder, servers.RELAY, o.smoke)
+    every = 0.05 if o.smoke else 0.25
+    size = o.some(1 << 30, 1 << 20)
+
+    def one(s):
+        sink = load.Sink(messages=1)
+        try:
+            load.Large(s.address, 1, MIB, "r@sink.test").run(every, lambda: None)     # the session, and what it does once
+            sink.wait()
+        finally:
+            sink.stop()
+        peak = Peak(s.root)
+        sink = load.Sink(messages=1)
+        try:
+            seconds = load.Large(s.address, 1, size, "r@sink.test").run(every, peak.look)
+            while not select.select([sink.child.stdout], [], [], every)[0]:
+                peak.look()
+        finally:
+            sink.stop()
+        return (*peak.grown(), size / MIB / seconds)
+
+    r = alternate(pair, min(o.rounds, 3), one, lambda v: f"{v[0]:.2f} MiB ({v[1]}), {v[2]:.0f} MiB/s")
+    yield compare(f"one message of {size // MIB} MiB, taken and relayed: the process that grew most", "MiB",
+                  *[[v[0] for v in r[k]] for k in ("postern", "postfix")], False, "<=1")
+    yield compare("the same: how fast it was taken", "MiB/s", *[[v[2] for v in r[k]] for k in ("postern", "postfix")], True)
+
+    sessions, size = o.some(200, 10), o.some(25 << 20, 1 << 18)
+    server_names = {"postern": ("postern-smtpd", "postern-queue"), "postfix": ("smtpd", "cleanup")}
+
+    def many(s):
+        peak = Peak(s.root)
+        load.Large(s.address, sessions, size, "r@held.test").run(every, peak.look)
+        return [peak.most_of.get(name[:15], 0) / MIB for name in server_names[s.name]]
+
+    r = alternate(pair, 1, many, lambda v: f"{v[0]:.1f} and {v[1]:.1f} MiB")
+    yield compare(f"{sessions} messages of {size / MIB:g} MiB at once: all of smtpd", "MiB",
+                  *[[v[0] for v in r[k]] for k in ("postern", "postfix")], False, "<=64")
+    yield compare("the same: queue (Postfix: cleanup)", "MiB", *[[v[1] for v in r[k]] for k in ("postern", "postfix")])
 
 
 # --- what the disk is asked ---

@@ -1,7 +1,10 @@
 """The load generator and the sink, both from this folder's C, the same for both servers."""
 import os
+import selectors
+import socket
 import struct
 import subprocess
+import time
 
 from lab.hosts import SINK
 from lab.postern import STAGE
@@ -27,6 +30,70 @@ def send(address, sessions, messages, to="r@sink.test", kept=False, size=4096, p
     if r.returncode != 0:
         raise Failed(f"{address}: {r.stderr.strip() or 'not all messages were taken'}")
     return float(r.stdout)
+
+
+class Large:
+    """Large messages, all at once, each session as fast as the server lets it: what is sent comes from one block of memory."""
+    BLOCK = (b"x" * 70 + b"\r\n") * 4096
+
+    def __init__(self, address, sessions, size, to, port=25):
+        self.to, self.size, self.block = to, size, memoryview(self.BLOCK)
+        self.selector = selectors.DefaultSelector()
+        self.left = sessions
+        for _ in range(sessions):
+            s = socket.create_connection((address, port), 30)
+            s.setblocking(False)
+            self.selector.register(s, selectors.EVENT_READ, {"s": s, "in": b"", "due": b"220", "sent": 0, "end": b""})
+
+    def run(self, every, sample):
+        """Calls sample() so often, and gives the seconds until the last 250."""
+        began = last = time.monotonic()
+        while self.left:
+            for key, mask in self.selector.select(every):
+                if mask & selectors.EVENT_READ:
+                    self.hear(key.data)
+                if mask & selectors.EVENT_WRITE and key.data["due"] == b"250 ":
+                    self.write(key.data)
+            if time.monotonic() - last >= every:
+                sample()
+                last = time.monotonic()
+        return time.monotonic() - began
+
+    def hear(self, c):
+        c["in"] += c["s"].recv(4096)
+        if not c["in"].endswith(b"\n"):
+            return
+        line = c["in"].splitlines()[-1]
+        if line[3:4] == b"-":
+            return
+        c["in"] = b""
+        if not line.startswith(c["due"]) and c["due"] != b"354":
+            raise Failed(f"expected {c['due'].decode()}, got {line.decode()}")
+        if c["due"] == b"220":
+            c["s"].send(b"EHLO client.test\r\n")
+            c["due"] = b"250"
+        elif c["due"] == b"250":
+            c["s"].send(f"MAIL FROM:<sender@client.test> SIZE={self.size}\r\nRCPT TO:<{self.to}>\r\nDATA\r\n".encode())
+            c["due"] = b"354"
+        elif c["due"] == b"354":
+            if line.startswith(b"354"):
+                c["due"], c["sent"] = b"250 ", 0
+                c["s"].send(b"Subject: large\r\n\r\n")
+                self.selector.modify(c["s"], selectors.EVENT_READ | selectors.EVENT_WRITE, c)
+            elif not line.startswith(b"2"):
+                raise Failed(f"a large message is refused: {line.decode()}")
+        else:
+            self.left -= 1
+            self.selector.unregister(c["s"])
+            c["s"].close()
+
+    def write(self, c):
+        at = c["sent"] % len(self.block)
+        if c["sent"] < self.size:
+            c["sent"] += c["s"].send(self.block[at:at + self.size - c["sent"]])
+        else:
+            c["s"].send(b"\r\n.\r\n")
+            self.selector.modify(c["s"], selectors.EVENT_READ, c)
 
 
 class Idle:

@@ -17,7 +17,8 @@ HANGING_ROUNDS = 9
 # What both are told: mail of the lab's network is relayed; no limit on what one client may do; 100 sessions to one
 # destination at most, 20 at first; nothing is tried again by itself.
 POSTERN_EXTRA = """
-smtpd { max-sessions-per-client = 100000
+smtpd { max-message-size = "2G"
+    max-sessions-per-client = 100000
     max-messages = 100000000
     max-commands = 100000000 }
 router { relay-clients = {"10.77.0.0/16", "127.0.0.0/8"} }
@@ -31,6 +32,7 @@ queue { concurrency-first = 20
 # README.md has the reason for each.
 POSTFIX_EXTRA = """
 default_process_limit = 1000
+message_size_limit = 0
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 smtpd_client_message_rate_limit = 0
