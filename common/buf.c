@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUF_FIRST = 256 };	/* first allocation; doubles from there */
+enum {
+	BUF_FIRST = 256,		/* first allocation; doubles from there */
+	BUF_TIGHT = 128 * 1024,		/* one with a lower ceiling never has more memory than that */
+};
 
 void
 buf_free(struct buf *b)
@@ -54,6 +57,10 @@ grow(struct buf *b, size_t n)
 	while (cap < need)
 		if (__builtin_mul_overflow(cap, 2, &cap))
 			return false;
+	/* More is never needed, but for the NUL of vsnprintf, and there may be thousands of them. In a large one the slack saves
+	 * sliding, which costs more than memory there. */
+	if (cap > b->max && b->max <= BUF_TIGHT)
+		cap = need > b->max ? need : b->max;
 	slide_to_front(b);
 	if (cap == b->cap)
 		return true;

@@ -27,7 +27,7 @@ enum {
 	STORE_TEXT_MAX = 1024,			/* bytes of the reason of a deferral; longer ones are cut */
 	STORE_READ_MAX = 1024 * 1024,		/* bytes of content in one answer */
 	STORE_CHANGES_MAX = 65536,		/* changes in one atomic group */
-	STORE_WINDOW = 1024 * 1024,		/* bytes of a stream that may wait in memory for the disk */
+	STORE_WINDOW = 256 * 1024,		/* bytes of a stream that may wait in memory for the disk; more makes nothing faster */
 	STORE_HELD_MAX = 256 * 1024,		/* changes kept in memory while the disk fails; more are refused */
 };
 /* Content of one message at most, whatever the configuration says. */
