@@ -311,8 +311,11 @@ def large(folder, o):
         sink = load.Sink(messages=1)
         try:
             seconds = load.Large(s.address, 1, size, "r@sink.test").run(every, peak.look)
+            end = time.monotonic() + 120
             while not select.select([sink.child.stdout], [], [], every)[0]:
                 peak.look()
+                if time.monotonic() > end:
+                    raise Failed(f"{s.name} does not relay {size} bytes")
         finally:
             sink.stop()
         return (*peak.grown(), size / MIB / seconds)

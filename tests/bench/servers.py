@@ -17,7 +17,7 @@ HANGING_ROUNDS = 9
 # What both are told: mail of the lab's network is relayed; no limit on what one client may do; 100 sessions to one
 # destination at most, 20 at first; nothing is tried again by itself.
 POSTERN_EXTRA = """
-smtpd { max-message-size = "2G"
+smtpd { max-message-size = "4G"
     max-sessions-per-client = 100000
     max-messages = 100000000
     max-commands = 100000000 }

@@ -89,7 +89,7 @@ static bool
 command(struct session *s, const char *line)
 {
 	if (strncasecmp(line, "EHLO", 4) == 0)
-		reply(s, "250-sink.test\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n250 8BITMIME\r\n");
+		reply(s, "250-sink.test\r\n250-PIPELINING\r\n250-SIZE 4294967296\r\n250 8BITMIME\r\n");
 	else if (strncasecmp(line, "DATA", 4) == 0) {
 		reply(s, "354 go\r\n");
 		s->content = true;

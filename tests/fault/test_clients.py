@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Clients vanish around the final dot, at any byte, in any way: each leaves one accepted message for all of its recipients, or none."""
+"""Clients vanish around the final dot, at any byte, in any way: each leaves one accepted message for all its recipients, or
+none."""
 import collections
 import socket
 import struct

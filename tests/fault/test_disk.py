@@ -2,9 +2,12 @@
 """Disks that lose power, fill up, fail and dawdle: no promise is broken, and it goes on by itself."""
 import collections
 import os
+import select
+import socket
 import time
 
 from rig import POSTERN, SECONDS, Rig, lab, until
+from lab.client import stuff
 from lab.disk import Disk, fill_up as fill_disk
 from lab.inject import Inject
 
@@ -290,6 +293,39 @@ def test_slow_disk(folder):
         load.stop()
         refused_for_now(load)
         rig.settle()
+    rig.end()
+
+
+def test_slow_writes_push_back(folder):
+    """The disk takes a piece only now and then: a client that could send at once is held back by its socket, and nobody's memory
+    pays for it."""
+    rig = Rig(folder).warm(1)
+    rig.postern.host.sysctl("ipv4/tcp_rmem", "4096 16384 65536")
+    entry, content = rig.ledger.new(["alice@postern.test"], size=20_000_000)
+    data, sent, most = stuff(content), 0, {}
+    with lab.Client(POSTERN, timeout=60) as c:
+        c.s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        c.ehlo()
+        c.cmd("MAIL FROM:<alice@postern.test>", "250")
+        c.cmd("RCPT TO:<alice@postern.test>", "250")
+        c.cmd("DATA", "354")
+        with Inject(rig.postern.pids("queue"), "pwritev:delay_enter=500000", log=rig.net.path("strace")):
+            c.s.setblocking(False)
+            end = time.monotonic() + 5
+            while time.monotonic() < end and sent < len(data):
+                if select.select([], [c.s], [], 0.1)[1]:
+                    sent += c.s.send(data[sent:sent + 65536])
+                for room, (_, pss, _) in rig.gauge.look().items():
+                    most[room] = max(most.get(room, 0), pss)
+            c.s.settimeout(60)
+        lab.check(sent < len(data) // 2, f"{sent} of {len(data)} bytes were taken in five seconds, by a disk of half a MB a second")
+        for room in ("smtpd", "queue"):
+            grown = most[room] - rig.gauge.base[room][1]
+            lab.check(grown < 2048, f"{room} has grown by {grown} KiB")
+        c.raw(data[sent:-3])
+        rig.ledger.dot(entry)
+        c.raw(data[-3:])
+        rig.ledger.answer(entry, c.reply()[1][-1])
     rig.end()
 
 
