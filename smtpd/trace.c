@@ -120,7 +120,7 @@ trace_put(struct buf *to, const struct transaction *tx, int64_t now)
 		(void)buf_put_byte(to, '>');
 	}
 	/* RFC 8314 4.3, for what is submitted; elsewhere the clause would only surprise those who read the field. */
-	if (tls != NULL && tx->session->listener_conf != NULL && strcmp(tx->session->listener_conf->kind, "submission") == 0)
+	if (tls != NULL && session_is_submission(tx->session))
 		(void)buf_printf(to, "\r\n\ttls %s", tls->registered);
 	(void)buf_put_str(to, ";\r\n\t");
 	put_date(to, tx->session, now);

@@ -256,6 +256,7 @@ what_is_submitted_names_its_cipher(void **state)
 	assert_int_equal(SSL_CTX_set_max_proto_version(s.c.ctx, TLS1_2_VERSION), 1);
 	assert_int_equal(SSL_CTX_set_cipher_list(s.c.ctx, "ECDHE-ECDSA-AES128-GCM-SHA256"), 1);
 	starttls(&s);
+	the_session(&s)->user = strdup("alice");
 	say(&s, "EHLO after.example\r\n");
 	(void)hears(&s, "");
 	send_message(&s);
