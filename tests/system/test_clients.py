@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Real clients: swaks, Python's smtplib, curl, msmtp and openssl s_client, each in the clear, by STARTTLS and by implicit TLS.
-What they send arrives byte for byte, and what is refused they hear."""
+"""Real clients: swaks, Python's smtplib, curl, msmtp and openssl s_client, each in the clear, by STARTTLS and by implicit TLS, as
+a stranger's server does and as a user who logs in. What they send arrives byte for byte, and what is refused they hear."""
 import os
 import sys
 
@@ -11,10 +11,21 @@ import ssl  # noqa: E402
 import subprocess  # noqa: E402
 from lab.client import digest, stuff  # noqa: E402
 from lab.hosts import POSTERN, SINK  # noqa: E402
+from lab.postern import STAGE  # noqa: E402
 
 SENDER = "alice@postern.test"
-PORTS = {"plain": 25, "starttls": 25, "implicit": 465}
+USER, PASSWORD = "alice", "correct horse"
 MANY = 120
+DATE = b"Date: Thu, 26 Nov 2026 03:00:00 +0000\r\n"      # else a submission listener would add one
+
+
+class Mode:
+    def __init__(self, name, port, tls=None, login=False):
+        self.name, self.port, self.tls, self.login = name, port, tls, login
+
+
+MODES = (Mode("in the clear", 25), Mode("STARTTLS", 25, "starttls"), Mode("implicit TLS", 2465, "implicit"),
+         Mode("submission", 587, "starttls", True), Mode("submissions", 465, "implicit", True))
 
 
 class House:
@@ -27,10 +38,20 @@ class House:
              "-keyout", self.key, "-out", self.chain, "-subj", "/CN=mx.postern.test",
              "-addext", f"subjectAltName=DNS:mx.postern.test,IP:{POSTERN}")
         os.chmod(self.key, 0o600)
+        users = self.net.path("users")
+        tool(os.path.join(STAGE, "sbin", "posternctl"), "passwd", "--file", users, "--memory", "8", USER, data=PASSWORD.encode())
         self.postern = lab.Postern(self.net, self.net.postern_conf(f"""
             listener "smtps" {{ address = {{"{POSTERN}"}}
-                port = 465
+                port = 2465
                 tls = implicit }}
+            listener "submission" {{ address = {{"{POSTERN}"}}
+                port = 587
+                kind = submission }}
+            listener "submissions" {{ address = {{"{POSTERN}"}}
+                port = 465
+                kind = submission
+                tls = implicit }}
+            auth {{ users-file = "{users}" }}
             certificate "mx" {{ chain = "{self.chain}"
                 key = "{self.key}" }}
             """))
@@ -49,7 +70,7 @@ def tool(*argv, data=None):
 
 def run(argv, data=None):
     """(it says that all went well, what it says)"""
-    r = subprocess.run(argv, input=data, capture_output=True, timeout=120)
+    r = subprocess.run(argv, input=data, capture_output=True, timeout=60)
     return r.returncode == 0, (r.stdout + r.stderr).decode(errors="replace")
 
 
@@ -58,13 +79,15 @@ def run(argv, data=None):
 def by_smtplib(house, mode, rcpts, data):
     context = ssl.create_default_context(cafile=house.chain)
     try:
-        if mode == "implicit":
-            s = smtplib.SMTP_SSL(POSTERN, 465, "client.test", context=context)
+        if mode.tls == "implicit":
+            s = smtplib.SMTP_SSL(POSTERN, mode.port, "client.test", context=context)
         else:
-            s = smtplib.SMTP(POSTERN, 25, "client.test")
+            s = smtplib.SMTP(POSTERN, mode.port, "client.test")
         with s:
-            if mode == "starttls":
+            if mode.tls == "starttls":
                 s.starttls(context=context)
+            if mode.login:
+                s.login(USER, PASSWORD)
             eight = any(b > 127 for b in data)
             refused = s.sendmail(SENDER, rcpts, data, ["BODY=8BITMIME"] if eight else [])
     except smtplib.SMTPException as e:
@@ -73,35 +96,37 @@ def by_smtplib(house, mode, rcpts, data):
 
 
 def by_swaks(house, mode, rcpts, data):
-    tls = {"plain": [], "starttls": ["--tls"], "implicit": ["--tlsc"]}[mode]
-    verify = [] if mode == "plain" else ["--tls-verify", "--tls-ca-path", house.chain]
-    return run(["swaks", "--server", POSTERN, "--port", str(PORTS[mode]), "--helo", "client.test", "--from", SENDER, "--to",
+    tls = {None: [], "starttls": ["--tls"], "implicit": ["--tlsc"]}[mode.tls]
+    verify = ["--tls-verify", "--tls-ca-path", house.chain] if mode.tls else []
+    login = ["--auth", "PLAIN", "--auth-user", USER, "--auth-password", PASSWORD] if mode.login else []
+    return run(["swaks", "--server", POSTERN, "--port", str(mode.port), "--helo", "client.test", "--from", SENDER, "--to",
                 ",".join(rcpts), "--no-data-fixup", "--data", "@" + house.file("swaks.eml", stuff(data))]
-               + tls + verify)
+               + tls + verify + login)
 
 
 def by_curl(house, mode, rcpts, data):
-    scheme, tls = {"plain": ("smtp", []), "starttls": ("smtp", ["--ssl-reqd"]), "implicit": ("smtps", [])}[mode]
+    scheme, tls = {None: ("smtp", []), "starttls": ("smtp", ["--ssl-reqd"]), "implicit": ("smtps", [])}[mode.tls]
+    login = ["--user", f"{USER}:{PASSWORD}"] if mode.login else []
     to = [word for r in rcpts for word in ("--mail-rcpt", r)]
-    return run(["curl", "-sS", "--cacert", house.chain, "--url", f"{scheme}://{POSTERN}:{PORTS[mode]}/client.test", "--mail-from",
-                SENDER, *to, *tls, "--upload-file", house.file("curl.eml", data)])
+    return run(["curl", "-sS", "--cacert", house.chain, "--url", f"{scheme}://{POSTERN}:{mode.port}/client.test", "--mail-from",
+                SENDER, *to, *tls, *login, "--upload-file", house.file("curl.eml", data)])
 
 
 def by_msmtp(house, mode, rcpts, data):
-    tls = "off" if mode == "plain" else "on"
-    return run(["msmtp", f"--host={POSTERN}", f"--port={PORTS[mode]}", "--domain=client.test", f"--from={SENDER}", "--auth=off",
-                f"--tls={tls}", f"--tls-starttls={'on' if mode == 'starttls' else 'off'}", f"--tls-trust-file={house.chain}",
-                "--set-from-header=off", "--set-date-header=off", "--", *rcpts], data.replace(b"\r\n", b"\n"))
+    login = ["--auth=on", f"--user={USER}", f"--passwordeval=echo '{PASSWORD}'"] if mode.login else ["--auth=off"]
+    return run(["msmtp", f"--host={POSTERN}", f"--port={mode.port}", "--domain=client.test", f"--from={SENDER}", *login,
+                f"--tls={'on' if mode.tls else 'off'}", f"--tls-starttls={'on' if mode.tls == 'starttls' else 'off'}",
+                f"--tls-trust-file={house.chain}", "--set-from-header=off", "--set-date-header=off", "--", *rcpts], data.replace(b"\r\n", b"\n"))
 
 
 def by_s_client(house, mode, rcpts, data):
-    """No mail client: it carries what a person would type, who does not wait for replies."""
-    if mode == "plain":
+    """No mail client: it carries what a person would type, who does not wait for replies, so that it cannot log in."""
+    if not mode.tls or mode.login:
         return None
     to = "".join(f"RCPT TO:<{r}>\r\n" for r in rcpts)
     said = f"EHLO client.test\r\nMAIL FROM:<{SENDER}> BODY=8BITMIME\r\n{to}DATA\r\n".encode() + stuff(data) + b"QUIT\r\n"
     ok, heard = run(["openssl", "s_client", "-quiet", "-ign_eof", "-verify_return_error", "-CAfile", house.chain, "-connect",
-                     f"{POSTERN}:{PORTS[mode]}", *(["-starttls", "smtp"] if mode == "starttls" else [])], said)
+                     f"{POSTERN}:{mode.port}", *(["-starttls", "smtp"] if mode.tls == "starttls" else [])], said)
     return ok and "queued as" in heard and "\r\n5" not in heard, heard
 
 
@@ -110,7 +135,7 @@ def by_s_client(house, mode, rcpts, data):
 def sends(house, client, mode, name, rcpts, data):
     said = client(house, mode, rcpts, data)
     if said is not None:
-        lab.check(said[0], f"{mode}, {name}: {said[1][-600:]!r}")
+        lab.check(said[0], f"{mode.name}, {name}: {said[1][-600:]!r}")
     return said is not None
 
 
@@ -128,21 +153,19 @@ def trace_of(content):
 
 def check_trace(house, mode, content):
     trace = trace_of(content)
-    if mode == "plain":
-        lab.check(" with ESMTP id " in trace and "TLS" not in trace, f"the trace field of a session in the clear: {trace}")
-    else:
-        lab.check(" with ESMTPS id " in trace and "using TLSv1." in trace, f"the trace field of a session over TLS: {trace}")
+    protocol = "ESMTP" + ("S" if mode.tls else "") + ("A" if mode.login else "")
+    lab.check(f" with {protocol} id " in trace and ("using TLSv1." in trace) == bool(mode.tls), f"{mode.name}: the trace field: {trace}")
 
 
 def refused(house, client, mode):
     """One recipient of two does not exist: who goes on delivers to the other, and says that one was refused."""
-    data = lab.message(700 + list(PORTS).index(mode), 300)
+    data = lab.message(700 + MODES.index(mode), 300, extra=DATE)
     said = client(house, mode, ["bob@postern.test", "nobody@postern.test"], data)
     if said is None:
         return
-    lab.check("No such user here" in said[1] or "550" in said[1] or not said[0], f"{mode}: the refusal is heard: {said[1][-300:]!r}")
+    lab.check("No such user here" in said[1] or "550" in said[1] or not said[0], f"{mode.name}: the refusal is heard: {said[1][-300:]!r}")
     alone = client(house, mode, ["nobody@postern.test"], data)
-    lab.check(not alone[0], f"{mode}: a message for nobody is a failure: {alone[1][-300:]!r}")
+    lab.check(not alone[0], f"{mode.name}: a message for nobody is a failure: {alone[1][-300:]!r}")
     house.postern.wait_empty()
     lab.check(len([m for m in house.net.mailbox("bob") if digest(m) == digest(data)]) <= 1, "no second copy")
     lab.check(not any(b"nobody@postern.test" in m for m in house.net.mailbox("alice")), "and nothing bounced")
@@ -151,27 +174,27 @@ def refused(house, client, mode):
 def all_of(folder, client):
     house = House(folder)
     cases = {
-        "a plain message": lab.message(1, 500),
-        "dots": lab.message(2, 100) + b".\r\n..\r\n.leading\r\n\r\n.\r\n...\r\n",
-        "eight bits": lab.message(3, 100, extra=b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        "a plain message": lab.message(1, 500, extra=DATE),
+        "dots": lab.message(2, 100, extra=DATE) + b".\r\n..\r\n.leading\r\n\r\n.\r\n...\r\n",
+        "eight bits": lab.message(3, 100, extra=DATE + b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
                                   b"Content-Transfer-Encoding: 8bit\r\n") + "Grüße, 你好\r\n".encode(),
-        "a line of 998": lab.message(4, 100) + b"x" * 998 + b"\r\n",
-        "a megabyte": lab.message(5, 1_000_000),
+        "a line of 998": lab.message(4, 100, extra=DATE) + b"x" * 998 + b"\r\n",
+        "a megabyte": lab.message(5, 1_000_000, extra=DATE),
     }
-    for mode in PORTS:
+    for mode in MODES:
         for name, data in cases.items():
             if sends(house, client, mode, name, ["x@sink.test"], data):
-                lab.wait_for(lambda: house.sink.messages, f"{mode}, {name}: the message", 60)
+                lab.wait_for(lambda: house.sink.messages, f"{mode.name}, {name}: the message", 60)
                 check_trace(house, mode, house.sink.messages[0][2])
-                arrives(house, f"{mode}, {name}", data, ["x@sink.test"])
+                arrives(house, f"{mode.name}, {name}", data, ["x@sink.test"])
         many = [f"user{n}@sink.test" for n in range(MANY)]
-        data = lab.message(6, 300)
+        data = lab.message(6, 300, extra=DATE)
         if sends(house, client, mode, f"{MANY} recipients", many, data):
-            arrives(house, f"{mode}, {MANY} copies", data, many)
+            arrives(house, f"{mode.name}, {MANY} copies", data, many)
         refused(house, client, mode)
 
 
-# shows: RFC5321 4.5.3.1.8/1, RFC5321 4.5.2/2, RFC5321 4.5.2/3, RFC3848 1/2
+# shows: RFC5321 4.5.3.1.8/1, RFC5321 4.5.2/2, RFC5321 4.5.2/3, RFC3848 1/2, RFC3848 1/3
 def test_smtplib(folder):
     all_of(folder, by_smtplib)
 
