@@ -46,6 +46,8 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "sessions run out: clients that are not exempt get less time (smtpd { stress-... })")		\
 	X(STRESS_OVER,		"stress-over",		NOTICE,		"sessions",					\
 	    "there is room again")										\
+	X(INTRODUCED,		"introduced",		INFO,		"client by name",				\
+	    "a proxy said by XCLIENT whom it speaks for")							\
 	X(PREGREET,		"pregreet",		NOTICE,		"client listener bytes ms",			\
 	    "a client talked before it was greeted, and was cut off")						\
 	X(LIMIT_REACHED,	"limit-reached",	NOTICE,		"client network what count limit",		\

@@ -19,6 +19,13 @@ put_size(struct buf *to, const struct session *s)
 	return buf_printf(to, " %llu", (unsigned long long)s->conf->smtpd.max_message_size);
 }
 
+static bool
+put_xclient(struct buf *to, const struct session *s)
+{
+	(void)s;
+	return buf_put_str(to, " NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT");
+}
+
 /* RFC 3207 4.2: never inside TLS. */
 static bool
 has_starttls(const struct session *s)
@@ -42,6 +49,7 @@ static const struct keyword keywords[] = {
 	{ "AUTH", login_is_offered, put_auth },		/* RFC 4954 */
 	{ "VRFY", verify_offered, NULL },		/* RFC 5321 3.5.2: EXPN must be announced, VRFY may */
 	{ "EXPN", verify_offered, NULL },
+	{ "XCLIENT", xclient_offered, put_xclient },	/* Postfix, XCLIENT_README */
 	{ "HELP", NULL, NULL },
 };
 
@@ -98,7 +106,7 @@ take_name(struct session *s, struct slice arg, bool esmtp)
 		    "That is neither a domain name nor an address literal");
 		return false;
 	}
-	helo = text_copy(arg);
+	helo = text_copy(s->told_helo == NULL ? arg : slice_str(s->told_helo));
 	if (helo == NULL) {
 		/* RFC 5321 4.1.4 has no 4yz for EHLO but this one. */
 		session_last(s, 421, "4.3.0", "Out of memory, try again later", "no memory");

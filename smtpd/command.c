@@ -45,6 +45,7 @@ static const struct command commands[] = {
 	{ VERB("EXPN"),	cmd_expn, ALWAYS, 0 },
 	{ VERB("HELP"),	cmd_help, ALWAYS, 0 },
 	{ VERB("STARTTLS"), cmd_starttls, PHASE_BIT(PH_READY), ALONE | BEFORE_TLS },
+	{ VERB("XCLIENT"), cmd_xclient, PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY), ENDS_GROUP },
 	{ VERB("AUTH"),	cmd_auth, ALWAYS, 0 },
 	{ VERB("BDAT"),	cmd_not_offered, ALWAYS, ENDS_GROUP },
 	{ VERB("ETRN"),	cmd_not_offered, ALWAYS, 0 },

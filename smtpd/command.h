@@ -22,6 +22,9 @@ void cmd_vrfy(struct session *s, struct slice arg);
 void cmd_expn(struct session *s, struct slice arg);
 void cmd_starttls(struct session *s, struct slice arg);
 void cmd_help(struct session *s, struct slice arg);
+void cmd_xclient(struct session *s, struct slice arg);
+
+bool xclient_offered(const struct session *s);
 
 /* Is there a certificate, and may this listener's clients use it by STARTTLS? Where not the verb is one that we do not have. */
 bool starttls_exists(const struct session *s);

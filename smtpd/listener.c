@@ -57,9 +57,8 @@ turn_away(const struct smtpd *smtpd, struct slice listener, int fd, struct ip ip
 	(void)close(fd);
 }
 
-/* What the network of this newcomer, who is counted already, has too much of. NULL: nothing. */
-static const char *
-over_its_limits(struct smtpd *smtpd, struct client *client)
+const char *
+listener_objection(struct smtpd *smtpd, struct client *client)
 {
 	struct clients *c = &smtpd->clients;
 	const struct conf *conf = smtpd->conf;
@@ -104,7 +103,7 @@ listener_let_in(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip
 		turn_away(smtpd, listener, fd, ip, "4.3.0", "Out of memory, try again later");
 		return;
 	}
-	why = over_its_limits(smtpd, client);
+	why = listener_objection(smtpd, client);
 	if (why != NULL) {
 		client_leave(&smtpd->clients, client);
 		turn_away(smtpd, listener, fd, ip, "4.7.0", why);

@@ -28,6 +28,8 @@ void listeners_breathe_again(struct timer *t, void *ctx);
 
 /* A client that came in (fd is taken over): a session, or a refusal at the door. */
 void listener_admit(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip);
+/* What the network of this newcomer, who is counted already, has too much of. NULL: nothing. */
+const char *listener_objection(struct smtpd *smtpd, struct client *client);
 /* The next steps, for the porch: it is known who the client is; and it may be greeted (client is counted). */
 void listener_let_in(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip);
 void listener_greet(struct smtpd *smtpd, struct slice listener, int fd, struct ip ip, struct client *client);

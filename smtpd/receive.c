@@ -135,6 +135,12 @@ finish(struct session *s)
 	struct receive *r = tx->receive;
 	enum rc rc;
 
+	/* RFC 1047: a client that is gone cannot hear that we have it, and will send it again. A small message takes no time
+	 * in which it could have gone. */
+	if (tx->begun && stream_is_lost(&s->stream)) {
+		session_end(s, "connection lost before the message was acknowledged");
+		return RC_OK;
+	}
 	s->verb = "DATA";
 	header_watch_end(&r->watch);
 	judge(tx);

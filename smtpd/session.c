@@ -38,8 +38,8 @@ text_copy(struct slice s)
 /* --- the phase --- */
 
 static const unsigned may_follow[PHASE_COUNT] = {
-	[PH_HELLO] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
-	[PH_READY] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_AUTH) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_HELLO] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_READY] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_AUTH) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_AUTH] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_MAIL] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_DATA) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_DATA] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_COMMIT) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
@@ -486,6 +486,31 @@ session_tls_listener(const struct session *s)
 }
 
 void
+session_greet(struct session *s)
+{
+	greet(s);
+}
+
+bool
+session_become(struct session *s, struct ip ip)
+{
+	struct clients *all = &s->smtpd->clients;
+	struct client *client = s->client == NULL ? NULL : client_enter(all, s->conf, ip);
+
+	if (s->client != NULL && client == NULL)
+		return false;
+	s->ip = ip;
+	if (client == NULL)
+		return true;
+	client_part(s);
+	client_leave(all, s->client);
+	s->client = client;
+	s->exempt = client->exempt;
+	client_join(s);
+	return true;
+}
+
+void
 session_forget(struct session *s)
 {
 	transaction_free(&s->tx, "STARTTLS");
@@ -494,7 +519,7 @@ session_forget(struct session *s)
 	free(s->helo);
 	s->helo = NULL;
 	s->esmtp = false;
-	s->scan = (struct smtp_line_scan){ 0 };
+	s->scan = (struct smtp_line_scan){ .lenient = s->lenient };
 }
 
 /* What it waited for, other than the socket, has come. */
@@ -606,6 +631,7 @@ session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, st
 		s->listener = slice_str(s->listener_conf->title);
 	s->ip = ip;
 	s->lenient = s->scan.lenient = door_is_lenient(&smtpd->doors, ip);
+	s->may_xclient = door_has_xclient(&smtpd->doors, listener, ip);
 	s->client = client;
 	if (client != NULL) {
 		s->exempt = client->exempt;
@@ -666,6 +692,7 @@ session_free(struct session *s)
 	free(s->user);
 	free(s->name);
 	free(s->helo);
+	free(s->told_helo);
 	conf_unref(s->conf);
 	free(s);
 }

@@ -61,6 +61,7 @@ struct session {
 	bool overheard;			/* it has said more while another room was being asked */
 	bool quits;			/* it has said QUIT, and nothing behind it */
 	bool esmtp;			/* EHLO, not HELO */
+	bool may_xclient;
 	bool lenient;			/* its bare LFs are taken for CRLF */
 	bool late;			/* the reply that was just given is to be late, */
 	bool asleep;			/* and waits: nothing is said or heard until then */
@@ -73,6 +74,7 @@ struct session {
 	char *name;			/* the client's confirmed name; NULL: unknown */
 	uint32_t name_handle;		/* 0: no look-up under way */
 	char *helo;
+	char *told_helo;		/* what a proxy says that the client said; NULL: nothing */
 	const char *verb;		/* of the command being handled, for the log */
 	const char *reason;		/* why the session ended */
 	struct verification *verification; /* a VRFY or EXPN that the router was asked about; NULL: none */
@@ -108,6 +110,9 @@ void session_wake(struct session *s);
 
 /* Everything that the client has said is forgotten (RFC 3207 4.2): it says EHLO again. */
 void session_forget(struct session *s);
+/* It speaks for a client of this address from now on. False: no memory. */
+bool session_become(struct session *s, struct ip ip);
+void session_greet(struct session *s);
 
 /* Could this session have TLS now? NULL: no. */
 struct tls_listener *session_tls_listener(const struct session *s);

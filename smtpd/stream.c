@@ -103,6 +103,14 @@ stream_has_more(const struct stream *st)
 }
 
 bool
+stream_is_lost(const struct stream *st)
+{
+	uint8_t byte;
+
+	return recv(st->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+}
+
+bool
 stream_close_write(struct stream *st)
 {
 	if (st->secure)

@@ -35,6 +35,8 @@ enum stream_status stream_write(struct stream *st, struct slice bytes, size_t *r
 
 /* Has the other side sent anything that was not read? Asks the system. */
 bool stream_has_more(const struct stream *st);
+/* Is the connection known to be broken? One whose client has closed its half is not: it may still listen. */
+bool stream_is_lost(const struct stream *st);
 /* Is there more to read that no event will tell of? */
 static inline bool stream_pending(const struct stream *st) { return st->more; }
 

@@ -9,6 +9,8 @@ import time
 from lab.hosts import SINK, tool
 from lab.tap import Failed, wait_for
 
+import flood
+import lab
 import load
 import measure
 import servers
@@ -337,6 +339,60 @@ def large(folder, o):
     yield compare(f"{sessions} messages of {size / MIB:g} MiB at once: all of smtpd", "MiB",
                   *[[v[0] for v in r[k]] for k in ("postern", "postfix")], False, "<=64")
     yield compare("the same: queue (Postfix: cleanup)", "MiB", *[[v[1] for v in r[k]] for k in ("postern", "postfix")])
+
+
+# --- hostile clients ---
+
+def whole_transactions(address, source, seconds, to="r@held.test"):
+    """One client of this source, one connection a message, for so long: seconds of each, and how many were refused."""
+    times, refused = [], 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        began = time.monotonic()
+        try:
+            code = lab.send(address, "good@client.test", [to], lab.message(len(times), 1000), source=source)[0]
+        except (OSError, EOFError, Failed):
+            code = "421"
+        if code == "250":
+            times.append(time.monotonic() - began)
+        else:
+            refused += 1
+            time.sleep(0.05)
+    return times, refused
+
+
+@figure("flood", "a good client, and listed peers, among slow and hostile connections")
+def flood_of_foes(folder, o):
+    n = o.some(20000, 200)
+    postern = servers.flooded(folder)
+    peer = lambda: o.some(3000, 40) / send(postern.address, 20, o.some(3000, 40), "r@held.test")   # noqa: E731
+    lab.send(postern.address, "good@client.test", ["alice@postern.test"], lab.message(0, 1000), source=servers.GOOD)
+    calm = [peer() for _ in range(o.rounds)]
+    calm_times, _ = whole_transactions(postern.address, servers.GOOD, o.some(10, 1), "alice@postern.test")
+    foes = flood.Flood(postern.address, n)
+    try:
+        if not foes.wait(300):
+            raise Failed("the hostile clients have not all come in time")
+        time.sleep(o.some(15, 1))
+        times, refused, during = [], 0, []
+        spent = measure.cpu_by_name(postern.root)
+        for _ in range(o.rounds):
+            a, b = whole_transactions(postern.address, servers.GOOD, o.some(10, 1), "alice@postern.test")
+            times += a
+            refused += b
+            during.append(peer())
+            say(f"good client: {len(a)} transactions, {b} refused; listed peers: {during[-1]:.0f}/s (calm: {statistics.median(calm):.0f}/s)")
+        sessions = sum(1 for line in postern.ss() if line)
+        say("CPU seconds: " + ", ".join(f"{k} {v - spent.get(k, 0):.1f}" for k, v in sorted(measure.cpu_by_name(postern.root).items())))
+    finally:
+        foes.stop()
+    times.sort()
+    calm_times.sort()
+    yield compare(f"good client, p99 of a transaction, {n} hostile ({sessions} connected)", "ms", [times[int(len(times) * 0.99)] * 1000], None,
+                  False, "<2000")
+    yield compare("the same before them", "ms", [calm_times[int(len(calm_times) * 0.99)] * 1000], None)
+    yield compare("transactions of it that were refused", "%", [100 * refused / (refused + len(times))], None, False)
+    yield compare("loss of listed peers' rate", "%", [100 * (1 - statistics.median(during) / statistics.median(calm))], None, False, "<20")
 
 
 # --- what the disk is asked ---

@@ -52,6 +52,18 @@ def cpu(root):
     return user / TICK, system / TICK
 
 
+def cpu_by_name(root):
+    """{name of the program: seconds} of what runs below root."""
+    spent = collections.Counter()
+    for pid, name in tree(root).items():
+        try:
+            words = _stat(pid)[1]
+        except OSError:
+            continue
+        spent[name.strip("()")] += (int(words[11]) + int(words[13])) / TICK
+    return spent
+
+
 def written(root):
     """Bytes that the processes below root have caused to be written to a disk (write_bytes of /proc/PID/io)."""
     total = 0

@@ -92,6 +92,33 @@ class PosternServer:
         self.root = self.server.process.child.pid
 
 
+GOOD = "10.77.0.20"     # a client that is not listed
+FLOODED_EXTRA = """
+router { relay-clients = {"10.77.0.1", "10.77.0.10", "127.0.0.0/8"} }
+"""
+
+
+class Flooded:
+    """Postern with the limits that it has by itself. Listed are the addresses that load comes from."""
+    address = POSTERN
+
+    def __init__(self, net):
+        self.server = lab.Postern(net, net.postern_conf(FLOODED_EXTRA))
+        self.root = self.server.process.child.pid
+
+    def ss(self):
+        r = subprocess.run(["ss", "-Htn", "state", "established", f"src {POSTERN}:25"], capture_output=True, text=True)
+        return r.stdout.splitlines()
+
+
+def flooded(folder):
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.zone("held.test", f"@ MX 10 mx\nmx A {HELD}\n")
+    net.start_dns()
+    return Flooded(net)
+
+
 class PostfixServer:
     name = "postfix"
     address = POSTFIX

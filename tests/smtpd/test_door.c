@@ -202,6 +202,53 @@ a_client_behind_a_proxy_has_its_limits(void **state)
 	fakes_stop(&f);
 }
 
+static void
+xclient_says_who_it_is(void **state)
+{
+	struct conf *conf = fakes_conf();
+	struct fakes f;
+	int fd, other;
+
+	(void)state;
+	list_add(&listener(conf)->xclient, "192.0.2.7");
+	conf->smtpd.max_sessions_per_client = 1;
+	fakes_start(&f, conf);
+	f.client = 0;
+	fd = fakes_knock(&f, "192.0.2.7");
+	says(fd, S("EHLO proxy.example\r\n"));
+	hears(&f, fd, "220 *250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n*");
+	says(fd, S("XCLIENT NAME=client+2Eexample ADDR=198.51.100.9 PORT=4000 PROTO=ESMTP HELO=said.example\r\n"));
+	hears(&f, fd, "220 mx.example.org ESMTP *");
+	says(fd, S("MAIL FROM:<a@b.example>\r\n"));
+	hears(&f, fd, "503 *");
+	says(fd, S("EHLO proxy.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\n"));
+	hears(&f, fd, "250-*250 2.1.0 *250 2.1.5 *");
+	assert_string_equal(f.last_name, "client.example");
+	assert_string_equal(f.last_helo, "said.example");
+	/* Not within a transaction; not half; and it may speak for another. */
+	says(fd, S("XCLIENT ADDR=198.51.100.10\r\n"));
+	hears(&f, fd, "503 *");
+	says(fd, S("RSET\r\nXCLIENT ADDR=198.51.100.300\r\n"));
+	hears(&f, fd, "250 *501 *");
+	assert_true(ip_eq(f.smtpd.sessions->ip, (struct ip){ 4, { 198, 51, 100, 9 } }));
+	says(fd, S("XCLIENT ADDR=IPV6:2001:db8::9 NAME=[UNAVAILABLE]\r\n"));
+	hears(&f, fd, "220 *");
+	assert_int_equal(f.smtpd.sessions->ip.family, 6);
+
+	/* Others may not, and limits are the client's. */
+	other = fakes_knock(&f, "192.0.2.8");
+	says(other, S("EHLO x\r\nXCLIENT ADDR=127.0.0.1\r\n"));
+	hears(&f, other, "220 *250 HELP\r\n550 5.7.0 *");
+	assert_true(ip_eq(f.smtpd.sessions->ip, (struct ip){ 4, { 192, 0, 2, 8 } }));
+	says(fd, S("XCLIENT ADDR=192.0.2.8\r\n"));
+	ends(&f, fd, "421 4.7.0 *");
+	(void)close(other);
+	fakes_settle(&f);
+	assert_int_equal(f.smtpd.clients.n, 0);
+	f.client = -1;
+	fakes_stop(&f);
+}
+
 /* --- the pause --- */
 
 static void
@@ -243,6 +290,38 @@ early_talkers_are_cut_off(void **state)
 	f.client = -1;
 	fakes_stop(&f);
 	(void)close(fd);
+}
+
+/* --- gone --- */
+
+/* RFC 1047: what nobody can be told of is not taken. */
+static void
+a_client_that_is_gone_leaves_nothing(void **state)
+{
+	static char text[100 * 1000];
+	struct fakes f;
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof text; i++)
+		text[i] = i % 50 == 48 ? '\r' : i % 50 == 49 ? '\n' : 'x';
+	memcpy(text, "From: a@b.example\r\n\r\n", 21);
+	memcpy(text + sizeof text - 5, "\r\n.\r\n", 5);
+	fakes_start(&f, NULL);
+	f.client = 0;
+	fd = fakes_knock(&f, "192.0.2.7");
+	says(fd, S("HELO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"));
+	fakes_settle(&f);
+	/* It does not read what we said, and so breaks the connection by closing it. */
+	says(fd, slice_of(text, sizeof text));
+	(void)close(fd);
+	fakes_settle(&f);
+	assert_int_equal(f.smtpd.n_sessions, 0);
+	assert_int_equal(f.n_messages, 1);
+	assert_true(fakes_last(&f)->begun && fakes_last(&f)->aborted);
+	assert_false(fakes_last(&f)->committed);
+	f.client = -1;
+	fakes_stop(&f);
 }
 
 /* --- no room --- */
@@ -520,7 +599,9 @@ main(void)
 		cmocka_unit_test(a_proxy_says_who_it_is),
 		cmocka_unit_test(a_bad_proxy_is_cut_off),
 		cmocka_unit_test(a_client_behind_a_proxy_has_its_limits),
+		cmocka_unit_test(xclient_says_who_it_is),
 		cmocka_unit_test(early_talkers_are_cut_off),
+		cmocka_unit_test(a_client_that_is_gone_leaves_nothing),
 		cmocka_unit_test(the_largest_network_makes_room),
 		cmocka_unit_test(good_clients_come_in),
 		cmocka_unit_test(a_message_at_the_queue_stays),

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """HAProxy in front: the client's address is the one that it tells, by either version of the PROXY protocol."""
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -60,6 +61,23 @@ def test_version_2_with_checksum_and_health_checks(folder):
     # The checks say LOCAL: they are the proxy's own.
     lab.wait_for(lambda: f"client={PROXY}" in postern.log(), "health checks in the log")
     haproxy.stop(5)
+
+
+def test_swaks_says_xclient(folder):
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
+    net.host(PROXY)
+    conf = net.postern_conf("").replace("port = 25 }", f'port = 25\n xclient = {{"{PROXY}"}} }}')
+    postern = lab.Postern(net, conf)
+    with net.host(PROXY).inside():
+        r = subprocess.run(["swaks", "--server", POSTERN, "--local-interface", PROXY, "--from", "a@b.test", "--to", "alice@postern.test",
+                            "--xclient", "ADDR=198.51.100.9 NAME=client.example HELO=said.example"], capture_output=True, text=True)
+    lab.equal(r.returncode, 0, "swaks: " + r.stdout + r.stderr)
+    lab.wait_for(lambda: net.mailbox("alice"), "the message")
+    mail = net.mailbox("alice")[0]
+    lab.check(b"from said.example (client.example [198.51.100.9])" in mail, f"the trace field names the client: {mail[:300]!r}")
+    postern.wait_log(f"by={PROXY}")
 
 
 def test_nobody_else_can_say_who_he_is(folder):
