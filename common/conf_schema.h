@@ -90,6 +90,14 @@
 	LIST(vrfy, "vrfy", "relay-clients", NULL, NULL,								\
 	    "Clients whose VRFY and EXPN are answered: networks, @table, and the word relay-clients for those of router { relay-clients }. All others are told 252, which says nothing (RFC 5321 7.3).") \
 	BOOL(banner_version, "banner-version", "no", NULL, NULL, "Tell the version in the greeting.")		\
+	LIST(etrn_clients, "etrn-clients", "", NULL, NULL,							\
+	    "Client networks that may ask by ETRN (RFC 1985) for the mail that waits for a domain. Empty: ETRN is not offered.") \
+	LIST(priority_clients, "priority-clients", "127.0.0.0/8, ::1/128", NULL, NULL,					\
+	    "Client networks that may raise the priority of their mail (MT-PRIORITY, RFC 6710): CIDR networks, @table or relay-clients. Everybody may lower it.") \
+	TIME(max_future_release, "max-future-release", "30d", "0s", "365d",						\
+	    "How long a mail client may have a message held back (RFC 4865), on listeners of kind submission. 0: that is not offered.") \
+	LIST(disable, "disable", "", NULL, NULL,									\
+	    "Extensions that are not offered, by their EHLO keywords, as in {\"CHUNKING\", \"DSN\"}. A listener can switch off more.") \
 	BOOL(client_names, "client-names", "yes", NULL, NULL, "Look up the names of clients for trace fields and the log.")
 
 #define CONF_LIMITS(BOOL, U32, SIZE, TIME, STR, LIST)								\
@@ -133,7 +141,9 @@
 	U32(messages_per_session, "messages-per-session", "1000", "1", "1000000", "Messages one delivery session carries at most.") \
 	U32(recipients_per_job, "recipients-per-job", "100", "1", "50000", "Recipients given to a peer in one transaction at most.") \
 	TIME(idle_session, "idle-session", "2s", "0s", "5m", "How long a delivery session with nothing to do is kept open.") \
-	SIZE(bounce_header_max, "bounce-header-max", "64K", "1K", "1M", "Bytes of the original header returned in a bounce at most.")
+	SIZE(bounce_header_max, "bounce-header-max", "64K", "1K", "1M", "Bytes of the original header returned in a bounce at most.") \
+	SIZE(bounce_full_max, "bounce-full-max", "256K", "0", "1M",						\
+	    "Largest message returned whole when its sender asked for that (RET=FULL, RFC 3461); of a larger one, and of one with 8-bit content, only the header is returned.")
 
 #define CONF_DELIVER(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	U32(processes, "processes", "0", "0", "256", "Number of deliver processes. 0: one for each processor.")	\
@@ -264,6 +274,8 @@
 	    "Networks of proxies that begin each connection with a header of the PROXY protocol (version 1 or 2), which says who the client is. From other networks clients come directly.") \
 	LIST(xclient, "xclient", "", NULL, NULL,								\
 	    "Networks whose clients may say by XCLIENT on whose behalf they speak.")				\
+	LIST(disable, "disable", "", NULL, NULL,									\
+	    "Extensions that this listener does not offer, beside those of smtpd { disable }.")			\
 	U32(backlog, "backlog", "1024", "1", "65535", "Connections that may wait to be accepted.")		\
 	STR(tls, "tls", "starttls", NULL, NULL,									\
 	    "starttls: clients may switch to TLS (RFC 3207), when there is a certificate section. implicit: TLS from the first byte on, as on port 465 (RFC 8314 3.3). none: no TLS.") \

@@ -4,8 +4,10 @@
 enum tag {		/* never reused: they stand in spools */
 	TAG_FLAGS = 1, TAG_RECEIVED_AT = 2, TAG_SENDER = 3, TAG_CLIENT = 4, TAG_CLIENT_NAME = 5, TAG_HELO = 6,
 	TAG_LISTENER = 7, TAG_PROTO = 8, TAG_MESSAGE_ID = 9, TAG_CAUSE = 10, TAG_RCPT = 11,
+	TAG_ENVID = 20, TAG_DELIVER_BY = 21, TAG_HOLD_UNTIL = 22, TAG_PRIORITY = 23, TAG_HOLD_REQUEST = 24,
 	/* inside a recipient */
-	TAG_ADDRESS = 1, TAG_ORIGINAL = 2, TAG_TRANSPORT = 3, TAG_NEXTHOP = 4, TAG_GENERATION = 5,
+	TAG_ADDRESS = 1, TAG_ORIGINAL = 2, TAG_TRANSPORT = 3, TAG_NEXTHOP = 4, TAG_GENERATION = 5, TAG_NOTIFY = 6,
+	TAG_ORCPT = 7,
 };
 
 enum { FIELD_HEAD = 5 };
@@ -39,6 +41,20 @@ put_number(struct buf *to, enum tag tag, uint64_t v, size_t width)
 	put_field(to, tag, slice_of(b, w.n));
 }
 
+/* Most messages have none of them: they cost nothing then. */
+static void
+put_extensions(struct buf *to, const struct envelope *e)
+{
+	put_text(to, TAG_ENVID, e->envid);
+	if (e->deliver_by != 0)
+		put_number(to, TAG_DELIVER_BY, (uint64_t)e->deliver_by, 8);
+	if (e->hold_until != 0)
+		put_number(to, TAG_HOLD_UNTIL, (uint64_t)e->hold_until, 8);
+	put_text(to, TAG_HOLD_REQUEST, e->hold_request);
+	if (e->priority != 0)
+		put_number(to, TAG_PRIORITY, (uint8_t)e->priority, 1);
+}
+
 bool
 envelope_put(struct buf *to, const struct envelope *e)
 {
@@ -58,6 +74,7 @@ envelope_put(struct buf *to, const struct envelope *e)
 	put_text(to, TAG_PROTO, e->proto);
 	put_text(to, TAG_MESSAGE_ID, e->message_id);
 	put_text(to, TAG_CAUSE, e->cause);
+	put_extensions(to, e);
 	return !to->failed;
 }
 
@@ -73,7 +90,7 @@ envelope_put_rcpt(struct buf *to, const struct envelope_rcpt *r)
 	uint8_t head[FIELD_HEAD];
 	struct wr w = { head, 0, sizeof head, false };
 	size_t n = FIELD_HEAD + r->address.n + text_size(r->original) + text_size(r->transport) +
-	    text_size(r->nexthop) + FIELD_HEAD + 4;
+	    text_size(r->nexthop) + FIELD_HEAD + 4 + (r->notify == 0 ? 0 : FIELD_HEAD + 1) + text_size(r->orcpt);
 
 	wr_u8(&w, TAG_RCPT);
 	wr_u32(&w, (uint32_t)n);
@@ -83,6 +100,9 @@ envelope_put_rcpt(struct buf *to, const struct envelope_rcpt *r)
 	put_text(to, TAG_TRANSPORT, r->transport);
 	put_text(to, TAG_NEXTHOP, r->nexthop);
 	put_number(to, TAG_GENERATION, r->generation, 4);
+	if (r->notify != 0)
+		put_number(to, TAG_NOTIFY, r->notify, 1);
+	put_text(to, TAG_ORCPT, r->orcpt);
 	return !to->failed;
 }
 
@@ -123,6 +143,27 @@ client_of(struct slice value, bool *bad)
 	return ip;
 }
 
+/* NEVER stands alone (RFC 3461 4.1). */
+static uint8_t
+notify_of(struct slice value, bool *bad)
+{
+	uint64_t v = number_of(value, 1, bad);
+
+	if (v > NOTIFY_ALL || ((v & NOTIFY_NEVER) != 0 && v != NOTIFY_NEVER))
+		*bad = true;
+	return (uint8_t)v;
+}
+
+static int8_t
+priority_of(struct slice value, bool *bad)
+{
+	int8_t v = (int8_t)number_of(value, 1, bad);
+
+	if (v < PRIORITY_MIN || v > PRIORITY_MAX)
+		*bad = true;
+	return v;
+}
+
 static bool
 rcpt_parse(struct slice bytes, struct envelope_rcpt *ret_r)
 {
@@ -152,6 +193,12 @@ rcpt_parse(struct slice bytes, struct envelope_rcpt *ret_r)
 		case TAG_GENERATION:
 			ret_r->generation = (uint32_t)number_of(value, 4, &bad);
 			break;
+		case TAG_NOTIFY:
+			ret_r->notify = notify_of(value, &bad);
+			break;
+		case TAG_ORCPT:
+			ret_r->orcpt = text_of(value, &bad);
+			break;
 		default:
 			break;
 		}
@@ -174,6 +221,48 @@ envelope_rcpt_next(struct slice *rest, struct envelope_rcpt *ret_r)
 		}
 	}
 	*rest = slice_of(NULL, 0);
+	return false;
+}
+
+static void
+parse_extension(uint8_t tag, struct slice value, struct envelope *e, bool *bad)
+{
+	switch (tag) {
+	case TAG_ENVID:
+		e->envid = text_of(value, bad);
+		break;
+	case TAG_DELIVER_BY:
+		e->deliver_by = (int64_t)number_of(value, 8, bad);
+		break;
+	case TAG_HOLD_UNTIL:
+		e->hold_until = (int64_t)number_of(value, 8, bad);
+		break;
+	case TAG_HOLD_REQUEST:
+		e->hold_request = text_of(value, bad);
+		break;
+	default:
+		e->priority = priority_of(value, bad);
+		break;
+	}
+}
+
+bool
+envelope_add_flags(uint8_t *bytes, size_t n, uint32_t flags)
+{
+	struct rd r = { slice_of(bytes, n), false };
+
+	while (r.s.n > 0 && !r.bad) {
+		uint8_t tag = rd_u8(&r);
+		struct slice value = rd_str(&r);
+
+		if (!r.bad && tag == TAG_FLAGS && value.n == 4) {
+			struct wr w = { bytes + (value.p - bytes), 0, 4, false };
+			bool bad = false;
+
+			wr_u32(&w, (uint32_t)number_of(value, 4, &bad) | flags);
+			return true;
+		}
+	}
 	return false;
 }
 
@@ -225,6 +314,13 @@ envelope_parse(struct slice bytes, struct envelope *ret_e)
 			break;
 		case TAG_CAUSE:
 			e.cause = text_of(value, &bad);
+			break;
+		case TAG_ENVID:
+		case TAG_DELIVER_BY:
+		case TAG_HOLD_UNTIL:
+		case TAG_PRIORITY:
+		case TAG_HOLD_REQUEST:
+			parse_extension(tag, value, &e, &bad);
 			break;
 		case TAG_RCPT:
 			if (!rcpt_parse(value, &rcpt))

@@ -3,13 +3,17 @@
 #define POSTERN_COMMON_JOB_H
 
 #include "common/buf.h"
+#include "common/envelope.h"
 #include "common/slice.h"
 
 /* A recipient of a job; index is the queue's number for it in this message, echoed in the result. */
 struct job_rcpt {
 	uint16_t index;
 	struct slice address;
+	uint8_t notify;			/* NOTIFY_ bits (RFC 3461 4.1) */
+	struct slice orcpt;
 };
+enum { JOB_RCPT_REST = 2 + 4 + 1 + 4 };	/* bytes in the run beside address and orcpt */
 
 enum job_status { JOB_DELIVERED = 1, JOB_DEFERRED, JOB_FAILED };
 
@@ -24,20 +28,23 @@ struct job_result {
 
 enum { JOB_TEXT_MAX = 500 };
 
-enum {	/* D_JOB.flags */
-	JOB_8BITMIME = 1 << 0,		/* the content needs 8BITMIME or is declared so */
-	JOB_BOUNCE = 1 << 1,
+enum job_passed {	/* D_RESULT.passed */
+	JOB_PASSED_DSN = 1 << 0,	/* the server offers DSN: from here on it tells the sender (RFC 3461 5.2.1) */
+	JOB_PASSED_BY = 1 << 1,		/* the server offers DELIVERBY (RFC 2852 4.1.4) */
 };
 
 static inline bool
 job_rcpt_put(struct buf *to, const struct job_rcpt *m)
 {
-	uint8_t head[6];
-	struct wr w = { head, 0, sizeof head, false };
+	uint8_t head[6], tail[5];
+	struct wr w = { head, 0, sizeof head, false }, behind = { tail, 0, sizeof tail, false };
 
 	wr_u16(&w, m->index);
 	wr_u32(&w, (uint32_t)m->address.n);
-	return buf_put(to, head, w.n) && buf_put_slice(to, m->address);
+	wr_u8(&behind, m->notify);
+	wr_u32(&behind, (uint32_t)m->orcpt.n);
+	return buf_put(to, head, w.n) && buf_put_slice(to, m->address) && buf_put(to, tail, behind.n) &&
+	    buf_put_slice(to, m->orcpt);
 }
 
 /* False at the end; *r.bad tells a malformed run. */
@@ -48,6 +55,8 @@ job_rcpt_next(struct rd *r, struct job_rcpt *ret_m)
 		return false;
 	ret_m->index = rd_u16(r);
 	ret_m->address = rd_str(r);
+	ret_m->notify = rd_u8(r);
+	ret_m->orcpt = rd_str(r);
 	return !r->bad;
 }
 

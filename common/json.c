@@ -1,6 +1,8 @@
 /* common/json.c -- see json.h. */
 #include "common/json.h"
 
+#include "common/wire/utf8.h"
+
 void
 json_init(struct json *j, struct buf *to)
 {
@@ -61,33 +63,6 @@ json_end(struct json *j)
 	(void)buf_put_byte(j->to, (j->objects & level_bit(j)) != 0 ? '}' : ']');
 	j->objects &= ~level_bit(j);
 	j->depth--;
-}
-
-/* Length of the well-formed UTF-8 character at s.p[at] (RFC 3629 4), 0 when there is none. */
-static size_t
-utf8_len(struct slice s, size_t at)
-{
-	uint8_t c = s.p[at], low = 0x80, high = 0xbf;
-	size_t n = c < 0x80 ? 1 : c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
-
-	if (n == 0 || n > s.n - at)
-		return 0;
-	/* The second byte's range keeps out overlong forms, surrogates and what is above U+10FFFF. */
-	if (c == 0xe0)
-		low = 0xa0;
-	else if (c == 0xed)
-		high = 0x9f;
-	else if (c == 0xf0)
-		low = 0x90;
-	else if (c == 0xf4)
-		high = 0x8f;
-	for (size_t i = 1; i < n; i++) {
-		if (s.p[at + i] < low || s.p[at + i] > high)
-			return 0;
-		low = 0x80;
-		high = 0xbf;
-	}
-	return n;
 }
 
 static void

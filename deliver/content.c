@@ -26,11 +26,24 @@ content_add(struct content *c, struct slice piece)
 	return RC_OK;
 }
 
+/* As smtp_data_encode, without encoding. */
+static enum rc
+copy(struct slice content, struct buf *out, size_t *ret_used)
+{
+	struct slice part = slice_first(content, buf_room(out));
+
+	if (!buf_put_slice(out, part))
+		return RC_NOMEM;
+	*ret_used = part.n;
+	return part.n < content.n ? RC_AGAIN : RC_OK;
+}
+
 enum rc
 content_pump(struct content *c, struct buf *out)
 {
 	size_t used = 0;
-	enum rc rc = smtp_data_encode(&c->encoder, buf_slice(&c->waiting), out, &used);
+	enum rc rc = c->plain ? copy(buf_slice(&c->waiting), out, &used) :
+	    smtp_data_encode(&c->encoder, buf_slice(&c->waiting), out, &used);
 
 	buf_consume(&c->waiting, used);
 	if (c->arrived < c->size)
@@ -39,7 +52,7 @@ content_pump(struct content *c, struct buf *out)
 		return rc;
 	if (c->arrived < c->size)
 		return RC_MORE;
-	return smtp_data_encode_end(&c->encoder, out);
+	return c->plain ? RC_OK : smtp_data_encode_end(&c->encoder, out);
 }
 
 uint32_t

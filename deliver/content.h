@@ -18,6 +18,7 @@ enum {
 
 struct content {
 	struct smtp_data_encoder encoder;
+	bool plain;		/* goes out as it is, its size was said before (BDAT, RFC 3030) */
 	struct buf waiting;	/* came, not written */
 	uint64_t size;		/* of the whole */
 	uint64_t arrived;

@@ -3,6 +3,8 @@
 
 #include "common/wire/chars.h"
 
+#include <stddef.h>
+
 void
 exchange_init(struct exchange *x)
 {
@@ -116,12 +118,28 @@ size_param(struct slice params)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < params.n && params.p[i] != ' '; i++)
+	for (size_t i = 0; i < params.n && params.p[i] != ' ' && params.p[i] != ','; i++)
 		if (!char_is_digit(params.p[i]) || __builtin_mul_overflow(n, 10, &n) ||
 		    __builtin_add_overflow(n, (uint64_t)(params.p[i] - '0'), &n))
 			return 0;
 	return n;
 }
+
+/* Those that say no more than that they are there. */
+static const struct {
+	struct slice keyword;
+	size_t offset;
+} flags[] = {
+	{ SLICE("PIPELINING"), offsetof(struct peer_caps, pipelining) },
+	{ SLICE("8BITMIME"), offsetof(struct peer_caps, eight_bit) },
+	{ SLICE("CHUNKING"), offsetof(struct peer_caps, chunking) },
+	{ SLICE("BINARYMIME"), offsetof(struct peer_caps, binary) },
+	{ SLICE("DSN"), offsetof(struct peer_caps, dsn) },
+	{ SLICE("MT-PRIORITY"), offsetof(struct peer_caps, priority) },
+	{ SLICE("SMTPUTF8"), offsetof(struct peer_caps, utf8) },
+	{ SLICE("SIZE"), offsetof(struct peer_caps, size) },
+	{ SLICE("DELIVERBY"), offsetof(struct peer_caps, deliver_by) },
+};
 
 void
 exchange_learn(struct exchange *x, const struct smtp_reply *ehlo)
@@ -132,13 +150,12 @@ exchange_learn(struct exchange *x, const struct smtp_reply *ehlo)
 
 	x->caps = (struct peer_caps){ .size_max = 0 };
 	while (smtp_ehlo_next(&rest, &first, &line)) {
-		if (slice_caseeq(line.keyword, S("PIPELINING"))) {
-			x->caps.pipelining = true;
-		} else if (slice_caseeq(line.keyword, S("8BITMIME"))) {
-			x->caps.eight_bit = true;
-		} else if (slice_caseeq(line.keyword, S("SIZE"))) {
-			x->caps.size = true;
+		for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+			if (slice_caseeq(line.keyword, flags[i].keyword))
+				*(bool *)((char *)&x->caps + flags[i].offset) = true;
+		if (slice_caseeq(line.keyword, S("SIZE")))
 			x->caps.size_max = size_param(line.params);
-		}
+		else if (slice_caseeq(line.keyword, S("DELIVERBY")))
+			x->caps.min_by = size_param(line.params);	/* RFC 2852 2 */
 	}
 }

@@ -22,6 +22,12 @@ enum {
 struct peer_caps {
 	bool pipelining;	/* RFC 2920 */
 	bool eight_bit;		/* 8BITMIME, RFC 6152 */
+	bool chunking, binary;	/* CHUNKING, BINARYMIME, RFC 3030 */
+	bool dsn;		/* RFC 3461 */
+	bool deliver_by;	/* DELIVERBY, RFC 2852 */
+	uint64_t min_by;	/* seconds; 0: none */
+	bool utf8;		/* SMTPUTF8, RFC 6531 */
+	bool priority;		/* MT-PRIORITY, RFC 6710 */
 	bool size;		/* SIZE, RFC 1870 */
 	uint64_t size_max;	/* 0: no fixed limit */
 };

@@ -3,6 +3,8 @@
 
 #include "common/wire/address.h"
 #include "common/wire/chars.h"
+#include "common/wire/smtp_param.h"
+#include "common/wire/utf8.h"
 
 #include <stdlib.h>
 
@@ -27,6 +29,20 @@ count_rcpts(struct slice rcpts)
 	return r.bad ? 0 : n;
 }
 
+/* What the sender wants to be told about it (RFC 3461). */
+static void
+take_wishes(struct job *j, struct job_recipient *r, const struct job_rcpt *m)
+{
+	struct slice type, xtext;
+
+	r->notify = m->notify > NOTIFY_ALL ? 0 : m->notify;
+	if (smtp_orcpt_parse(m->orcpt, &type, &xtext) != RC_OK)
+		return;
+	r->orcpt_at = (uint32_t)buf_len(&j->words);
+	r->orcpt_n = (uint16_t)m->orcpt.n;
+	(void)buf_put_slice(&j->words, m->orcpt);
+}
+
 static void
 take_rcpts(struct job *j, struct slice rcpts)
 {
@@ -44,7 +60,24 @@ take_rcpts(struct job *j, struct slice rcpts)
 		}
 		j->rcpts[i].address_n = (uint16_t)m.address.n;
 		(void)buf_put_slice(&j->words, m.address);
+		j->needs_utf8 = j->needs_utf8 || !slice_is_ascii(m.address);
+		take_wishes(j, &j->rcpts[i], &m);
 	}
+}
+
+static void
+take_extensions(struct job *j, const struct d_job *m)
+{
+	j->needs_utf8 = (m->flags & ENVELOPE_SMTPUTF8) != 0 || !slice_is_ascii(m->sender);
+	j->deliver_by = (int64_t)m->deliver_by;
+	j->priority = (int8_t)m->priority;
+	if (j->priority < PRIORITY_MIN || j->priority > PRIORITY_MAX)
+		j->priority = 0;
+	if (smtp_envid_parse(m->envid) != RC_OK)
+		return;
+	j->envid_at = buf_len(&j->words);
+	j->envid_n = m->envid.n;
+	(void)buf_put_slice(&j->words, m->envid);
 }
 
 enum rc
@@ -73,6 +106,7 @@ job_new(const struct d_job *m, struct job **ret_job)
 		rc = RC_NOMEM;
 	if (rc == RC_OK) {
 		j->sender_n = m->sender.n;
+		take_extensions(j, m);
 		take_rcpts(j, m->rcpts);
 		if (m->sender.n > 0 && !is_sendable(m->sender))
 			job_decide_rest(j, JOB_FAILED, 0, ENHANCED(5, 1, 7), S("the sender's address cannot be sent over SMTP"));
@@ -113,6 +147,18 @@ struct slice
 job_address(const struct job *j, size_t i)
 {
 	return words_at(j, j->rcpts[i].address_at, j->rcpts[i].address_n);
+}
+
+struct slice
+job_orcpt(const struct job *j, size_t i)
+{
+	return words_at(j, j->rcpts[i].orcpt_at, j->rcpts[i].orcpt_n);
+}
+
+struct slice
+job_envid(const struct job *j)
+{
+	return words_at(j, j->envid_at, j->envid_n);
 }
 
 void

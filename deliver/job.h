@@ -24,6 +24,9 @@ struct job_recipient {
 	struct enhanced enhanced;
 	uint32_t text_at;
 	uint16_t text_n;
+	uint32_t orcpt_at;
+	uint16_t orcpt_n;
+	uint8_t notify;		/* NOTIFY_ bits */
 	bool asked;		/* RCPT was sent */
 	bool accepted;		/* and answered 2xx */
 };
@@ -31,7 +34,10 @@ struct job_recipient {
 struct job {
 	uint32_t number;
 	struct msgid id;
-	uint32_t flags;			/* JOB_8BITMIME, JOB_BOUNCE */
+	uint32_t flags;			/* of common/envelope.h */
+	size_t envid_at, envid_n;
+	int64_t deliver_by;		/* wall clock, microseconds; 0: none */
+	int8_t priority;
 	struct buf words;		/* sender, addresses, texts */
 	size_t sender_n;
 	struct job_recipient *rcpts;
@@ -39,6 +45,7 @@ struct job {
 	size_t n_open;			/* recipients without an outcome */
 	size_t text_max;		/* so that all rows fit a frame */
 	struct content content;
+	bool needs_utf8;		/* SMTPUTF8: its header or an address is not ASCII (RFC 6531 3.2) */
 	bool retried;			/* it was moved to a fresh connection once */
 };
 
@@ -49,6 +56,8 @@ void job_free(struct job *j);	/* NULL is fine */
 
 struct slice job_sender(const struct job *j);
 struct slice job_address(const struct job *j, size_t i);
+struct slice job_orcpt(const struct job *j, size_t i);
+struct slice job_envid(const struct job *j);
 
 /* The outcome of a recipient; the first one stays. text: printable already, cut to what fits. */
 void job_decide(struct job *j, size_t i, enum job_status status, uint16_t code, struct enhanced enhanced,

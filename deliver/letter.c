@@ -23,6 +23,10 @@ letter_free(struct letter *l)
 static void
 put_lines(struct letter *l, struct slice s, struct buf *to)
 {
+	if (l->plain) {
+		(void)buf_put_slice(to, s);
+		return;
+	}
 	while (s.n > 0) {
 		size_t cr;
 

@@ -27,6 +27,7 @@ struct letter {
 	bool dropping;			/* the field that streams by is a Return-Path */
 	bool capturing;			/* it is a Delivered-To */
 	bool cr;			/* a CR is held until the next byte */
+	bool plain;			/* set behind letter_init: binary content, no byte of which may change (RFC 3030 3) */
 	uint64_t seen;			/* bytes of the header */
 	uint8_t name[HEADER_NAME_MAX];
 	size_t name_len;

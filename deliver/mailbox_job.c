@@ -157,6 +157,7 @@ mailbox_job_begin(struct mailbox *b, const struct d_job *m)
 	j->id = m->id;
 	j->size = m->size;
 	letter_init(&j->letter, j->rcpts, n);
+	j->letter.plain = (m->flags & ENVELOPE_BINARYMIME) != 0;
 	choose_carrier(b);
 	return mailbox_job_feed(b, m->content);
 }

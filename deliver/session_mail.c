@@ -11,7 +11,8 @@ report(struct session *s, bool pull)
 	struct deliver *d = s->deliver;
 	const struct route_try *at = &s->route.tries[s->try];
 	struct buf rows = BUF_INIT(IPC_BODY_MAX);
-	struct d_result m = { s->job->number, S(""), route_host_name(&s->route, at->host), at->ip, s->route.port, S(""), pull };
+	struct d_result m = { s->job->number, S(""), route_host_name(&s->route, at->host), at->ip, s->route.port, S(""), pull,
+	    (s->exchange.caps.dsn ? JOB_PASSED_DSN : 0) | (s->exchange.caps.deliver_by ? JOB_PASSED_BY : 0) };
 
 	if (!job_results_put(s->job, &rows)) {
 		/* Outcomes that cannot be told are duplicates to come; without the line the queue knows at least. */

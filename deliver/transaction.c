@@ -1,23 +1,66 @@
 /* deliver/transaction.c -- see transaction.h. */
 #include "deliver/transaction.h"
 
+#include <time.h>
+
+/* Microseconds until the message is late; negative: it is. */
+static int64_t
+time_left(const struct job *job)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return job->deliver_by - ((int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+}
+
+struct refused {
+	struct enhanced enhanced;
+	const char *why;		/* NULL: it fits */
+};
+
+/* Which of the message's needs the server does not meet. */
+static struct refused
+unmet_need(const struct job *job, const struct peer_caps *caps)
+{
+	bool return_late = job->deliver_by != 0 && (job->flags & ENVELOPE_BY_NOTIFY) == 0;
+
+	/* RFC 3030 3: binary content goes to those who take it, and nobody else. */
+	if ((job->flags & ENVELOPE_BINARYMIME) != 0 && !(caps->binary && caps->chunking))
+		return (struct refused){ ENHANCED(5, 6, 3), "the message has binary content, and the server does not offer BINARYMIME" };
+	/* RFC 6531 3.2: nor does it go in any other form. A domain alone is no reason: that is in ASCII here. */
+	if (job->needs_utf8 && !(caps->utf8 && caps->eight_bit))
+		return (struct refused){ ENHANCED(5, 6, 7), "the message has addresses or a header in UTF-8, and the server does not offer SMTPUTF8" };
+	/* RFC 6152 3: what is 8-bit may not go to a server that does not say it can. */
+	if ((job->flags & ENVELOPE_8BITMIME) != 0 && !caps->eight_bit)
+		return (struct refused){ ENHANCED(5, 6, 3), "the message has 8-bit content, and the server does not offer 8BITMIME" };
+	/* RFC 2852 4.1.3, 4.1.4.1 */
+	if (return_late && time_left(job) < 0)
+		return (struct refused){ ENHANCED(5, 4, 7), "delivery time expired" };
+	if (return_late && (!caps->deliver_by || time_left(job) / 1000000 < (int64_t)caps->min_by))
+		return (struct refused){ ENHANCED(5, 3, 3), caps->deliver_by ? "the server needs more time than the message has" :
+		    "the message must be delivered by a time, and the server does not offer DELIVERBY" };
+	/* RFC 8689 4.2.1: there is no TLS client here yet. A bounce goes all the same (5). */
+	if ((job->flags & ENVELOPE_REQUIRETLS) != 0 && job->sender_n > 0)
+		return (struct refused){ ENHANCED(5, 7, 10), "the message requires TLS, and there is none to the server" };
+	return (struct refused){ ENHANCED(2, 0, 0), NULL };
+}
+
 static bool
 fits_server(struct job *job, const struct peer_caps *caps)
 {
 	struct buf text = BUF_INIT(JOB_TEXT_MAX);
+	struct refused no = unmet_need(job, caps);
 
+	if (no.why != NULL) {
+		job_decide_rest(job, JOB_FAILED, 0, no.enhanced, slice_str(no.why));
+		return false;
+	}
 	/* RFC 1870 6.1: no need to ask, it would say 552. */
 	if (caps->size && caps->size_max > 0 && job->content.size > caps->size_max) {
 		(void)buf_printf(&text, "the message has %llu bytes, the server takes %llu at most",
 		    (unsigned long long)job->content.size, (unsigned long long)caps->size_max);
 		job_decide_rest(job, JOB_FAILED, 0, ENHANCED(5, 3, 4), buf_slice(&text));
 		buf_free(&text);
-		return false;
-	}
-	/* RFC 6152 3: what is 8-bit may not go to a server that does not say it can. */
-	if ((job->flags & JOB_8BITMIME) != 0 && !caps->eight_bit) {
-		job_decide_rest(job, JOB_FAILED, 0, ENHANCED(5, 6, 3),
-		    S("the message has 8-bit content, and the server does not offer 8BITMIME"));
 		return false;
 	}
 	return true;
@@ -28,11 +71,59 @@ transaction_begin(struct transaction *t, struct exchange *x, struct job *job, bo
 {
 	*t = (struct transaction){ .job = job, .reset_first = reset_first };
 	job_rewind(job);
+	job->content.plain = false;
 	x->resting = STAGE_IDLE;
 	t->refused = !fits_server(job, &x->caps) || job->n_open == 0;
 }
 
 /* ---- commands -----------------------------------------------------------------------------------------------------*/
+
+/* What the sender asked for, handed on unchanged to a server that can do it (RFC 3461 5.2.1; RFC 2852 4.1.4; RFC 6710 4.4). */
+static void
+put_mail_extensions(struct buf *arg, const struct job *job, const struct peer_caps *caps)
+{
+	int64_t left;
+
+	if (caps->dsn && (job->flags & (ENVELOPE_RET_FULL | ENVELOPE_RET_HDRS)) != 0)
+		(void)buf_put_str(arg, (job->flags & ENVELOPE_RET_FULL) != 0 ? " RET=FULL" : " RET=HDRS");
+	if (caps->dsn && job->envid_n > 0) {
+		(void)buf_put_str(arg, " ENVID=");
+		(void)buf_put_slice(arg, job_envid(job));
+	}
+	if (caps->deliver_by && job->deliver_by != 0) {
+		left = time_left(job) / 1000000;
+		left = left > 999999999 ? 999999999 : left < -999999999 ? -999999999 : left;
+		if (left == 0 && (job->flags & ENVELOPE_BY_NOTIFY) == 0)
+			left = 1;		/* zero may not be said with R */
+		(void)buf_printf(arg, " BY=%lld;%s%s", (long long)left, (job->flags & ENVELOPE_BY_NOTIFY) != 0 ? "N" : "R",
+		    (job->flags & ENVELOPE_BY_TRACE) != 0 ? "T" : "");
+	}
+	if (job->needs_utf8)
+		(void)buf_put_str(arg, " SMTPUTF8");
+	if (caps->priority && job->priority != 0)
+		(void)buf_printf(arg, " MT-PRIORITY=%d", job->priority);
+}
+
+static void
+put_rcpt_extensions(struct buf *arg, const struct job *job, size_t i)
+{
+	static const struct {
+		uint8_t bit;
+		const char *word;
+	} words[] = { { NOTIFY_NEVER, "NEVER" }, { NOTIFY_SUCCESS, "SUCCESS" }, { NOTIFY_FAILURE, "FAILURE" },
+		{ NOTIFY_DELAY, "DELAY" } };
+	const char *before = " NOTIFY=";
+
+	for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
+		if ((job->rcpts[i].notify & words[k].bit) != 0) {
+			(void)buf_printf(arg, "%s%s", before, words[k].word);
+			before = ",";
+		}
+	if (job->rcpts[i].orcpt_n > 0) {
+		(void)buf_put_str(arg, " ORCPT=");
+		(void)buf_put_slice(arg, job_orcpt(job, i));
+	}
+}
 
 static void
 put_mail(struct transaction *t, struct exchange *x)
@@ -44,8 +135,11 @@ put_mail(struct transaction *t, struct exchange *x)
 	(void)buf_put_byte(&arg, '>');
 	if (x->caps.size)
 		(void)buf_printf(&arg, " SIZE=%llu", (unsigned long long)t->job->content.size);
-	if (x->caps.eight_bit && (t->job->flags & JOB_8BITMIME) != 0)
+	if ((t->job->flags & ENVELOPE_BINARYMIME) != 0)
+		(void)buf_put_str(&arg, " BODY=BINARYMIME");
+	else if (x->caps.eight_bit && (t->job->flags & ENVELOPE_8BITMIME) != 0)
 		(void)buf_put_str(&arg, " BODY=8BITMIME");
+	put_mail_extensions(&arg, t->job, &x->caps);
 	exchange_command(x, STAGE_MAIL, "MAIL", buf_slice(&arg));
 	buf_free(&arg);
 	t->mail_sent = true;
@@ -59,6 +153,8 @@ put_rcpt(struct transaction *t, struct exchange *x)
 	(void)buf_put_str(&arg, "TO:<");
 	(void)buf_put_slice(&arg, job_address(t->job, t->next));
 	(void)buf_put_byte(&arg, '>');
+	if (x->caps.dsn)
+		put_rcpt_extensions(&arg, t->job, t->next);
 	exchange_command(x, STAGE_RCPT, "RCPT", buf_slice(&arg));
 	buf_free(&arg);
 	t->job->rcpts[t->next++].asked = true;
@@ -70,6 +166,17 @@ static bool
 data_is_due(const struct transaction *t, const struct exchange *x)
 {
 	return !t->data_sent && t->n_asked > 0 && (t->n_accepted > 0 || x->n_due > 0);
+}
+
+/* All in one chunk: its size is known. There is no reply before the content, so it waits until somebody was accepted
+ * (RFC 3030 2). */
+static void
+put_bdat(struct transaction *t, struct exchange *x)
+{
+	(void)buf_printf(&x->out, "BDAT %llu LAST\r\n", (unsigned long long)t->job->content.size);
+	t->job->content.plain = true;
+	t->data_sent = t->flowing = true;
+	x->resting = STAGE_CONTENT;
 }
 
 static void
@@ -86,6 +193,10 @@ put_commands(struct transaction *t, struct exchange *x)
 				t->next++;
 			else
 				put_rcpt(t, x);
+		} else if ((t->job->flags & ENVELOPE_BINARYMIME) != 0) {
+			if (t->n_accepted == 0 || x->n_due > 0)
+				break;
+			put_bdat(t, x);
 		} else if (data_is_due(t, x)) {
 			exchange_command(x, STAGE_DATA, "DATA", S(""));
 			t->data_sent = true;
@@ -127,6 +238,8 @@ transaction_pump(struct transaction *t, struct exchange *x)
 		return exchange_has_input(x) ? RC_OK : put_content(t, x);
 	if (!t->refused)
 		put_commands(t, x);
+	if (t->flowing && !x->out.failed)	/* behind BDAT nothing is waited for */
+		return put_content(t, x);
 	return x->out.failed ? RC_NOMEM : RC_OK;
 }
 

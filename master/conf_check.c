@@ -1,6 +1,7 @@
 /* master/conf_check.c -- checks of the configuration beyond types and ranges, see conf_check.h. */
 #include "master/conf_check.h"
 
+#include "common/extension.h"
 #include "common/ip.h"
 #include "common/tls_settings.h"
 #include "common/policy/networks.h"
@@ -136,12 +137,23 @@ check_networks(struct checking *k, const struct conf_list *list)
 }
 
 static void
+check_disable(struct checking *k, const struct conf_list *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (extension_find(slice_str(names->v[i])) == EXT_COUNT)
+			complain(k, names, "'%s' is no extension that can be switched off; write its EHLO keyword", names->v[i]);
+}
+
+static void
 check_smtpd(struct checking *k)
 {
 	check_networks(k, &k->c->limits.exempt);
 	check_networks(k, &k->c->smtpd.vrfy);
 	CHECK_WORD(k, k->c->smtpd.bare_newline, "reject", "normalise");
 	check_networks(k, &k->c->smtpd.bare_newline_networks);
+	check_disable(k, &k->c->smtpd.disable);
+	check_networks(k, &k->c->smtpd.priority_clients);
+	check_networks(k, &k->c->smtpd.etrn_clients);
 }
 
 static void
@@ -293,6 +305,7 @@ check_listener(struct checking *k, const struct conf_listener *l)
 	check_networks(k, &l->proxy);
 	check_networks(k, &l->xclient);
 	check_listener_tls(k, l);
+	check_disable(k, &l->disable);
 	if (l->address.n == 0)
 		complain(k, &l->address, "is empty; name an address, or leave the section out");
 	for (size_t i = 0; i < l->address.n; i++) {

@@ -1,6 +1,7 @@
 /* queue/bounce.c -- recipients that failed for good, see bounce.h. */
 #include "queue/bounce.h"
 
+#include "common/wire/utf8.h"
 #include "queue/dsn.h"
 #include "queue/routing.h"
 
@@ -18,6 +19,7 @@ struct failure {
 	struct buf words;		/* what the slices of f borrow from */
 	struct bounce_failure f;
 	struct envelope_rcpt row;
+	bool told;			/* the sender wants to know (RFC 3461 4.1) */
 };
 
 enum step { GATHERING, READING_ENVELOPE, WANTS_ROUTE, ROUTING, READING_HEADER, COMMITTING };
@@ -31,6 +33,7 @@ struct bounce {
 	enum step step;
 	bool twice;			/* about a bounce: for the postmaster */
 	bool silent;			/* nobody is to be told */
+	bool some_failed;		/* of those who are told of */
 	struct msgid id;
 	struct buf to;			/* whom it is for */
 	struct buf report;
@@ -91,7 +94,18 @@ bounce_free(struct bounce *b)
 	free(b);
 }
 
-/* Nothing was told and nothing written: every recipient is tried again later, and fails again. */
+/* A recipient that has its mail must not get it again because the sender could not be told. */
+static void
+done_untold(struct queue *q, struct rcpt *r)
+{
+	struct message *m = rcpt_message(r);
+
+	store_change(q->store, &(struct store_change){ .kind = STORE_CHANGE_DONE, .id = message_id(m), .where = m->where,
+	    .rcpt = r->due.index }, NULL, NULL);
+	queue_rcpt_done(q, r);
+}
+
+/* Nothing was told and nothing written: every recipient that failed is tried again later, and fails again. */
 static void
 give_up_for_now(struct bounce *b)
 {
@@ -101,8 +115,14 @@ give_up_for_now(struct bounce *b)
 		r->due.state = RCPT_NEW;
 		if ((b->message->flags & MESSAGE_GONE) != 0)
 			queue_rcpt_done(b->queue, r);
+		else if (b->failures[i].f.news != BOUNCE_FAILED)
+			done_untold(b->queue, r);
 		else
 			schedule_wait(&b->queue->schedule, r, RETRY_MS);
+	}
+	if (b->message->n_open == 0 && (b->message->flags & MESSAGE_GONE) == 0) {
+		store_drop(b->queue->store, message_id(b->message), b->message->where, NULL, NULL);
+		queue_leave(b->queue, b->message, "delivered");
 	}
 	bounce_free(b);
 }
@@ -129,13 +149,17 @@ bounce_add(struct queue *q, struct bounce **at, struct slice envelope, struct rc
 		*at = bounce_new(q, rcpt_message(r), envelope);
 	b = *at;
 	if (b == NULL) {
-		schedule_wait(&q->schedule, r, RETRY_MS);
+		if (failure->news == BOUNCE_FAILED)
+			schedule_wait(&q->schedule, r, RETRY_MS);
+		else
+			done_untold(q, r);	/* its caller sees whether it was the last */
 		return;
 	}
 	f = &b->failures[b->n++];
 	buf_init(&f->words, WORDS_MAX);
 	(void)buf_reserve(&f->words, WORDS_MAX);	/* once: the slices below must not move */
 	f->rcpt = r;
+	f->f.news = failure->news;
 	f->f.expired = failure->expired;
 	f->f.code = failure->code;
 	f->f.enhanced = keep(&f->words, slice_first(failure->enhanced, 16));
@@ -152,7 +176,7 @@ log_failures(const struct bounce *b)
 {
 	struct msgid id = message_id(b->message);
 	char own[QUEUE_ID_LEN];
-	struct slice bounce = b->silent ? S("none") : slice_of(own, sizeof own);
+	struct slice report = b->silent ? S("none") : slice_of(own, sizeof own);
 	char delay[32];
 	int64_t age = queue_wall() - b->parsed.received_at;
 
@@ -161,7 +185,10 @@ log_failures(const struct bounce *b)
 	    (long long)(age > 0 ? age / 10000 % 100 : 0));
 	for (size_t i = 0; i < b->n; i++) {
 		const struct failure *f = &b->failures[i];
+		struct slice bounce = f->told ? report : S("none");
 
+		if (f->f.news != BOUNCE_FAILED)
+			continue;	/* its delivery is in the log */
 		if (f->f.expired)
 			log_say(LOG_EXPIRED, &id, F_STR("to", f->row.address), F_TEXT("delay", delay), F_STR("text", f->f.text),
 			    F_STR("bounce", bounce));
@@ -211,10 +238,11 @@ on_durable(void *arg, enum rc rc, struct store_where where)
 		b->failures[i].rcpt->due.state = RCPT_NEW;
 		queue_rcpt_done(q, b->failures[i].rcpt);
 	}
-	q->n_bounced += b->n;
+	for (size_t i = 0; i < b->n; i++)
+		q->n_bounced += b->failures[i].f.news == BOUNCE_FAILED;
 	if (m->n_open == 0 && (m->flags & MESSAGE_GONE) == 0) {
 		store_drop(q->store, message_id(m), m->where, NULL, NULL);
-		queue_leave(q, m, b->silent ? "undeliverable" : "returned");
+		queue_leave(q, m, !b->some_failed && !b->silent ? "delivered" : b->silent ? "undeliverable" : "returned");
 	}
 	bounce_free(b);
 }
@@ -232,7 +260,8 @@ bounce_commit(struct bounce *b)
 		return;
 	}
 	for (size_t i = 0; i < b->n; i++)
-		changes[i] = (struct store_change){ .kind = STORE_CHANGE_BOUNCED, .id = message_id(b->message),
+		changes[i] = (struct store_change){ .kind = b->failures[i].f.news == BOUNCE_FAILED ? STORE_CHANGE_BOUNCED :
+		    STORE_CHANGE_DONE, .id = message_id(b->message),
 		    .where = b->message->where, .rcpt = b->failures[i].rcpt->due.index };
 	b->step = COMMITTING;
 	store_commit(b->queue->store, b->silent ? NULL : &mail, changes, b->n, on_durable, b);
@@ -267,11 +296,24 @@ put_envelope(struct bounce *b)
 	(void)buf_put_byte(&message_id_text, '>');
 	if (b->twice)
 		e.flags |= ENVELOPE_DOUBLE;
+	e.flags |= b->parsed.flags & ENVELOPE_REQUIRETLS;	/* RFC 8689 5 */
+	if (!slice_is_ascii(buf_slice(&b->to)))
+		e.flags |= ENVELOPE_SMTPUTF8;	/* its To field is not ASCII either */
 	e.cause = slice_of(about, sizeof about);
 	e.message_id = buf_slice(&message_id_text);
 	ok = envelope_put(&b->own, &e) && envelope_put_rcpt(&b->own, &r);
 	buf_free(&message_id_text);
 	return ok;
+}
+
+/* RET=FULL (RFC 3461 6.2): of what failed, when it is 7-bit (a report must be able to go anywhere) and not too
+ * large, and REQUIRETLS does not forbid it (RFC 8689 5). */
+static bool
+returns_full(const struct bounce *b)
+{
+	return b->some_failed && (b->parsed.flags & ENVELOPE_RET_FULL) != 0 &&
+	    (b->parsed.flags & (ENVELOPE_8BITMIME | ENVELOPE_BINARYMIME | ENVELOPE_SMTPUTF8 | ENVELOPE_REQUIRETLS)) == 0 &&
+	    b->message->size <= queue_conf(b->queue)->queue.bounce_full_max;
 }
 
 static bool
@@ -283,9 +325,11 @@ put_report(struct bounce *b, struct slice original)
 		.hostname = our_name(q), .to = buf_slice(&b->to), .sender = b->parsed.sender, .id = b->id,
 		.about = message_id(b->message), .now = queue_wall() / 1000000, .arrived = b->parsed.received_at / 1000000,
 		.random = random_next(&q->schedule.random), .twice = b->twice, .rcpts = rcpts, .n_rcpts = b->n,
-		.original = original, .original_whole = original.n >= b->message->size,
-		.header_max = (size_t)queue_conf(q)->queue.bounce_header_max,
+		.original = original, .original_whole = original.n >= b->message->size, .return_full = returns_full(b),
+		.header_max = (size_t)queue_conf(q)->queue.bounce_header_max, .envid = b->parsed.envid,
+		.deliver_by = b->parsed.deliver_by / 1000000, .hold_request = b->parsed.hold_request,
 	};
+	size_t n = 0;
 	bool ok;
 
 	if (rcpts == NULL)
@@ -293,11 +337,15 @@ put_report(struct bounce *b, struct slice original)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct failure *f = &b->failures[i];
 
+		if (!f->told)
+			continue;
 		/* The recipient as it was when we accepted it (RFC 3464 2.3.2): where it went since is not the sender's affair. */
-		rcpts[i] = (struct dsn_rcpt){ .address = f->row.original.n > 0 ? f->row.original : f->row.address,
+		rcpts[n++] = (struct dsn_rcpt){ .address = f->row.original.n > 0 ? f->row.original : f->row.address,
 		    .enhanced = f->f.enhanced, .text = f->f.text, .relay = f->f.relay, .host = f->f.host, .code = f->f.code,
-		    .expired = f->f.expired };
+		    .expired = f->f.expired, .orcpt = f->row.orcpt, .action = f->f.news == BOUNCE_DELIVERED ? DSN_DELIVERED :
+		    f->f.news == BOUNCE_RELAYED ? DSN_RELAYED : DSN_FAILED };
 	}
+	d.n_rcpts = n;
 	ok = dsn_put(&b->report, &d);
 	free(rcpts);
 	return ok;
@@ -323,7 +371,7 @@ static void
 read_header(struct bounce *b)
 {
 	struct message *m = b->message;
-	size_t max = (size_t)queue_conf(b->queue)->queue.bounce_header_max;
+	size_t max = returns_full(b) ? (size_t)m->size : (size_t)queue_conf(b->queue)->queue.bounce_header_max;
 	struct slice envelope, content;
 
 	b->step = READING_HEADER;
@@ -382,8 +430,8 @@ on_verdict(void *arg, const struct r_verdict *v)
 		return;
 	}
 	if (v->action == VERDICT_REJECT) {	/* the sender does not exist here, or may not be reached */
-		if (b->twice) {
-			drop(b, "the postmaster's address is refused");
+		if (b->twice || !b->some_failed) {
+			drop(b, b->twice ? "the postmaster's address is refused" : "the sender's address is refused");
 			return;
 		}
 		address_postmaster(b);
@@ -441,12 +489,34 @@ find_rows(struct bounce *b)
 	return true;
 }
 
+/* Who is told of: RFC 3461 5.2. For a message from <> the postmaster hears of failures, whatever was asked. */
+static void
+choose_told(struct bounce *b)
+{
+	b->silent = true;
+	for (size_t i = 0; i < b->n; i++) {
+		struct failure *f = &b->failures[i];
+
+		if (f->f.news != BOUNCE_FAILED)
+			f->told = b->parsed.sender.n > 0;
+		else
+			f->told = f->row.notify == 0 || (f->row.notify & NOTIFY_FAILURE) != 0;
+		b->some_failed = b->some_failed || (f->told && f->f.news == BOUNCE_FAILED);
+		b->silent = b->silent && !f->told;
+	}
+}
+
 static void
 with_envelope(struct bounce *b)
 {
 	if (envelope_parse(buf_slice(&b->envelope), &b->parsed) != RC_OK || !find_rows(b) ||
 	    own_ids_next(&b->queue->own_ids, &b->queue->ids, &b->id) != RC_OK) {
 		give_up_for_now(b);
+		return;
+	}
+	choose_told(b);
+	if (b->silent) {
+		bounce_commit(b);
 		return;
 	}
 	if ((b->parsed.flags & ENVELOPE_DOUBLE) != 0) {

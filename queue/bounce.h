@@ -1,4 +1,5 @@
-/* queue/bounce.h -- recipients that failed for good, on their way to be told to the sender.
+/* queue/bounce.h -- recipients that failed for good, on their way to be told to the sender; and those that were delivered, when
+ * the sender asked to be told (RFC 3461).
  *
  * What failed together goes into one report: its route is asked of the router, the original header read, and then report
  * and marks are made durable in one atomic group, so that a recipient is never lost nor told twice. A failing bounce is
@@ -13,7 +14,10 @@ enum {
 	BOUNCE_RCPTS_MAX = 1000,	/* in one report */
 };
 
+enum bounce_news { BOUNCE_FAILED, BOUNCE_DELIVERED, BOUNCE_RELAYED };
+
 struct bounce_failure {
+	enum bounce_news news;
 	bool expired;
 	uint16_t code;
 	struct slice enhanced, text;

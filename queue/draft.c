@@ -10,6 +10,7 @@
 enum {
 	IDS_BURST = 16,			/* blocks an smtpd may ask for at once; then one for each IDS_PACE_MS */
 	IDS_PACE_MS = 5,
+	FLUSH_PACE_MS = 10 * 1000,
 };
 
 struct smtpd_line {
@@ -74,7 +75,7 @@ address_fits(struct slice text)
 	if (text.n > ADDRESS_TEXT_MAX)
 		return false;
 	for (size_t i = 0; i < text.n; i++)
-		if (text.p[i] < 0x20 || text.p[i] > 0x7e)
+		if (text.p[i] < 0x20 || text.p[i] == 0x7f)
 			return false;
 	return slice_caseeq(text, S("postmaster")) || address_parse(text, &a) == RC_OK;
 }
@@ -98,7 +99,7 @@ draft_check_envelope(struct slice bytes, struct envelope *ret_e)
 		return "malformed envelope";
 	if (ret_e->n_rcpts == 0 || ret_e->n_rcpts > MESSAGE_RCPTS_MAX)
 		return "an envelope without recipients, or with too many";
-	if ((ret_e->flags & ~(uint32_t)ENVELOPE_8BITMIME) != 0)
+	if ((ret_e->flags & ~(uint32_t)ENVELOPE_FROM_CLIENT) != 0)
 		return "an envelope with flags that are ours";
 	if (ret_e->sender.n > 0 && !address_fits(ret_e->sender))
 		return "malformed sender";
@@ -314,8 +315,6 @@ draft_new(struct smtpd_line *line, bool whole, uint32_t handle, struct msgid id,
 		free(d);
 		return NULL;
 	}
-	if ((e.flags & ENVELOPE_8BITMIME) != 0)
-		d->message->flags |= MESSAGE_8BIT;
 	memcpy(d->envelope, envelope.p, envelope.n);
 	d->n_envelope = envelope.n;
 	d->queue = q;
@@ -472,6 +471,16 @@ on_chunk(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	return NULL;
 }
 
+/* Known only now: the envelope has not gone to the disk yet. */
+static void
+add_flags(struct draft *d, uint32_t flags)
+{
+	/* One without the field is as one with zeros; whoever sends flags later must have sent it. */
+	if (!envelope_add_flags(d->envelope, d->n_envelope, flags))
+		return;
+	store_stream_envelope(d->stream, envelope_of(d));
+}
+
 static const char *
 on_commit(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 {
@@ -488,7 +497,11 @@ on_commit(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return "a second Q_COMMIT";
 	if (m.size != d->size)
 		return "a message of another size than its parts";
+	if ((m.flags & ~(uint32_t)ENVELOPE_FROM_CLIENT) != 0)
+		return "a message with flags that are ours";
 	d->committing = true;
+	if (m.flags != 0)
+		add_flags(d, m.flags);
 	store_stream_commit(&d->stream, on_durable, d);
 	return NULL;
 }
@@ -538,6 +551,37 @@ on_ids_want(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	return q_ids_want_get(body, &m) ? give_ids(ctx) : "malformed Q_IDS_WANT";
 }
 
+/* --- ETRN --- */
+
+/* A flush looks at all that waits: it is done once in a while, whoever asks. */
+static const char *
+on_flush(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct smtpd_line *line = ctx;
+	struct queue *q = line->queue;
+	struct q_flushed answer = { RC_OK, 0 };
+	uint64_t now = loop_now(q->room->loop);
+	struct destination *d;
+	struct q_flush m;
+
+	(void)p, (void)fd;
+	if (!q_flush_get(body, &m) || !name_fits(m.domain))
+		return "malformed Q_FLUSH";
+	d = destination_find(&q->schedule.destinations, S("smtp"), m.domain);
+	if (d != NULL && d->n_refs > 0) {
+		answer.waiting = d->n_refs;
+		if (q->flushed_ms != 0 && now - q->flushed_ms < FLUSH_PACE_MS) {
+			answer.status = RC_AGAIN;
+		} else {
+			q->flushed_ms = now;
+			schedule_flush_destination(&q->schedule, d);
+			queue_pump(q);
+		}
+	}
+	(void)q_flushed_send(line->peer, handle, &answer);
+	return NULL;
+}
+
 /* --- lines --- */
 
 static void
@@ -565,7 +609,7 @@ line_closed(void *ctx, struct peer *p, const char *why)
 static const struct peer_ops line_ops = {
 	.on = {
 		[Q_IDS_WANT] = on_ids_want, [Q_SUBMIT] = on_submit, [Q_BEGIN] = on_begin, [Q_CHUNK] = on_chunk,
-		[Q_COMMIT] = on_commit, [Q_ABORT] = on_abort,
+		[Q_COMMIT] = on_commit, [Q_ABORT] = on_abort, [Q_FLUSH] = on_flush,
 	},
 	.closed = line_closed,
 };

@@ -3,6 +3,8 @@
 
 #include "common/wire/date.h"
 #include "common/wire/header.h"
+#include "common/wire/smtp_param.h"
+#include "common/wire/utf8.h"
 
 enum {
 	TEXT_MAX = 700,			/* of a text from outside in one line: with what stands before it below 998 */
@@ -17,6 +19,50 @@ put_text(struct buf *to, struct slice s)
 	s = slice_first(s, TEXT_MAX);
 	for (size_t i = 0; i < s.n; i++)
 		(void)buf_put_byte(to, s.p[i] < 0x20 || s.p[i] > 0x7e ? '?' : s.p[i]);
+}
+
+/* The character at s.p[at], whose n bytes are well-formed. */
+static uint32_t
+code_point(struct slice s, size_t at, size_t n)
+{
+	uint32_t c = n == 2 ? s.p[at] & 0x1f : n == 3 ? s.p[at] & 0x0f : s.p[at] & 0x07;
+
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | (s.p[at + i] & 0x3f);
+	return c;
+}
+
+/* An address in ASCII, what is not written as RFC 6533 3 has it: \x{E4}. */
+static void
+put_address(struct buf *to, struct slice s)
+{
+	for (size_t i = 0, n; i < s.n && i < TEXT_MAX; i += n) {
+		n = s.p[i] < 0x80 ? 1 : utf8_visible_len(s, i);
+		if (n > 1) {
+			(void)buf_printf(to, "\\x{%X}", code_point(s, i, n));
+			continue;
+		}
+		n = 1;
+		(void)buf_put_byte(to, s.p[i] < 0x20 || s.p[i] > 0x7e ? '?' : s.p[i]);
+	}
+}
+
+static void
+put_address_field(struct buf *to, const char *name, struct slice address)
+{
+	(void)buf_printf(to, "%s: %s", name, slice_is_ascii(address) ? "rfc822; " : "utf-8; ");
+	put_address(to, address);
+	(void)buf_put_str(to, "\r\n");
+}
+
+/* As a header field has it: UTF-8 as it is (RFC 6532 3.2). */
+static void
+put_raw_address(struct buf *to, struct slice s)
+{
+	if (utf8_is_visible(s) && !slice_is_ascii(s) && slice_find(s, '\r') == s.n && slice_find(s, '\n') == s.n)
+		(void)buf_put_slice(to, slice_first(s, TEXT_MAX));
+	else
+		put_text(to, s);
 }
 
 static void
@@ -47,6 +93,15 @@ put_boundary(struct buf *to, const struct dsn *d, const char *end)
 	(void)buf_printf(to, "--%.*s.%016llx%s", (int)sizeof id, id, (unsigned long long)d->random, end);
 }
 
+static bool
+some_failed(const struct dsn *d)
+{
+	for (size_t i = 0; i < d->n_rcpts; i++)
+		if (d->rcpts[i].action == DSN_FAILED)
+			return true;
+	return false;
+}
+
 static void
 put_head(struct buf *to, const struct dsn *d)
 {
@@ -57,9 +112,10 @@ put_head(struct buf *to, const struct dsn *d)
 	(void)buf_put_str(to, "From: Mail Delivery System <MAILER-DAEMON@");
 	put_text(to, d->hostname);
 	(void)buf_put_str(to, ">\r\nTo: <");
-	put_text(to, d->to);
+	put_raw_address(to, d->to);
 	(void)buf_put_str(to, ">\r\n");
-	(void)buf_printf(to, "Subject: %s\r\n", d->twice ? "Undeliverable bounce" : "Undelivered Mail Returned to Sender");
+	(void)buf_printf(to, "Subject: %s\r\n", d->twice ? "Undeliverable bounce" :
+	    some_failed(d) ? "Undelivered Mail Returned to Sender" : "Successful Mail Delivery Report");
 	(void)buf_printf(to, "Message-ID: <%.*s@", (int)sizeof id, id);
 	put_text(to, d->hostname);
 	(void)buf_put_str(to, ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
@@ -67,6 +123,13 @@ put_head(struct buf *to, const struct dsn *d)
 	(void)buf_printf(to, "%.*s.%016llx\"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n", (int)sizeof id, id,
 	    (unsigned long long)d->random);
 	(void)buf_put_str(to, "This is a MIME-encapsulated message.\r\n\r\n");
+}
+
+/* Is the original returned whole? */
+static bool
+is_whole(const struct dsn *d)
+{
+	return d->return_full && d->original_whole;
 }
 
 static void
@@ -79,15 +142,23 @@ put_words(struct buf *to, const struct dsn *d)
 	(void)buf_put_str(to, d->twice ?
 	    "A bounce could not be delivered to the sender of the message that it is\r\nabout. It is given to you as the "
 	    "postmaster; nobody else is told.\r\n\r\n" :
+	    !some_failed(d) ?
+	    "Your message was delivered to these recipients, or passed on to a mail system\r\nthat will not report further. You "
+	    "asked for this report. The header of your\r\nmessage is attached below.\r\n\r\n" :
+	    is_whole(d) ?
+	    "Your message could not be delivered to one or more recipients. It is attached\r\nbelow.\r\n\r\n"
+	    "For further assistance, please send mail to postmaster, and include this report.\r\n\r\n" :
 	    "Your message could not be delivered to one or more recipients. Its header is\r\nattached below.\r\n\r\n"
 	    "For further assistance, please send mail to postmaster, and include this report.\r\n\r\n");
 	for (size_t i = 0; i < d->n_rcpts; i++) {
 		const struct dsn_rcpt *r = &d->rcpts[i];
 
 		(void)buf_put_byte(to, '<');
-		put_text(to, r->address);
+		put_address(to, r->address);
 		(void)buf_put_byte(to, '>');
 		(void)buf_put_str(to, ":\r\n    ");
+		if (r->action != DSN_FAILED)
+			(void)buf_put_str(to, r->action == DSN_DELIVERED ? "was delivered:\r\n    " : "was passed on:\r\n    ");
 		if (r->expired)
 			(void)buf_put_str(to, "could not be delivered in time; the last attempt:\r\n    ");
 		if (r->code != 0) {
@@ -113,6 +184,10 @@ put_status(struct buf *to, const struct dsn_rcpt *r)
 		put_field(to, "Status", "", S("4.4.7"));
 		return;
 	}
+	if (r->action != DSN_FAILED) {
+		put_field(to, "Status", "", r->enhanced.n >= 5 && r->enhanced.p[0] == '2' ? r->enhanced : S("2.0.0"));
+		return;
+	}
 	if (r->enhanced.n >= 5 && r->enhanced.p[0] >= '2' && r->enhanced.p[0] <= '5') {
 		(void)buf_put_str(to, "Status: 5");
 		put_text(to, slice_from(r->enhanced, 1));
@@ -122,12 +197,39 @@ put_status(struct buf *to, const struct dsn_rcpt *r)
 	put_field(to, "Status", "", S("5.0.0"));
 }
 
+/* RFC 3461 6.3 d: type and address, not as xtext any more. */
+static void
+put_original_recipient(struct buf *to, struct slice orcpt)
+{
+	struct buf address = BUF_INIT(SMTP_ORCPT_MAX), type_text = BUF_INIT(SMTP_ORCPT_MAX);
+	struct slice type, xtext;
+
+	if (smtp_orcpt_parse(orcpt, &type, &xtext) == RC_OK && smtp_xtext_decode(&address, xtext) && buf_put_slice(&type_text, type) &&
+	    buf_put_str(&type_text, "; ") && buf_cstr(&type_text) != NULL)
+		put_field(to, "Original-Recipient", buf_cstr(&type_text), buf_slice(&address));
+	buf_free(&address);
+	buf_free(&type_text);
+}
+
+/* RFC 3461 6.3 a. */
+static void
+put_envelope_id(struct buf *to, struct slice envid)
+{
+	struct buf text = BUF_INIT(SMTP_ENVID_MAX);
+
+	if (smtp_envid_parse(envid) == RC_OK && smtp_xtext_decode(&text, envid))
+		put_field(to, "Original-Envelope-Id", "", buf_slice(&text));
+	buf_free(&text);
+}
+
 static void
 put_rcpt_fields(struct buf *to, const struct dsn_rcpt *r)
 {
 	(void)buf_put_str(to, "\r\n");
-	put_field(to, "Final-Recipient", "rfc822; ", r->address);
-	put_field(to, "Action", "", S("failed"));
+	if (r->orcpt.n > 0)
+		put_original_recipient(to, r->orcpt);
+	put_address_field(to, "Final-Recipient", r->address);
+	put_field(to, "Action", "", r->action == DSN_DELIVERED ? S("delivered") : r->action == DSN_RELAYED ? S("relayed") : S("failed"));
 	put_status(to, r);
 	if (r->host.n > 0)
 		put_field(to, "Remote-MTA", "dns; ", r->host);
@@ -149,10 +251,16 @@ put_report(struct buf *to, const struct dsn *d)
 
 	queue_id_format(d->about, id);
 	put_boundary(to, d, "\r\nContent-Description: Delivery report\r\nContent-Type: message/delivery-status\r\n\r\n");
+	if (d->envid.n > 0)
+		put_envelope_id(to, d->envid);
 	put_field(to, "Reporting-MTA", "dns; ", d->hostname);
 	put_field(to, "X-Postern-Queue-ID", "", slice_of(id, sizeof id));
-	put_field(to, "X-Postern-Sender", "rfc822; ", d->sender);
+	put_address_field(to, "X-Postern-Sender", d->sender);
 	put_date(to, "Arrival-Date", d->arrived);
+	if (d->deliver_by != 0)
+		put_date(to, "Deliver-By-Date", d->deliver_by);
+	if (d->hold_request.n > 0)
+		put_field(to, "Future-Release-Request", "", d->hold_request);
 	for (size_t i = 0; i < d->n_rcpts; i++)
 		put_rcpt_fields(to, &d->rcpts[i]);
 	(void)buf_put_str(to, "\r\n");
@@ -236,24 +344,47 @@ header_of(const struct dsn *d)
 	return slice_first(d->original, end);
 }
 
-bool
-dsn_put(struct buf *to, const struct dsn *d)
+static void
+put_original_header(struct buf *to, const struct dsn *d)
 {
 	struct slice header = header_of(d);
 	bool quoted = false;
 
 	for (size_t i = 0; i < header.n && !quoted; i++)
 		quoted = header.p[i] > 127;
-	put_head(to, d);
-	put_words(to, d);
-	put_report(to, d);
-	put_boundary(to, d, "\r\nContent-Description: Header of the undelivered message\r\n"
+	put_boundary(to, d, some_failed(d) ? "\r\nContent-Description: Header of the undelivered message\r\n"
+	    "Content-Type: text/rfc822-headers\r\n" : "\r\nContent-Description: Header of the message\r\n"
 	    "Content-Type: text/rfc822-headers\r\n");
 	(void)buf_printf(to, "Content-Transfer-Encoding: %s\r\n\r\n", quoted ? "quoted-printable" : "7bit");
 	if (quoted)
 		put_original_quoted(to, header);
 	else
 		put_original_field(to, header);
+}
+
+/* As it came: nobody who wrote it could know our boundary. */
+static void
+put_original_whole(struct buf *to, const struct dsn *d)
+{
+	size_t n = d->original.n;
+
+	put_boundary(to, d, "\r\nContent-Description: Undelivered message\r\nContent-Type: message/rfc822\r\n"
+	    "Content-Transfer-Encoding: 7bit\r\n\r\n");
+	(void)buf_put_slice(to, d->original);
+	if (n > 0 && d->original.p[n - 1] != '\n')
+		(void)buf_put_str(to, "\r\n");
+}
+
+bool
+dsn_put(struct buf *to, const struct dsn *d)
+{
+	put_head(to, d);
+	put_words(to, d);
+	put_report(to, d);
+	if (is_whole(d))
+		put_original_whole(to, d);
+	else
+		put_original_header(to, d);
 	(void)buf_put_str(to, "\r\n");
 	put_boundary(to, d, "--\r\n");
 	return !to->failed;

@@ -9,9 +9,13 @@
 #include "common/buf.h"
 #include "common/queue_id.h"
 
+enum dsn_action { DSN_FAILED, DSN_DELIVERED, DSN_RELAYED };
+
 struct dsn_rcpt {
+	enum dsn_action action;
 	struct slice address;		/* final recipient */
-	struct slice enhanced;		/* of the reply; the status given is of class 5, or 4.4.7 when expired */
+	struct slice orcpt;		/* ORCPT as given, type;xtext (RFC 3461 4.2); may be empty */
+	struct slice enhanced;		/* of the reply; the status given is of class 5, or 4.4.7 when expired, or 2 */
 	struct slice text;		/* the reply, or why there was none */
 	struct slice relay;		/* host[ip]:port for people; may be empty */
 	struct slice host;		/* who said it; may be empty */
@@ -33,6 +37,10 @@ struct dsn {
 	struct slice original;		/* the beginning of the original message */
 	bool original_whole;		/* all of it */
 	size_t header_max;		/* bytes of its header to return at most */
+	bool return_full;		/* return it whole, if it is there (RFC 3461 4.3): it must be 7-bit lines of text */
+	struct slice envid;		/* xtext (RFC 3461 4.4); may be empty */
+	int64_t deliver_by;		/* seconds since 1970; 0: none (RFC 2852 5) */
+	struct slice hold_request;	/* RFC 4865 5.1.2; may be empty */
 };
 
 /* Appends the message, 7-bit whatever the original was. False: to is full. */

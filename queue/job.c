@@ -11,6 +11,7 @@ enum {
 	DAMAGED_RETRY_MS = 3600 * 1000,
 	DISK_RETRY_MS = 15 * 1000,	/* after EIO: often enough to go on by itself */
 	READ_RETRY_MS = 5000,
+	HOLD_LOOK_MS = 3600 * 1000,
 };
 
 static void on_envelope(void *arg, enum rc rc, struct slice bytes);
@@ -149,9 +150,9 @@ put_rcpts(struct job *job, struct buf *to)
 	while (i < job->n_items && envelope_rcpt_next(&rest, &row)) {
 		if (index++ != job->items[i].index)
 			continue;
-		if (buf_len(to) + 6 + row.address.n > JOB_RUN_MAX)
+		if (buf_len(to) + JOB_RCPT_REST + row.address.n + row.orcpt.n > JOB_RUN_MAX)
 			break;
-		if (!job_rcpt_put(to, &(struct job_rcpt){ job->items[i].index, row.address }))
+		if (!job_rcpt_put(to, &(struct job_rcpt){ job->items[i].index, row.address, row.notify, row.orcpt }))
 			return false;
 		job->items[i++].row = row;
 	}
@@ -173,8 +174,10 @@ announce(struct job *job, struct slice content)
 	struct d_job frame = {
 		.job = job->number, .id = id, .sender = job->parsed.sender, .size = m->size,
 		.content = slice_first(content, IPC_CONTENT_CHUNK),
-		.flags = ((m->flags & MESSAGE_8BIT) != 0 ? JOB_8BITMIME : 0) |
-		    ((m->flags & MESSAGE_BOUNCE) != 0 ? JOB_BOUNCE : 0),
+		.flags = job->parsed.flags,
+		.envid = job->parsed.envid,
+		.deliver_by = (uint64_t)job->parsed.deliver_by,
+		.priority = (uint8_t)job->parsed.priority,
 	};
 
 	if (!put_rcpts(job, &run)) {
@@ -265,6 +268,23 @@ job_drained(struct queue *q, struct carrier *carrier)
 
 /* --- the start --- */
 
+/* An operator's flush, or a clock that jumped: it is still not its time (RFC 4865 4.2). */
+static bool
+held_back(const struct job *job)
+{
+	return job->parsed.hold_until != 0 && job->parsed.hold_until > queue_wall();
+}
+
+static void
+hold(struct job *job)
+{
+	struct session *s = job->session;
+	int64_t ms = (job->parsed.hold_until - queue_wall()) / 1000 + 1;
+
+	job_end(job, ms > HOLD_LOOK_MS ? HOLD_LOOK_MS : (uint64_t)ms);
+	session_let_go(s);
+}
+
 static void
 with_envelope(struct job *job, struct slice content, bool have_content)
 {
@@ -272,6 +292,10 @@ with_envelope(struct job *job, struct slice content, bool have_content)
 
 	if (envelope_parse(buf_slice(&job->envelope), &job->parsed) != RC_OK || job->parsed.n_rcpts != m->n_rcpts) {
 		unreadable(job, RC_CORRUPT);
+		return;
+	}
+	if (held_back(job)) {
+		hold(job);
 		return;
 	}
 	if (have_content || m->size == 0) {

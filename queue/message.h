@@ -40,7 +40,7 @@ struct rcpt {
 
 enum {	/* message.flags */
 	MESSAGE_BOUNCE = 1 << 0,
-	MESSAGE_8BIT = 1 << 1,
+	MESSAGE_URGENT = 1 << 1,	/* MT-PRIORITY above 0 (RFC 6710 5): ahead of the others of its destination */
 	MESSAGE_DAMAGED = 1 << 2,	/* its content cannot be read: it waits for an operator */
 	MESSAGE_GONE = 1 << 3,		/* removed by an operator while a job or a look-up still held it */
 };

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 enum { TICK_MAX_MS = 3600 * 1000 };
+#define HELD_MAX_MS (UINT64_C(400) * 86400 * 1000)	/* longer than smtpd { max-future-release } can be */
 
 int64_t
 queue_wall(void)
@@ -84,6 +85,15 @@ set_route(struct queue *q, struct rcpt *r, const struct envelope_rcpt *row, uint
 		(void)schedule_route(&q->schedule, r, &route);	/* no memory: without a route it will be asked */
 }
 
+/* How long it is to be kept back (RFC 4865), in milliseconds; a time that no clock of ours reaches is cut. */
+static uint64_t
+held_ms(int64_t until)
+{
+	int64_t left = until == 0 ? 0 : until - queue_wall();
+
+	return left <= 0 ? 0 : (uint64_t)left / 1000 < HELD_MAX_MS ? (uint64_t)left / 1000 + 1 : HELD_MAX_MS;
+}
+
 void
 queue_enter(struct queue *q, struct message *m, const struct envelope *e)
 {
@@ -91,14 +101,22 @@ queue_enter(struct queue *q, struct message *m, const struct envelope *e)
 	struct envelope_rcpt row;
 	struct msgid id = message_id(m);
 
-	m->arrived = q->schedule.now;
+	uint64_t held = held_ms(e->hold_until);
+
+	/* Its time in the queue begins when it is let go. */
+	m->arrived = q->schedule.now + (uint32_t)(held / 1000);
+	if (e->priority > 0)
+		m->flags |= MESSAGE_URGENT;
 	if (!messages_add(&q->messages, m))
 		BUG("an id was used twice");
 	log_say(LOG_QUEUED, &id, F_STR("from", e->sender), F_U64("size", m->size), F_U64("nrcpt", m->n_rcpts),
 	    F_STR("cause", e->cause));
 	for (uint32_t i = 0; i < m->n_rcpts && envelope_rcpt_next(&rest, &row); i++) {
 		set_route(q, &m->rcpts[i], &row, row.generation);
-		schedule_ready(&q->schedule, &m->rcpts[i]);
+		if (held > 0)
+			schedule_wait(&q->schedule, &m->rcpts[i], held);
+		else
+			schedule_ready(&q->schedule, &m->rcpts[i]);
 	}
 	queue_pump(q);
 }
@@ -247,7 +265,8 @@ static const struct store_ops store_ops = { on_state, on_moved };
 /* --- recovery --- */
 
 static void
-recover_rcpt(struct queue *q, struct message *m, uint32_t i, const struct store_rcpt *sr, const struct envelope_rcpt *row)
+recover_rcpt(struct queue *q, struct message *m, uint32_t i, const struct store_rcpt *sr, const struct envelope_rcpt *row,
+    uint64_t held)
 {
 	struct rcpt *r = &m->rcpts[i];
 	int64_t wall = queue_wall();
@@ -265,7 +284,9 @@ recover_rcpt(struct queue *q, struct message *m, uint32_t i, const struct store_
 
 		/* A clock that has jumped must not make mail wait for years. */
 		schedule_wait(&q->schedule, r, ms < q->schedule.limits.backoff.max * 2 ? ms : q->schedule.limits.backoff.max);
-	} else
+	} else if (held > 0)
+		schedule_wait(&q->schedule, r, held);
+	else
 		schedule_ready(&q->schedule, r);
 }
 
@@ -277,7 +298,8 @@ visit(void *arg, const struct store_message *sm)
 	struct envelope e;
 	struct message *m = NULL;
 	struct slice rest;
-	int64_t age = (queue_wall() - sm->stored_at) / 1000000;
+	int64_t age, stored_at = sm->stored_at;
+	uint64_t held;
 	uint32_t now = q->schedule.now;
 
 	if (envelope_parse(sm->envelope, &e) == RC_OK && e.n_rcpts == sm->n_rcpts)
@@ -288,12 +310,15 @@ visit(void *arg, const struct store_message *sm)
 	}
 	m->where = sm->where;
 	m->size = sm->size;
-	m->arrived = age <= 0 ? now : age >= (int64_t)now ? 0 : now - (uint32_t)age;
-	m->flags = (uint16_t)(((e.flags & ENVELOPE_BOUNCE) != 0 ? MESSAGE_BOUNCE : 0) |
-	    ((e.flags & ENVELOPE_8BITMIME) != 0 ? MESSAGE_8BIT : 0));
+	held = held_ms(e.hold_until);
+	if (held == 0 && e.hold_until > stored_at)
+		stored_at = e.hold_until;
+	age = (queue_wall() - stored_at) / 1000000;
+	m->arrived = held > 0 ? now + (uint32_t)(held / 1000) : age <= 0 ? now : age >= (int64_t)now ? 0 : now - (uint32_t)age;
+	m->flags = ((e.flags & ENVELOPE_BOUNCE) != 0 ? MESSAGE_BOUNCE : 0) | (e.priority > 0 ? MESSAGE_URGENT : 0);
 	rest = e.rcpts;
 	for (uint32_t i = 0; i < m->n_rcpts && envelope_rcpt_next(&rest, &row); i++)
-		recover_rcpt(q, m, i, &sm->rcpts[i], &row);
+		recover_rcpt(q, m, i, &sm->rcpts[i], &row, held);
 	if (m->n_open == 0) {
 		store_drop(q->store, sm->id, sm->where, NULL, NULL);
 		free(m);

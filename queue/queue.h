@@ -43,6 +43,7 @@ struct queue {
 	int64_t wall_lead;		/* of the wall clock over the loop's, when the spool was read: microseconds */
 
 	struct smtpd_line *smtpds;	/* draft.c */
+	uint64_t flushed_ms;		/* when somebody was let start the queue by ETRN; 0: never */
 	uint64_t n_drafts, draft_bytes;
 	uint8_t told;			/* what smtpds were told last: enum intake */
 	uint64_t told_room;

@@ -89,6 +89,24 @@ change_of(const struct rcpt *r, const struct message *m, enum store_change_kind 
 	return (struct store_change){ .kind = kind, .id = message_id(m), .where = m->where, .rcpt = r->due.index };
 }
 
+static bool
+is_local(const struct applying *a)
+{
+	return a->job->session->carrier->kind == CARRIER_LOCAL;
+}
+
+/* Is the sender to be told of this success by us (RFC 3461 5.2.2, 5.2.3; RFC 2852 4.1.4)? */
+static bool
+wants_to_know(const struct applying *a, const struct envelope_rcpt *who)
+{
+	const struct envelope *e = &a->job->parsed;
+	bool asked = (who->notify & NOTIFY_SUCCESS) != 0 && (is_local(a) || (a->result->passed & JOB_PASSED_DSN) == 0);
+	bool traced = e->deliver_by != 0 && !is_local(a) && ((e->flags & ENVELOPE_BY_TRACE) != 0 ||
+	    ((e->flags & ENVELOPE_BY_NOTIFY) != 0 && (a->result->passed & JOB_PASSED_BY) == 0));
+
+	return e->sender.n > 0 && (asked || (traced && who->notify != NOTIFY_NEVER));
+}
+
 static void
 delivered(struct applying *a, struct rcpt *r, const struct job_result *row, const struct envelope_rcpt *who)
 {
@@ -100,8 +118,14 @@ delivered(struct applying *a, struct rcpt *r, const struct job_result *row, cons
 	log_say(LOG_DELIVERED, &id, F_STR("to", who->address), F_STR("orig_to", who->original),
 	    F_STR("relay", buf_slice(&a->relay)), F_TEXT("delay", d.total), F_TEXT("delays", d.parts),
 	    F_STR("dsn", row->enhanced), F_TEXT("status", "sent"), F_STR("text", row->text), F_STR("tls", a->result->tls));
-	a->changes[a->n_changes++] = change_of(r, m, STORE_CHANGE_DONE);
 	q->n_delivered++;
+	if (wants_to_know(a, who)) {
+		bounce_add(q, &a->bounce, buf_slice(&a->job->envelope), r, &(struct bounce_failure){
+		    .news = is_local(a) ? BOUNCE_DELIVERED : BOUNCE_RELAYED, .code = row->code, .enhanced = row->enhanced,
+		    .text = row->text, .relay = buf_slice(&a->relay), .host = a->result->host });
+		return;
+	}
+	a->changes[a->n_changes++] = change_of(r, m, STORE_CHANGE_DONE);
 	queue_rcpt_done(q, r);
 }
 

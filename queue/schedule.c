@@ -173,7 +173,7 @@ schedule_ready(struct schedule *s, struct rcpt *r)
 		return;
 	}
 	r->due.state = RCPT_READY;
-	link_before(&d->ready, &r->due.link);
+	link_before((rcpt_message(r)->flags & MESSAGE_URGENT) != 0 ? d->ready.next : &d->ready, &r->due.link);
 	d->n_ready++;
 	s->n_ready++;
 	consider(s, d);

@@ -217,6 +217,8 @@ enum rc store_stream_begin(struct store *store, const struct store_mail *mail, u
 size_t store_stream_window(const struct store_stream *stream);
 /* Copied before it returns. After a failure: that failure. */
 enum rc store_stream_append(struct store_stream *stream, struct slice content);
+/* The envelope again, as many bytes: something in it became known while the content came. Before the commit only. */
+void store_stream_envelope(struct store_stream *stream, struct slice envelope);
 /* The whole message is there: make it durable, like store_put. Consumes the stream. */
 void store_stream_commit(struct store_stream **stream, store_done_fn *fn, void *arg);
 /* Bytes of content that it holds in memory: what waits, what is being written, and the block that is being summed. */

@@ -392,6 +392,15 @@ forsake(struct store_stream *st)
 }
 
 void
+store_stream_envelope(struct store_stream *st, struct slice envelope)
+{
+	if (st->failed != RC_OK)
+		return;		/* it may be gone already */
+	BUG_ON(st->committing || envelope.n != buf_len(&st->envelope));
+	memcpy(st->envelope.p + st->envelope.start, envelope.p, envelope.n);
+}
+
+void
 store_stream_commit(struct store_stream **stream, store_done_fn *fn, void *arg)
 {
 	struct store_stream *st = *stream;

@@ -92,7 +92,7 @@ bool
 login_is_offered(const struct session *s)
 {
 	struct buf text = BUF_INIT(LOGIN_MECHANISMS_MAX);
-	bool any = s->user == NULL && listener_offers(s) && is_private(s) && login_mechanisms_put(&text, s);
+	bool any = (s->extensions_off & (UINT32_C(1) << EXT_AUTH)) == 0 && s->user == NULL && listener_offers(s) && is_private(s) && login_mechanisms_put(&text, s);
 
 	buf_free(&text);
 	return any;

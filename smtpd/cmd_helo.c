@@ -1,84 +1,31 @@
 /* smtpd/cmd_helo.c -- EHLO and HELO: the client's name for itself, and what we offer (RFC 5321 4.1.1.1). */
 #include "common/wire/domain.h"
 #include "smtpd/command.h"
-#include "smtpd/login.h"
-#include "smtpd/verify.h"
+#include "smtpd/offer.h"
 
 #include <stdlib.h>
 
-/* What EHLO announces, in order. A row with offered() is announced when that says so. */
-struct keyword {
-	const char *name;
-	bool (*offered)(const struct session *s);	/* NULL: always */
-	bool (*put_value)(struct buf *to, const struct session *s);	/* NULL: no value */
-};
-
-static bool
-put_size(struct buf *to, const struct session *s)
-{
-	return buf_printf(to, " %llu", (unsigned long long)s->conf->smtpd.max_message_size);
-}
-
-static bool
-put_xclient(struct buf *to, const struct session *s)
-{
-	(void)s;
-	return buf_put_str(to, " NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT");
-}
-
-/* RFC 3207 4.2: never inside TLS. */
-static bool
-has_starttls(const struct session *s)
-{
-	return !stream_is_tls(&s->stream) && session_tls_listener(s) != NULL;
-}
-
-static bool
-put_auth(struct buf *to, const struct session *s)
-{
-	(void)buf_put_byte(to, ' ');
-	return login_mechanisms_put(to, s);
-}
-
-static const struct keyword keywords[] = {
-	{ "PIPELINING", NULL, NULL },			/* RFC 2920 */
-	{ "SIZE", NULL, put_size },			/* RFC 1870 */
-	{ "8BITMIME", NULL, NULL },			/* RFC 6152 */
-	{ "ENHANCEDSTATUSCODES", NULL, NULL },		/* RFC 2034 */
-	{ "STARTTLS", has_starttls, NULL },		/* RFC 3207 */
-	{ "AUTH", login_is_offered, put_auth },		/* RFC 4954 */
-	{ "VRFY", verify_offered, NULL },		/* RFC 5321 3.5.2: EXPN must be announced, VRFY may */
-	{ "EXPN", verify_offered, NULL },
-	{ "XCLIENT", xclient_offered, put_xclient },	/* Postfix, XCLIENT_README */
-	{ "HELP", NULL, NULL },
-};
-
-static bool
-is_offered(const struct keyword *k, const struct session *s)
-{
-	return k->offered == NULL || k->offered(s);
-}
+/* What EHLO announces, in this order; what is not offered is left out. */
+static const enum extension keywords[] = { EXT_PIPELINING, EXT_SIZE, EXT_8BITMIME, EXT_CHUNKING, EXT_BINARYMIME, EXT_DSN,
+	EXT_SMTPUTF8, EXT_STARTTLS, EXT_AUTH, EXT_REQUIRETLS, EXT_DELIVERBY, EXT_FUTURERELEASE, EXT_PRIORITY, EXT_LIMITS, EXT_ETRN,
+	EXT_VRFY, EXT_EXPN, EXT_XCLIENT, EXT_ENHANCED, EXT_HELP };
 
 static void
 announce(struct session *s)
 {
 	struct buf line = BUF_INIT(REPLY_TEXT_MAX);
-	size_t last = 0;
+	size_t left = 0;
 
 	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
-		if (is_offered(&keywords[i], s))
-			last = i;
-	(void)reply_line(&s->out, 250, S(""), smtpd_name(s->smtpd, s->conf), true);
-	for (size_t i = 0; i <= last; i++) {
-		const struct keyword *k = &keywords[i];
-
-		if (!is_offered(k, s))
+		left += offers(s, keywords[i]);
+	(void)reply_line(&s->out, 250, S(""), smtpd_name(s->smtpd, s->conf), left > 0);
+	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
+		if (!offers(s, keywords[i]))
 			continue;
 		buf_clear(&line);
-		(void)buf_put_str(&line, k->name);
-		if (k->put_value != NULL)
-			(void)k->put_value(&line, s);
-		if (!reply_line(&s->out, 250, S(""), buf_slice(&line), i != last))
+		(void)buf_put_str(&line, extension_keyword(keywords[i]));
+		(void)offer_put_value(&line, s, keywords[i]);
+		if (!reply_line(&s->out, 250, S(""), buf_slice(&line), --left > 0))
 			session_end(s, "no memory for a reply");
 	}
 	buf_free(&line);

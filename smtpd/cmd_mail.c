@@ -1,37 +1,196 @@
-/* smtpd/cmd_mail.c -- MAIL: a transaction begins (RFC 5321 4.1.1.2, SIZE: RFC 1870, BODY: RFC 6152). */
+/* smtpd/cmd_mail.c -- MAIL: a transaction begins (RFC 5321 4.1.1.2), with the parameters of the extensions. */
+#include "common/envelope.h"
+#include "common/wire/date.h"
 #include "common/wire/smtp_command.h"
+#include "common/wire/smtp_param.h"
 #include "smtpd/command.h"
+#include "smtpd/offer.h"
 #include "smtpd/submit.h"
+
+#include <stdlib.h>
+#include <time.h>
 
 struct mail {
 	uint64_t size;
 	enum smtp_body body;
+	uint32_t flags;			/* of the envelope */
+	struct slice envid;
+	int64_t deliver_by, hold_until;	/* wall clock, microseconds; 0: none */
+	struct slice hold_word, hold_value;
+	int8_t priority;
 };
+
+static int64_t
+now_us(void)
+{
+	return (int64_t)time(NULL) * 1000000;
+}
+
+/* --- one for each parameter; RC_SYNTAX and RC_RANGE are 501, RC_UNSUPPORTED 555 --- */
+
+static enum rc
+take_size(const struct session *s, struct slice value, struct mail *m)
+{
+	enum rc rc = smtp_size_parse(value, &m->size);
+
+	(void)s;
+	if (rc == RC_RANGE)
+		m->size = UINT64_MAX;
+	return rc == RC_RANGE ? RC_OK : rc;
+}
+
+static enum rc
+take_body(const struct session *s, struct slice value, struct mail *m)
+{
+	enum rc rc = smtp_body_parse(value, &m->body);
+
+	return rc == RC_OK && m->body == SMTP_BODY_BINARYMIME && !offers(s, EXT_BINARYMIME) ? RC_SYNTAX : rc;
+}
+
+static enum rc
+take_ret(const struct session *s, struct slice value, struct mail *m)
+{
+	enum smtp_ret ret = SMTP_RET_NONE;
+	enum rc rc = smtp_ret_parse(value, &ret);
+
+	(void)s;
+	m->flags |= ret == SMTP_RET_FULL ? ENVELOPE_RET_FULL : ret == SMTP_RET_HDRS ? ENVELOPE_RET_HDRS : 0;
+	return rc;
+}
+
+static enum rc
+take_envid(const struct session *s, struct slice value, struct mail *m)
+{
+	(void)s;
+	m->envid = value;
+	return smtp_envid_parse(value);
+}
+
+static enum rc
+take_by(const struct session *s, struct slice value, struct mail *m)
+{
+	struct smtp_by by;
+	enum rc rc = smtp_by_parse(value, &by);
+
+	(void)s;
+	if (rc != RC_OK)
+		return rc;
+	m->deliver_by = now_us() + (int64_t)by.seconds * 1000000;
+	m->flags |= (by.notify ? ENVELOPE_BY_NOTIFY : 0) | (by.trace ? ENVELOPE_BY_TRACE : 0);
+	return RC_OK;
+}
+
+/* HOLDFOR and HOLDUNTIL exclude each other (RFC 4865 4.2 9). */
+static enum rc
+hold(const struct session *s, struct slice word, struct slice value, int64_t until, struct mail *m)
+{
+	int64_t most = now_us() + (int64_t)s->conf->smtpd.max_future_release * 1000;
+
+	if (m->hold_until != 0 || until > most)
+		return RC_SYNTAX;
+	m->hold_until = until;
+	m->hold_word = word;
+	m->hold_value = value;
+	return RC_OK;
+}
+
+static enum rc
+take_holdfor(const struct session *s, struct slice value, struct mail *m)
+{
+	uint32_t seconds = 0;
+	enum rc rc = smtp_holdfor_parse(value, &seconds);
+
+	return rc != RC_OK ? rc : hold(s, S("for;"), value, now_us() + (int64_t)seconds * 1000000, m);
+}
+
+static enum rc
+take_holduntil(const struct session *s, struct slice value, struct mail *m)
+{
+	int64_t seconds;
+	enum rc rc = date_rfc3339_parse(value, &seconds);
+
+	/* A time that has passed is as good as none (RFC 4865 4.2 6 asks only not to be early). */
+	return rc != RC_OK || seconds <= 0 ? RC_SYNTAX : hold(s, S("until;"), value, seconds * 1000000, m);
+}
+
+static enum rc
+take_priority(const struct session *s, struct slice value, struct mail *m)
+{
+	(void)s;
+	return smtp_priority_parse(value, &m->priority);
+}
+
+static enum rc
+take_smtputf8(const struct session *s, struct slice value, struct mail *m)
+{
+	(void)s, (void)value;
+	m->flags |= ENVELOPE_SMTPUTF8;
+	return RC_OK;
+}
+
+static enum rc
+take_requiretls(const struct session *s, struct slice value, struct mail *m)
+{
+	(void)s, (void)value;
+	m->flags |= ENVELOPE_REQUIRETLS;
+	return RC_OK;
+}
+
+static const struct {
+	struct slice keyword;
+	enum extension needs;
+	bool has_value;
+	enum rc (*take)(const struct session *s, struct slice value, struct mail *m);
+} params[] = {
+	{ SLICE("SIZE"), EXT_SIZE, true, take_size },			/* RFC 1870 */
+	{ SLICE("BODY"), EXT_8BITMIME, true, take_body },		/* RFC 6152, RFC 3030 */
+	{ SLICE("RET"), EXT_DSN, true, take_ret },			/* RFC 3461 4.3 */
+	{ SLICE("ENVID"), EXT_DSN, true, take_envid },			/* RFC 3461 4.4 */
+	{ SLICE("SMTPUTF8"), EXT_SMTPUTF8, false, take_smtputf8 },	/* RFC 6531 3.4 */
+	{ SLICE("BY"), EXT_DELIVERBY, true, take_by },			/* RFC 2852 4 */
+	{ SLICE("HOLDFOR"), EXT_FUTURERELEASE, true, take_holdfor },	/* RFC 4865 3 */
+	{ SLICE("HOLDUNTIL"), EXT_FUTURERELEASE, true, take_holduntil },
+	{ SLICE("MT-PRIORITY"), EXT_PRIORITY, true, take_priority },	/* RFC 6710 4 */
+	{ SLICE("REQUIRETLS"), EXT_REQUIRETLS, false, take_requiretls }, /* RFC 8689 2 */
+};
+
+static enum rc
+take_param(const struct session *s, const struct smtp_param *p, struct mail *m)
+{
+	for (size_t i = 0; i < sizeof params / sizeof params[0]; i++) {
+		if (!slice_caseeq(p->keyword, params[i].keyword) || !offers(s, params[i].needs))
+			continue;
+		return p->has_value == params[i].has_value ? params[i].take(s, p->value, m) : RC_SYNTAX;
+	}
+	return RC_UNSUPPORTED;
+}
 
 /* False: answered. */
 static bool
-take_params(struct session *s, struct slice params, struct mail *mail)
+take_params(struct session *s, struct slice rest, struct mail *mail)
 {
 	struct smtp_param p;
 
-	while (smtp_param_next(&params, &p)) {
-		enum rc rc = RC_UNSUPPORTED;
+	while (smtp_param_next(&rest, &p)) {
+		enum rc rc = take_param(s, &p, mail);
 
-		if (slice_caseeq(p.keyword, S("SIZE")))
-			rc = smtp_size_parse(p.value, &mail->size);
-		else if (slice_caseeq(p.keyword, S("BODY")))
-			rc = smtp_body_parse(p.value, &mail->body);
+		if (rc == RC_OK)
+			continue;
 		if (rc == RC_UNSUPPORTED)
 			session_fault(s, 555, "5.5.4", "Parameter not recognized");	/* RFC 5321 4.1.1.11 */
-		else if (rc == RC_RANGE)
-			mail->size = UINT64_MAX;
-		else if (rc != RC_OK)
+		else
 			session_fault(s, 501, "5.5.4", "Malformed parameter");
-		if (rc != RC_OK && rc != RC_RANGE)
-			return false;
+		return false;
+	}
+	/* RFC 4865 5.2.2: it would be late before it is let go. */
+	if (mail->hold_until != 0 && mail->deliver_by != 0 && mail->hold_until > mail->deliver_by) {
+		session_fault(s, 501, "5.5.4", "It is to be held longer than it may take");
+		return false;
 	}
 	return true;
 }
+
+/* --- the beginning --- */
 
 /* False: answered. */
 static bool
@@ -49,31 +208,94 @@ may_begin(struct session *s, uint64_t size)
 	return false;
 }
 
+static bool
+declares(const struct mail *m)
+{
+	return m->envid.n > 0 || m->deliver_by != 0 || m->hold_until != 0 || m->priority != 0;
+}
+
+/* What a few messages declare, in memory of its own. */
+static struct declared *
+declared_new(const struct mail *m)
+{
+	struct declared *d;
+
+	if (!declares(m))
+		return NULL;
+	d = malloc(sizeof *d + m->envid.n + m->hold_word.n + m->hold_value.n);
+	if (d == NULL)
+		return NULL;
+	*d = (struct declared){ .deliver_by = m->deliver_by, .hold_until = m->hold_until, .priority = m->priority,
+	    .n_envid = m->envid.n, .n_hold = m->hold_word.n + m->hold_value.n };
+	if (m->envid.n > 0)
+		memcpy(d->text, m->envid.p, m->envid.n);
+	if (m->hold_word.n > 0) {
+		memcpy(d->text + m->envid.n, m->hold_word.p, m->hold_word.n);
+		memcpy(d->text + m->envid.n + m->hold_word.n, m->hold_value.p, m->hold_value.n);
+	}
+	return d;
+}
+
+/* RFC 6710 4.1: nobody raises himself, and is told so. */
 static void
-begin(struct session *s, const struct address *sender, const struct mail *mail)
+say_ok(struct session *s, bool lowered)
+{
+	if (lowered)
+		session_reply(s, 250, "2.3.6", "0 is the priority of this message");
+	else
+		session_reply(s, 250, "2.1.0", "Ok");
+}
+
+/* RFC 6531 3.5. False: answered. */
+static bool
+takes_sender(struct session *s, struct address *sender, const struct mail *mail, struct buf *domain)
+{
+	if ((sender->flags & (ADDRESS_UTF8 | ADDRESS_U_LABELS)) != 0 && (mail->flags & ENVELOPE_SMTPUTF8) == 0)
+		session_fault(s, 550, "5.6.7", "Say SMTPUTF8 for an address that is not ASCII");
+	else if (command_ascii_domain(sender, domain) != RC_OK)
+		session_fault(s, 501, "5.1.7", "The domain of the sender cannot be");
+	else
+		return true;
+	return false;
+}
+
+static void
+begin(struct session *s, const struct address *sender, struct mail *mail)
 {
 	struct buf text = BUF_INIT(ADDRESS_TEXT_MAX);
+	bool lowered = mail->priority > 0 && !offer_trusts_priority(s);
+	struct declared *declared;
 	struct msgid id;
 
-	if (submit_take_id(s->smtpd, &id) == RC_OK && address_put(&text, sender))
+	if (lowered)
+		mail->priority = 0;
+	declared = declared_new(mail);
+	if ((declared != NULL || !declares(mail)) && submit_take_id(s->smtpd, &id) == RC_OK && address_put(&text, sender))
 		s->tx = transaction_new(s, id, buf_slice(&text));
 	buf_free(&text);
 	if (s->tx == NULL) {
+		free(declared);
 		session_reply(s, 451, "4.3.0", "No transaction can begin now, try again later");
 		return;
 	}
 	s->tx->size = mail->size;
-	s->tx->eight_bit = mail->body == SMTP_BODY_8BITMIME;
+	s->tx->binary = mail->body == SMTP_BODY_BINARYMIME;
+	/* Whether it needs a server with SMTPUTF8 is known when its header has come. */
+	s->tx->flags = mail->flags & ~(uint32_t)ENVELOPE_SMTPUTF8;
+	s->tx->utf8 = (mail->flags & ENVELOPE_SMTPUTF8) != 0;
+	s->tx->utf8_address = (sender->flags & ADDRESS_UTF8) != 0;
+	s->tx->declared = declared;
 	s->n_messages++;
 	client_note(s, CLIENT_MESSAGE, 1);
 	session_enter(s, PH_MAIL);
-	session_reply(s, 250, "2.1.0", "Ok");
+	say_ok(s, lowered);
 }
 
 void
 cmd_mail(struct session *s, struct slice arg)
 {
-	struct mail mail = { 0, SMTP_BODY_7BIT };
+	struct mail mail = { .body = SMTP_BODY_7BIT };
+	struct buf domain = BUF_INIT(DOMAIN_MAX);
 	struct smtp_path path;
 	enum rc rc;
 
@@ -86,6 +308,7 @@ cmd_mail(struct session *s, struct slice arg)
 		session_fault(s, 553, "5.1.7", "Address too long");
 	else if (rc != RC_OK)
 		session_fault(s, 501, "5.5.4", "Syntax: MAIL FROM:<address> and parameters");
-	else if (take_params(s, path.params, &mail) && may_begin(s, mail.size))
+	else if (take_params(s, path.params, &mail) && takes_sender(s, &path.address, &mail, &domain) && may_begin(s, mail.size))
 		begin(s, &path.address, &mail);
+	buf_free(&domain);
 }

@@ -1,19 +1,50 @@
 /* smtpd/cmd_rcpt.c -- RCPT: one recipient, which the router decides about (RFC 5321 4.1.1.3). */
 #include "common/wire/smtp_command.h"
+#include "common/wire/smtp_param.h"
 #include "smtpd/command.h"
 #include "smtpd/lookups.h"
+#include "smtpd/offer.h"
 #include "smtpd/submit.h"
+
+struct wishes {
+	uint8_t notify;
+	struct slice orcpt;
+};
+
+/* RC_SYNTAX: 501. RC_UNSUPPORTED: 555. */
+static enum rc
+take_params(const struct session *s, struct slice rest, struct wishes *w)
+{
+	struct slice type, xtext;
+	enum rc rc = RC_OK;
+	struct smtp_param p;
+
+	while (rc == RC_OK && smtp_param_next(&rest, &p)) {
+		rc = RC_UNSUPPORTED;
+		if (offers(s, EXT_DSN) && slice_caseeq(p.keyword, S("NOTIFY"))) {
+			rc = smtp_notify_parse(p.value, &w->notify);		/* RFC 3461 4.1 */
+		} else if (offers(s, EXT_DSN) && slice_caseeq(p.keyword, S("ORCPT"))) {
+			rc = smtp_orcpt_parse(p.value, &type, &xtext);		/* RFC 3461 4.2 */
+			w->orcpt = p.value;
+		}
+	}
+	return rc;
+}
 
 /* What can be said without asking. False: refused. */
 static bool
-judge(struct session *s, enum rc syntax, const struct smtp_path *path, struct refusal *ret_refusal)
+judge(struct session *s, enum rc syntax, enum rc params, struct refusal *ret_refusal)
 {
-	if (syntax == RC_RANGE)
+	if (syntax == RC_UNSUPPORTED)
+		refusal_set(ret_refusal, 553, "5.6.7", "Say SMTPUTF8 for an address that is not ASCII");	/* RFC 6531 3.5 */
+	else if (syntax == RC_RANGE)
 		refusal_set(ret_refusal, 553, "5.1.3", "Address too long");
 	else if (syntax != RC_OK)
 		refusal_set(ret_refusal, 501, "5.5.4", "Syntax: RCPT TO:<address>");
-	else if (path->params.n > 0)
+	else if (params == RC_UNSUPPORTED)
 		refusal_set(ret_refusal, 555, "5.5.4", "Parameter not recognized");	/* RFC 5321 4.1.1.11 */
+	else if (params != RC_OK)
+		refusal_set(ret_refusal, 501, "5.5.4", "Malformed parameter");
 	else if (!submit_alive(s->tx))
 		refusal_set(ret_refusal, 451, "4.3.0", "The queue was restarted, begin again");
 	else if (s->tx->n_rcpts >= s->conf->smtpd.max_recipients)
@@ -34,18 +65,29 @@ cmd_rcpt(struct session *s, struct slice arg)
 	struct refusal refusal = { 0 };
 	struct smtp_path path = { 0 };
 	enum rc syntax = smtp_rcpt_parse(arg, &path);
+	struct wishes wishes = { 0, S("") };
+	enum rc params = syntax == RC_OK ? take_params(s, path.params, &wishes) : RC_OK;
 	struct rcpt *r = NULL;
-	bool ask = judge(s, syntax, &path, &refusal);
+	struct buf domain = BUF_INIT(DOMAIN_MAX);
+	bool utf8 = (path.address.flags & (ADDRESS_UTF8 | ADDRESS_U_LABELS)) != 0;
+	bool ask;
+
+	if (utf8 && (!s->tx->utf8 || command_ascii_domain(&path.address, &domain) != RC_OK))
+		syntax = s->tx->utf8 ? RC_SYNTAX : RC_UNSUPPORTED;
+	ask = judge(s, syntax, params, &refusal);
 
 	s->tx->rcpt_seen = true;
 	client_note(s, CLIENT_RECIPIENT, 1);
 	if (syntax != RC_OK || address_put(&text, &path.address))
-		r = rcpt_new(s->tx, buf_slice(&text));
+		r = rcpt_new(s->tx, buf_slice(&text), ask ? wishes.orcpt : S(""));
 	buf_free(&text);
+	buf_free(&domain);
+	s->tx->utf8_address = s->tx->utf8_address || (ask && (path.address.flags & ADDRESS_UTF8) != 0);
 	if (r == NULL) {
 		session_last(s, 421, "4.3.0", "Out of memory, try again later", "no memory");
 		return;
 	}
+	r->notify = wishes.notify;
 	if (ask)
 		lookup_check(r);
 	else

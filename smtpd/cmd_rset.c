@@ -7,7 +7,7 @@ cmd_rset(struct session *s, struct slice arg)
 	if (command_has_argument(s, arg))
 		return;
 	transaction_free(&s->tx, "RSET");
-	if (s->phase == PH_MAIL)
+	if (s->phase == PH_MAIL || s->phase == PH_CHUNKS)
 		session_transaction_over(s);
 	if (s->phase < PH_LAST)
 		session_reply(s, 250, "2.0.0", "Ok");

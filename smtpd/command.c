@@ -1,12 +1,15 @@
 /* smtpd/command.c -- see command.h. */
 #include "smtpd/command.h"
 
+#include "common/idn.h"
 #include "common/wire/smtp_command.h"
 #include "smtpd/deadline.h"
+#include "smtpd/offer.h"
 
 enum {
 	OVERLAPS = 1 << 0,		/* does not wait for the replies to the RCPTs before it */
 	NEEDS_NAME = 1 << 1,		/* waits for the client's name */
+	TAKES_UTF8 = 1 << 5,		/* with SMTPUTF8 (RFC 6531 3.3) */
 	ENDS_GROUP = 1 << 2,		/* nothing may be pipelined behind it (RFC 2920 3.1) */
 	ALONE = 1 << 3,			/* what stands behind it would be heard in another light: it ends the session */
 	BEFORE_TLS = 1 << 4,		/* is heard where TLS is required and not there yet */
@@ -29,13 +32,14 @@ cmd_not_offered(struct session *s, struct slice arg)
 }
 
 #define VERB(verb) SLICE(verb), verb
-#define GREETED (PHASE_BIT(PH_READY) | PHASE_BIT(PH_MAIL))
+#define GREETED (PHASE_BIT(PH_READY) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_CHUNKS))
 #define ALWAYS (PHASE_BIT(PH_HELLO) | GREETED)
 
 static const struct command commands[] = {
-	{ VERB("MAIL"),	cmd_mail, PHASE_BIT(PH_READY), NEEDS_NAME },
-	{ VERB("RCPT"),	cmd_rcpt, PHASE_BIT(PH_MAIL), OVERLAPS },
-	{ VERB("DATA"),	cmd_data, PHASE_BIT(PH_MAIL), ENDS_GROUP },
+	{ VERB("MAIL"),	cmd_mail, PHASE_BIT(PH_READY), NEEDS_NAME | TAKES_UTF8 },
+	{ VERB("RCPT"),	cmd_rcpt, PHASE_BIT(PH_MAIL), OVERLAPS | TAKES_UTF8 },
+	{ VERB("DATA"),	cmd_data, PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_CHUNKS), ENDS_GROUP },
+	{ VERB("BDAT"),	cmd_bdat, ALWAYS, BEFORE_TLS },
 	{ VERB("EHLO"),	cmd_ehlo, ALWAYS, BEFORE_TLS },
 	{ VERB("HELO"),	cmd_helo, ALWAYS, 0 },
 	{ VERB("RSET"),	cmd_rset, ALWAYS, 0 },
@@ -47,8 +51,7 @@ static const struct command commands[] = {
 	{ VERB("STARTTLS"), cmd_starttls, PHASE_BIT(PH_READY), ALONE | BEFORE_TLS },
 	{ VERB("XCLIENT"), cmd_xclient, PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY), ENDS_GROUP },
 	{ VERB("AUTH"),	cmd_auth, ALWAYS, 0 },
-	{ VERB("BDAT"),	cmd_not_offered, ALWAYS, ENDS_GROUP },
-	{ VERB("ETRN"),	cmd_not_offered, ALWAYS, 0 },
+	{ VERB("ETRN"),	cmd_etrn, ALWAYS, 0 },
 	{ VERB("TURN"),	cmd_not_offered, ALWAYS, 0 },
 };
 
@@ -74,6 +77,19 @@ speaks_http(struct slice verb)
 	return false;
 }
 
+enum rc
+command_ascii_domain(struct address *a, struct buf *domain)
+{
+	enum rc rc = RC_OK;
+
+	if ((a->flags & ADDRESS_U_LABELS) == 0)
+		return RC_OK;
+	rc = idn_domain_put(domain, a->domain);
+	if (rc == RC_OK)
+		a->domain = buf_slice(domain);
+	return rc;
+}
+
 bool
 command_has_argument(struct session *s, struct slice arg)
 {
@@ -95,7 +111,7 @@ cut_off(struct session *s, unsigned code, const char *enhanced, const char *what
 static bool
 has_earned_its_end(const struct session *s, const struct command *c)
 {
-	return s->tx != NULL && s->tx->n_rcpts > 0 && c != NULL && (c->fn == cmd_data || c->fn == cmd_rcpt);
+	return s->tx != NULL && s->tx->n_rcpts > 0 && c != NULL && (c->fn == cmd_data || c->fn == cmd_bdat || c->fn == cmd_rcpt);
 }
 
 /* Is this client still to be heard? Counts the command. */
@@ -137,6 +153,7 @@ run(struct session *s, const struct command *c, const struct smtp_command *said,
 		cmd_not_offered(s, said->arg);
 	else if ((c->phases & PHASE_BIT(s->phase)) == 0)
 		session_fault(s, 503, "5.5.1", s->phase == PH_HELLO ? "Say EHLO or HELO first" :
+		    s->phase == PH_CHUNKS ? "The message has begun with BDAT" :
 		    s->phase == PH_MAIL ? "A transaction is under way already" : "Say MAIL first");
 	else if ((c->flags & ALONE) != 0 && !stream_is_tls(&s->stream) && (more_behind || stream_has_more(&s->stream)))
 		cut_off(s, 554, "5.5.1", "Nothing may stand behind STARTTLS");	/* CVE-2011-0411, THREATS 3 */
@@ -145,7 +162,7 @@ run(struct session *s, const struct command *c, const struct smtp_command *said,
 	else
 		c->fn(s, said->arg);
 	s->data_refused = c->fn == cmd_data && s->phase < PH_DATA;
-	/* Content behind a DATA that was refused, or a BDAT that we do not offer, must not be taken for commands. */
+	/* Content behind a DATA that was refused must not be taken for commands. */
 	if ((c->flags & ENDS_GROUP) != 0 && more_behind && s->phase < PH_DATA)
 		cut_off(s, 421, "4.7.0", "Improper pipelining");
 }
@@ -195,6 +212,11 @@ run_line(struct session *s, struct slice line, bool more_behind)
 
 	if (is_command)
 		c = find(said.verb);
+	/* RFC 5321 2.4: everywhere else bytes above 127 make it no command. */
+	if (is_command && said.utf8 && (c == NULL || (c->flags & TAKES_UTF8) == 0 || !offers(s, EXT_SMTPUTF8))) {
+		is_command = false;
+		c = NULL;
+	}
 	if (verifies)
 		return RC_AGAIN;
 	if (waiting && (c == NULL || (c->flags & OVERLAPS) == 0 || s->tx->n_waiting >= RCPT_OVERLAP_MAX ||

@@ -2,6 +2,7 @@
 #ifndef POSTERN_SMTPD_COMMAND_H
 #define POSTERN_SMTPD_COMMAND_H
 
+#include "common/wire/address.h"
 #include "smtpd/session.h"
 
 /* The next command of `in`. RC_OK: one was handled. RC_MORE: no whole line. RC_AGAIN: it cannot be handled before an
@@ -15,11 +16,13 @@ void cmd_auth(struct session *s, struct slice arg);
 void cmd_mail(struct session *s, struct slice arg);
 void cmd_rcpt(struct session *s, struct slice arg);
 void cmd_data(struct session *s, struct slice arg);
+void cmd_bdat(struct session *s, struct slice arg);
 void cmd_rset(struct session *s, struct slice arg);
 void cmd_noop(struct session *s, struct slice arg);
 void cmd_quit(struct session *s, struct slice arg);
 void cmd_vrfy(struct session *s, struct slice arg);
 void cmd_expn(struct session *s, struct slice arg);
+void cmd_etrn(struct session *s, struct slice arg);
 void cmd_starttls(struct session *s, struct slice arg);
 void cmd_help(struct session *s, struct slice arg);
 void cmd_xclient(struct session *s, struct slice arg);
@@ -28,6 +31,9 @@ bool xclient_offered(const struct session *s);
 
 /* Is there a certificate, and may this listener's clients use it by STARTTLS? Where not the verb is one that we do not have. */
 bool starttls_exists(const struct session *s);
+
+/* Makes the address's domain ASCII (it borrows from domain then). RC_SYNTAX, RC_RANGE, RC_NOMEM. */
+enum rc command_ascii_domain(struct address *a, struct buf *domain);
 
 /* True when there is an argument, which this verb does not take: the reply has been given. */
 bool command_has_argument(struct session *s, struct slice arg);

@@ -5,6 +5,7 @@
 #include "smtpd/lookups.h"
 #include "smtpd/receive.h"
 #include "smtpd/session.h"
+#include "smtpd/submit.h"
 
 struct deadline {
 	uint64_t at;
@@ -42,6 +43,7 @@ static void
 no_verdict(struct session *s, const char *reason)
 {
 	(void)reason;
+	submit_flush_fail(s);
 	lookup_checks_fail(s);
 }
 
@@ -102,6 +104,12 @@ data_time(const struct session *s)
 	return hurries(s) && c->stress_timeout_data < c->timeout_data ? c->stress_timeout_data : c->timeout_data;
 }
 
+static uint64_t
+message_deadline(const struct session *s)
+{
+	return s->tx->receive->began + s->tx->receive->stalled + s->conf->smtpd.timeout_message;
+}
+
 static void
 data_deadlines(const struct session *s, struct deadline *d)
 {
@@ -113,7 +121,7 @@ data_deadlines(const struct session *s, struct deadline *d)
 		return;
 	}
 	sooner(d, s->since + data_time(s), throw_out, "Timeout: no data");
-	sooner(d, r->began + r->stalled + s->conf->smtpd.timeout_message, throw_out, "Timeout: message takes too long");
+	sooner(d, message_deadline(s), throw_out, "Timeout: message takes too long");
 	if (slow != UINT64_MAX)
 		sooner(d, r->began + r->stalled + slow, throw_out, "Timeout: data comes too slowly");
 }
@@ -168,6 +176,14 @@ earliest(const struct session *s)
 		break;
 	case PH_AUTH:
 		login_deadlines(s, &d);
+		break;
+	case PH_CHUNKS:
+		command_deadlines(s, &d);
+		sooner(&d, message_deadline(s), throw_out, "Timeout: message takes too long");
+		break;
+	case PH_SKIP:
+		sooner(&d, s->since + data_time(s), throw_out, "Timeout: no data");
+		sooner(&d, s->skip.began + s->conf->smtpd.timeout_message, throw_out, "Timeout: message takes too long");
 		break;
 	case PH_DATA:
 		data_deadlines(s, &d);

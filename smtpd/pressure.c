@@ -52,6 +52,8 @@ worth(const struct session *s, bool for_good)
 	case PH_AUTH:
 	case PH_MAIL:
 		return 3;
+	case PH_CHUNKS:
+	case PH_SKIP:
 	case PH_DATA:
 		return for_good ? 4 : 0;
 	case PH_COMMIT:		/* the queue may have the message already */

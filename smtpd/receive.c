@@ -1,6 +1,7 @@
 /* smtpd/receive.c -- see receive.h. */
 #include "smtpd/receive.h"
 
+#include "common/envelope.h"
 #include "smtpd/deadline.h"
 #include "smtpd/session.h"
 #include "smtpd/submit.h"
@@ -10,14 +11,18 @@
 #include <time.h>
 
 enum rc
-receive_begin(struct transaction *tx)
+receive_begin(struct transaction *tx, bool chunked)
 {
 	struct receive *r = calloc(1, sizeof *r);
 
 	if (r == NULL)
 		return RC_NOMEM;
-	smtp_data_decoder_init(&r->decoder, tx->session->conf->smtpd.max_text_line);
-	r->decoder.normalise = tx->session->lenient;
+	r->chunked = chunked;
+	if (chunked)
+		smtp_data_decoder_init_plain(&r->decoder, tx->session->conf->smtpd.max_text_line);
+	else
+		smtp_data_decoder_init(&r->decoder, tx->session->conf->smtpd.max_text_line);
+	r->decoder.normalise = tx->session->lenient && !tx->binary;
 	header_watch_init(&r->watch);
 	buf_init(&r->content, RECEIVE_GATHER_MAX + TRACE_MAX);
 	r->began = loop_now(tx->session->smtpd->loop);
@@ -27,6 +32,36 @@ receive_begin(struct transaction *tx)
 	}
 	tx->receive = r;
 	return RC_OK;
+}
+
+void
+receive_chunk(struct session *s, uint64_t size, bool last)
+{
+	struct receive *r = s->tx->receive;
+
+	r->left = r->chunk = size;
+	r->last = last;
+	session_enter(s, PH_DATA);
+}
+
+/* Is it anything but lines of text? Only BINARYMIME may be (RFC 3030 3). */
+static bool
+is_binary(const struct receive *r)
+{
+	const struct smtp_data_decoder *d = &r->decoder;
+
+	return d->nul > 0 || d->long_lines > 0 || d->bare_cr > 0 || d->bare_lf > 0;
+}
+
+uint32_t
+receive_flags(const struct transaction *tx)
+{
+	const struct receive *r = tx->receive;
+
+	/* What was declared binary and is not, needs no server that takes it. */
+	return (r->decoder.eight_bit ? ENVELOPE_8BITMIME : 0) | (tx->binary && is_binary(r) ? ENVELOPE_BINARYMIME : 0) |
+	    ((tx->flags & ENVELOPE_REQUIRETLS) == 0 && header_watch_tls_optional(&r->watch) ? ENVELOPE_TLS_OPTIONAL : 0) |
+	    (tx->utf8 && (tx->utf8_address || r->watch.eight_bit) ? ENVELOPE_SMTPUTF8 : 0);
 }
 
 void
@@ -59,6 +94,21 @@ refuse(struct transaction *tx, unsigned code, const char *enhanced, const char *
 	receive_refuse(tx, &r);
 }
 
+/* What can be held against text. Binary content holds all of it. */
+static void
+judge_text(struct transaction *tx)
+{
+	const struct receive *r = tx->receive;
+
+	if (r->decoder.nul > 0)
+		refuse(tx, 554, "5.6.0", "Message holds NUL characters");		/* RFC 5322 2.3 has none */
+	else if (r->decoder.long_lines > 0)
+		refuse(tx, 554, "5.6.0", "Message holds a line that is too long");	/* RFC 5321 4.5.3.1.6 */
+	else if (r->chunked && (r->decoder.bare_cr > 0 || r->decoder.bare_lf > 0))
+		/* Its end is known from its size: nobody can be deceived about that, and the session goes on (RFC 3030 2). */
+		refuse(tx, 550, "5.6.0", r->decoder.bare_lf > 0 ? "Bare LF in message" : "Bare CR in message");
+}
+
 /* What can be held against the content so far. */
 static void
 judge(struct transaction *tx)
@@ -68,14 +118,12 @@ judge(struct transaction *tx)
 
 	if (r->decoder.size > conf->max_message_size)
 		refuse(tx, 552, "5.3.4", "Message exceeds the size limit");		/* RFC 1870 6.3 */
-	else if (r->decoder.nul > 0)
-		refuse(tx, 554, "5.6.0", "Message holds NUL characters");		/* RFC 5322 2.3 has none */
-	else if (r->decoder.long_lines > 0)
-		refuse(tx, 554, "5.6.0", "Message holds a line that is too long");	/* RFC 5321 4.5.3.1.6 */
 	else if (r->watch.too_long)
 		refuse(tx, 554, "5.6.0", "Message header is too long");
 	else if (r->watch.received >= conf->max_hops)
 		refuse(tx, 554, "5.4.6", "Too many hops, this message is in a loop");	/* RFC 5321 6.3 */
+	else if (!tx->binary)
+		judge_text(tx);
 }
 
 /* A line end that others might take for one and we do not, or the other way round: nothing of what this client sends
@@ -86,7 +134,7 @@ has_bare_newline(struct session *s)
 	const struct smtp_data_decoder *d = &s->tx->receive->decoder;
 	const char *what = d->bare_lf > 0 ? "Bare LF in message" : "Bare CR in message";
 
-	if (d->bare_cr == 0 && d->bare_lf == 0)
+	if (s->tx->receive->chunked || (d->bare_cr == 0 && d->bare_lf == 0))
 		return false;
 	s->verb = "DATA";
 	session_fault(s, 550, "5.6.0", what);
@@ -127,7 +175,18 @@ hand_over(struct transaction *tx)
 	return rc;
 }
 
-/* The final dot has come. */
+/* The transaction ends without a message. */
+static void
+refuse_now(struct session *s)
+{
+	struct transaction *tx = s->tx;
+
+	session_refuse(s, &tx->receive->refusal, tx->n_rcpts == 1 ? slice_str(tx->only_rcpt) : S(""), S(""));
+	transaction_free(&s->tx, NULL);
+	session_transaction_over(s);
+}
+
+/* All content has come. */
 static enum rc
 finish(struct session *s)
 {
@@ -141,7 +200,7 @@ finish(struct session *s)
 		session_end(s, "connection lost before the message was acknowledged");
 		return RC_OK;
 	}
-	s->verb = "DATA";
+	s->verb = r->chunked ? "BDAT" : "DATA";
 	header_watch_end(&r->watch);
 	judge(tx);
 	if (r->refusal.code == 0) {
@@ -154,9 +213,30 @@ finish(struct session *s)
 		}
 		refuse(tx, 451, "4.3.0", "The message cannot be queued now, try again later");
 	}
-	session_refuse(s, &r->refusal, tx->n_rcpts == 1 ? slice_str(tx->only_rcpt) : S(""), S(""));
-	transaction_free(&s->tx, NULL);
-	session_transaction_over(s);
+	refuse_now(s);
+	return RC_OK;
+}
+
+/* A chunk has come whole. What is wrong with it is said now, and ends the transaction: the chunks that are pipelined behind
+ * it are read away and answered one by one (RFC 3030 2). */
+static enum rc
+finish_chunk(struct session *s)
+{
+	struct receive *r = s->tx->receive;
+
+	if (r->last) {
+		smtp_data_decoder_end(&r->decoder);
+		return finish(s);
+	}
+	s->verb = "BDAT";
+	if (r->refusal.code == 0)
+		judge(s->tx);
+	if (r->refusal.code != 0) {
+		refuse_now(s);
+		return RC_OK;
+	}
+	session_enter(s, PH_CHUNKS);
+	session_reply(s, 250, "2.0.0", "%llu octets received", (unsigned long long)r->chunk);
 	return RC_OK;
 }
 
@@ -166,9 +246,14 @@ decode(struct transaction *tx, struct slice in, size_t *ret_used)
 {
 	struct receive *r = tx->receive;
 	size_t before = buf_len(&r->content);
-	enum rc rc = smtp_data_decode(&r->decoder, in, r->gone ? NULL : &r->content, ret_used);
+	enum rc rc;
 
+	if (r->chunked && in.n > r->left)
+		in = slice_first(in, (size_t)r->left);
+	rc = smtp_data_decode(&r->decoder, in, r->gone ? NULL : &r->content, ret_used);
 	r->wire += *ret_used;
+	if (r->chunked)
+		r->left -= *ret_used;
 	if (!r->gone)
 		header_watch_feed(&r->watch, slice_from(buf_slice(&r->content), before));
 	return rc;
@@ -178,8 +263,12 @@ static enum rc
 take(struct session *s, struct slice in, size_t *ret_used)
 {
 	struct transaction *tx = s->tx;
-	enum rc rc = decode(tx, in, ret_used);
+	enum rc rc;
 
+	*ret_used = 0;
+	if (tx->receive->chunked && tx->receive->left == 0)
+		return finish_chunk(s);
+	rc = decode(tx, in, ret_used);
 	if (has_bare_newline(s))
 		return RC_MORE;
 	if (rc == RC_OK)
@@ -189,7 +278,7 @@ take(struct session *s, struct slice in, size_t *ret_used)
 	else if (tx->receive->refusal.code == 0)
 		judge(tx);
 	if (rc == RC_MORE)
-		return RC_MORE;
+		return tx->receive->chunked && tx->receive->left == 0 ? finish_chunk(s) : RC_MORE;
 	/* What is gathered must leave before there is room for more; or nothing is kept any more. */
 	return tx->receive->gone || flow_on(tx) != RC_AGAIN ? RC_OK : RC_AGAIN;
 }

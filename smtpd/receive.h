@@ -1,4 +1,5 @@
-/* smtpd/receive.h -- the content of a message, from DATA to the final dot (RFC 5321 4.1.1.4, 4.5.2).
+/* smtpd/receive.h -- the content of a message: from DATA to the final dot (RFC 5321 4.1.1.4, 4.5.2), or in chunks of a given
+ * size (BDAT, RFC 3030).
  *
  * A small message is gathered here and goes to the queue with its envelope in one frame. A larger one flows on as it
  * arrives, no faster than the queue takes it. What refuses a message is found while it arrives; the rest is then thrown
@@ -29,12 +30,20 @@ struct receive {
 	uint64_t began;
 	uint64_t stalled;		/* milliseconds that we did not read: no fault of the client */
 	uint64_t stalled_since;		/* 0: reading */
+	bool chunked;			/* it comes by BDAT */
+	bool last;			/* this chunk is the last one */
+	uint64_t left;			/* bytes of this chunk that have not come */
+	uint64_t chunk;			/* bytes of it in all */
 	struct refusal refusal;		/* code 0: nothing against it so far */
 	bool gone;			/* the content is thrown away */
 };
 
-/* DATA was accepted: makes tx->receive, with our trace field on top. RC_NOMEM. */
-enum rc receive_begin(struct transaction *tx);
+/* Content will come, by DATA or in chunks by BDAT: makes tx->receive, with our trace field on top. RC_NOMEM. */
+enum rc receive_begin(struct transaction *tx, bool chunked);
+/* A chunk of that size begins: it is content from here on (RFC 3030 2). */
+void receive_chunk(struct session *s, uint64_t size, bool last);
+/* What the content so far says about itself, as flags of the envelope. */
+uint32_t receive_flags(const struct transaction *tx);
 void receive_free(struct receive *r);	/* NULL is fine */
 
 /* Content. RC_OK: the message is complete, the phase has changed. RC_MORE: all is consumed. RC_AGAIN: call again when

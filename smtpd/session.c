@@ -38,11 +38,13 @@ text_copy(struct slice s)
 /* --- the phase --- */
 
 static const unsigned may_follow[PHASE_COUNT] = {
-	[PH_HELLO] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
-	[PH_READY] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_AUTH) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_HELLO] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_SKIP) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_READY] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_AUTH) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_SKIP) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_AUTH] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
-	[PH_MAIL] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_DATA) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
-	[PH_DATA] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_COMMIT) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_MAIL] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_DATA) | PHASE_BIT(PH_SKIP) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_CHUNKS] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_DATA) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_SKIP] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_DATA] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_CHUNKS) | PHASE_BIT(PH_COMMIT) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_COMMIT] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_SHAKE] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_DEAD),
 	[PH_LAST] = PHASE_BIT(PH_LINGER) | PHASE_BIT(PH_DEAD),
@@ -273,6 +275,29 @@ session_wake_up(struct session *s)
 	session_wake(s);
 }
 
+void
+session_skip(struct session *s, const struct skip *skip)
+{
+	s->skip = *skip;
+	s->skip.began = loop_now(s->smtpd->loop);
+	s->skip.back = s->phase;
+	session_enter(s, PH_SKIP);
+}
+
+/* RC_OK: all is read away, and said. */
+static enum rc
+skip_input(struct session *s, struct slice in, size_t *ret_used)
+{
+	*ret_used = in.n < s->skip.left ? in.n : (size_t)s->skip.left;
+	s->skip.left -= *ret_used;
+	deadline_progress(s);
+	if (s->skip.left > 0)
+		return RC_MORE;
+	session_enter(s, s->skip.back);
+	session_fault(s, s->skip.code, s->skip.enhanced, s->skip.text);
+	return RC_OK;
+}
+
 /* Handles as much of `in` as can be handled now; returns how much that was. */
 static size_t
 work(struct session *s, struct slice in)
@@ -292,6 +317,8 @@ work(struct session *s, struct slice in)
 			rc = receive_input(s, slice_from(in, used), &step);
 		else if (s->phase == PH_AUTH)
 			rc = login_input(s, slice_from(in, used), &step);
+		else if (s->phase == PH_SKIP)
+			rc = skip_input(s, slice_from(in, used), &step);
 		else
 			rc = command_input(s, slice_from(in, used), &step);
 		used += step;
@@ -615,6 +642,20 @@ begin(struct session *s)
 		session_shake_failed(s, "TLS cannot be had now");
 }
 
+static uint32_t
+extensions_of(const struct conf_list *names)
+{
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < names->n; i++) {
+		enum extension e = extension_find(slice_str(names->v[i]));
+
+		if (e < EXT_COUNT)
+			bits |= UINT32_C(1) << e;
+	}
+	return bits;
+}
+
 struct session *
 session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, struct client *client)
 {
@@ -624,11 +665,16 @@ session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, st
 		return NULL;
 	s->smtpd = smtpd;
 	s->conf = conf_ref(smtpd->conf);
+	s->extensions_off = extensions_of(&s->conf->smtpd.disable);
 	for (size_t i = 0; i < s->conf->n_listeners; i++)
 		if (slice_eq(slice_str(s->conf->listeners[i].title), listener))
 			s->listener_conf = &s->conf->listeners[i];
 	if (s->listener_conf != NULL)
 		s->listener = slice_str(s->listener_conf->title);
+	if (s->listener_conf != NULL) {
+		s->submission = strcmp(s->listener_conf->kind, "submission") == 0;
+		s->extensions_off |= extensions_of(&s->listener_conf->disable);
+	}
 	s->ip = ip;
 	s->lenient = s->scan.lenient = door_is_lenient(&smtpd->doors, ip);
 	s->may_xclient = door_has_xclient(&smtpd->doors, listener, ip);
@@ -678,6 +724,7 @@ session_free(struct session *s)
 	chore_cancel(&s->chore);
 	stream_free(&s->stream);
 	handle_release(&s->smtpd->names, s->name_handle);
+	handle_release(&s->smtpd->flushes, s->flush_handle);
 	if (s->client != NULL) {
 		client_part(s);
 		client_leave(&s->smtpd->clients, s->client);

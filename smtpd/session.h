@@ -9,6 +9,7 @@
 #ifndef POSTERN_SMTPD_SESSION_H
 #define POSTERN_SMTPD_SESSION_H
 
+#include "common/extension.h"
 #include "common/wire/smtp_line.h"
 #include "smtpd/smtpd.h"
 #include "smtpd/stream.h"
@@ -19,6 +20,8 @@ enum phase {
 	PH_READY,	/* between transactions */
 	PH_AUTH,	/* a login is under way */
 	PH_MAIL,	/* MAIL was accepted */
+	PH_CHUNKS,	/* some BDAT has come, and not the last */
+	PH_SKIP,	/* the bytes of a BDAT that is refused are read away */
 	PH_DATA,	/* content arrives */
 	PH_COMMIT,	/* content is complete, the queue has it; nothing is read until it answers */
 	PH_SHAKE,	/* a TLS handshake is under way, or the reply before it */
@@ -31,9 +34,19 @@ enum phase {
 
 enum {
 	SESSION_READ_MAX = 64 * 1024,	/* one read; what cannot be handled at once is kept */
+	BDAT_SKIP_FACTOR = 2,		/* a refused chunk is read away up to so many times max-message-size */
 	SESSION_COMMANDS_A_TURN = 200,	/* then other sessions get their turn */
 	OVER_ERRORS_MAX = 1000,		/* commands heard past max-errors, so that accepted recipients get their message */
 	REFUSED_RCPTS_FREE = 100,	/* refused recipients of a session that are no errors yet */
+};
+
+/* Bytes to be read away, and what is said behind them. */
+struct skip {
+	uint64_t left;
+	uint64_t began;
+	unsigned code;
+	const char *enhanced, *text;	/* constants */
+	enum phase back;		/* where the session goes on */
 };
 
 struct session {
@@ -68,17 +81,21 @@ struct session {
 	bool too_many;			/* errors or unknown recipients of its network: no more of them */
 	bool data_refused;		/* just now: what comes next may be the content of a client that did not wait */
 	enum tls_status shaking;	/* in PH_SHAKE: what the handshake waits for */
+	bool submission;		/* its listener is for mail clients */
 
 	struct login *login;		/* in PH_AUTH */
 	char *user;			/* who it has shown to be; NULL: nobody */
 	char *name;			/* the client's confirmed name; NULL: unknown */
 	uint32_t name_handle;		/* 0: no look-up under way */
+	uint32_t flush_handle;		/* ETRN at the queue; 0: none */
 	char *helo;
 	char *told_helo;		/* what a proxy says that the client said; NULL: nothing */
 	const char *verb;		/* of the command being handled, for the log */
 	const char *reason;		/* why the session ended */
 	struct verification *verification; /* a VRFY or EXPN that the router was asked about; NULL: none */
-	struct transaction *tx;		/* in PH_MAIL, PH_DATA, PH_COMMIT */
+	struct transaction *tx;		/* in PH_MAIL, PH_CHUNKS, PH_DATA, PH_COMMIT */
+	struct skip skip;		/* in PH_SKIP */
+	uint32_t extensions_off;	/* bits by enum extension */
 
 	uint64_t began;
 	uint64_t since;			/* the last progress: what timeouts count from */
@@ -104,6 +121,9 @@ void session_refuse(struct session *s, const struct refusal *r, struct slice to,
 void session_last(struct session *s, unsigned code, const char *enhanced, const char *text, const char *reason);
 /* No more replies: the connection is lost. */
 void session_end(struct session *s, const char *reason);
+
+/* Reads bytes away, then says what skip says (began and back need not be set). */
+void session_skip(struct session *s, const struct skip *skip);
 
 /* What it waited for has come: handle what is buffered, at the end of this turn. */
 void session_wake(struct session *s);
@@ -165,11 +185,13 @@ session_is_submission(const struct session *s)
 static inline struct slice
 session_proto(const struct session *s)
 {
+	bool tls = stream_is_tls(&s->stream), user = s->user != NULL;
+
+	if (s->tx != NULL && s->tx->utf8)	/* RFC 6531 4.3 */
+		return tls ? (user ? S("UTF8SMTPSA") : S("UTF8SMTPS")) : user ? S("UTF8SMTPA") : S("UTF8SMTP");
 	if (!s->esmtp)
 		return S("SMTP");
-	if (s->user == NULL)
-		return stream_is_tls(&s->stream) ? S("ESMTPS") : S("ESMTP");
-	return stream_is_tls(&s->stream) ? S("ESMTPSA") : S("ESMTPA");
+	return tls ? (user ? S("ESMTPSA") : S("ESMTPS")) : user ? S("ESMTPA") : S("ESMTP");
 }
 
 /* A copy as a C string; NULL: no memory. s holds no NUL. */

@@ -6,6 +6,7 @@
 #include "smtpd/listener.h"
 #include "smtpd/login.h"
 #include "smtpd/lookups.h"
+#include "smtpd/offer.h"
 #include "smtpd/porch.h"
 #include "smtpd/pressure.h"
 #include "smtpd/session.h"
@@ -67,6 +68,7 @@ smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
 	vault_init(&smtpd->vault, loop);
 	doors_adopt(&smtpd->doors, conf);
 	smtpd->identities_changed = tls_room_renew;
+	offer_adopt(smtpd, conf);
 }
 
 void
@@ -91,11 +93,15 @@ smtpd_free(struct smtpd *smtpd)
 	handles_free(&smtpd->logins);
 	free(smtpd->mechanisms);
 	smtpd->mechanisms = NULL;
+	handles_free(&smtpd->flushes);
 	clients_free(&smtpd->clients);
 	tls_room_free(smtpd);
 	identities_free(smtpd);
 	vault_free(&smtpd->vault);
 	doors_free(&smtpd->doors);
+	table_free(smtpd->priority_clients);
+	table_free(smtpd->etrn_clients);
+	smtpd->priority_clients = smtpd->etrn_clients = NULL;
 	conf_unref(smtpd->conf);
 	smtpd->conf = NULL;
 }
@@ -136,6 +142,7 @@ smtpd_adopt(struct smtpd *smtpd, struct conf *conf)
 	tls_room_renew(smtpd);
 	verify_adopt(smtpd, conf);
 	pressure_check(smtpd);
+	offer_adopt(smtpd, conf);
 	listeners_adopt(smtpd, conf->generation);
 }
 

@@ -17,6 +17,7 @@ struct caller;
 struct session;
 struct listener;
 struct tls_identities;
+struct table;
 
 enum {
 	ID_BLOCKS_MAX = 8,	/* blocks of message ids held */
@@ -44,6 +45,7 @@ struct smtpd {
 	struct handles checks;		/* R_CHECK: struct rcpt */
 	struct handles verifications;	/* R_CHECK too: struct session */
 	struct handles names;		/* V_PTR: struct session */
+	struct handles flushes;		/* Q_FLUSH: struct session */
 	struct handles messages;	/* Q_SUBMIT, Q_BEGIN: struct transaction */
 	struct handles logins;		/* AU_BEGIN: struct login */
 	char *mechanisms;		/* of the last AU_STATE, separated by spaces; NULL: none has come */
@@ -81,6 +83,8 @@ struct smtpd {
 	struct caller *callers;		/* not sessions yet */
 	unsigned n_callers;
 	struct table *verifiers;	/* clients that VRFY and EXPN answer, of the present configuration; NULL: none */
+	struct table *priority_clients;	/* smtpd { priority-clients }; or NULL */
+	struct table *etrn_clients;	/* smtpd { etrn-clients }; or NULL */
 	bool stopping;
 };
 

@@ -136,14 +136,14 @@ name_message(struct transaction *tx)
 	return tx->handle == 0 ? RC_NOMEM : RC_OK;
 }
 
-/* Whether content is 8-bit is decided by its bytes (RFC 6152 3 is about octets), as far as they have been seen: whole; for
- * a message that is still coming the declaration counts too. */
+/* What is known of the content by now; the rest is told by Q_COMMIT. */
 static bool
-put_envelope(struct buf *to, const struct transaction *tx, bool whole)
+put_envelope(struct buf *to, const struct transaction *tx)
 {
 	const struct session *s = tx->session;
+	const struct declared *d = tx->declared;
 	struct envelope e = {
-		.flags = (whole ? tx->receive->decoder.eight_bit : tx->eight_bit || tx->receive->decoder.eight_bit) ? ENVELOPE_8BITMIME : 0,
+		.flags = tx->flags | receive_flags(tx),
 		.received_at = clock_wall_us(),
 		.sender = slice_str(tx->sender),
 		.client = s->ip,
@@ -153,6 +153,13 @@ put_envelope(struct buf *to, const struct transaction *tx, bool whole)
 		.proto = session_proto(s),
 		.message_id = header_watch_id(&tx->receive->watch),
 	};
+	if (d != NULL) {
+		e.envid = slice_of(d->text, d->n_envid);
+		e.hold_request = slice_of(d->text + d->n_envid, d->n_hold);
+		e.deliver_by = d->deliver_by;
+		e.hold_until = d->hold_until;
+		e.priority = d->priority;
+	}
 	return envelope_put(to, &e) && buf_put_slice(to, buf_slice(&tx->rcpts));
 }
 
@@ -162,7 +169,7 @@ submit_whole(struct transaction *tx)
 	struct buf envelope = BUF_INIT(TRANSACTION_RCPTS_MAX + ENVELOPE_REST_MAX);
 	enum rc rc = name_message(tx);
 
-	if (rc == RC_OK && !put_envelope(&envelope, tx, true))
+	if (rc == RC_OK && !put_envelope(&envelope, tx))
 		rc = RC_NOMEM;
 	if (rc == RC_OK) {
 		struct q_submit m = { tx->id, buf_slice(&envelope), buf_slice(&tx->receive->content) };
@@ -182,7 +189,7 @@ submit_begin(struct transaction *tx)
 	struct buf envelope = BUF_INIT(TRANSACTION_RCPTS_MAX + ENVELOPE_REST_MAX);
 	enum rc rc = name_message(tx);
 
-	if (rc == RC_OK && !put_envelope(&envelope, tx, false))
+	if (rc == RC_OK && !put_envelope(&envelope, tx))
 		rc = RC_NOMEM;
 	if (rc == RC_OK) {
 		struct q_begin m = { tx->id, buf_slice(&envelope), tx->size };
@@ -222,7 +229,7 @@ submit_content(struct transaction *tx)
 enum rc
 submit_commit(struct transaction *tx)
 {
-	struct q_commit m = { tx->receive->given };
+	struct q_commit m = { tx->receive->given, receive_flags(tx) };
 
 	return submit_alive(tx) ? q_commit_send(tx->session->smtpd->queue, tx->handle, &m) : RC_CLOSED;
 }
@@ -320,7 +327,7 @@ refused(struct transaction *tx, const struct refusal *r)
 	handle_release(&s->smtpd->messages, tx->handle);
 	tx->handle = 0;
 	tx->begun = false;
-	if (s->phase == PH_DATA) {
+	if (s->phase == PH_DATA || s->phase == PH_CHUNKS) {
 		receive_refuse(tx, r);
 		session_wake(s);
 	} else if (s->phase == PH_COMMIT) {
@@ -344,6 +351,64 @@ on_refused(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return NULL;
 	refusal_from_room(&r, m.code, m.enhanced, m.text);
 	refused(tx, &r);
+	return NULL;
+}
+
+/* --- ETRN --- */
+
+bool
+submit_flush(struct session *s, struct slice domain)
+{
+	struct smtpd *smtpd = s->smtpd;
+	struct q_flush m = { domain };
+
+	if (smtpd->queue == NULL || (s->flush_handle = handle_new(&smtpd->flushes, s)) == 0)
+		return false;
+	if (q_flush_send(smtpd->queue, s->flush_handle, &m) != RC_OK) {
+		handle_release(&smtpd->flushes, s->flush_handle);
+		s->flush_handle = 0;
+		return false;
+	}
+	s->held = true;
+	return true;
+}
+
+static void
+flush_over(struct session *s)
+{
+	handle_release(&s->smtpd->flushes, s->flush_handle);
+	s->flush_handle = 0;
+	session_wake(s);
+}
+
+void
+submit_flush_fail(struct session *s)
+{
+	if (s->flush_handle == 0)
+		return;
+	session_reply(s, 458, "4.3.0", "The queue cannot be asked now");
+	flush_over(s);
+}
+
+static const char *
+on_flushed(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct smtpd *smtpd = ctx;
+	struct session *s = handle_find(&smtpd->flushes, handle);
+	struct q_flushed m;
+
+	(void)p, (void)fd;
+	if (!q_flushed_get(body, &m))
+		return "malformed Q_FLUSHED";
+	if (s == NULL)
+		return NULL;
+	if (m.status != RC_OK)
+		session_reply(s, 458, "4.7.1", "The queue was started a moment ago, try again later");
+	else if (m.waiting == 0)
+		session_reply(s, 251, "2.0.0", "Ok, no messages waiting");
+	else
+		session_reply(s, 253, "2.0.0", "Ok, %u pending messages started", m.waiting);
+	flush_over(s);
 	return NULL;
 }
 
@@ -374,6 +439,9 @@ line_lost(struct smtpd *smtpd)
 	smtpd->queue_known = false;
 	smtpd->n_ids = smtpd->n_returned = 0;
 	smtpd->ids_asked = false;
+	for (size_t i = 0; i < smtpd->flushes.n; i++)
+		if (handle_at(&smtpd->flushes, i) != NULL)
+			submit_flush_fail(handle_at(&smtpd->flushes, i));
 	refusal_set(&r, 451, "4.3.0", "The queue was lost, try again later");
 	for (size_t i = 0; i < smtpd->messages.n; i++) {
 		struct transaction *tx = handle_at(&smtpd->messages, i);
@@ -403,6 +471,7 @@ static const struct peer_ops queue_ops = {
 		[Q_CREDIT] = on_credit,
 		[Q_ACCEPTED] = on_accepted,
 		[Q_REFUSED] = on_refused,
+		[Q_FLUSHED] = on_flushed,
 	},
 	.closed = line_closed,
 	.drained = line_drained,

@@ -70,7 +70,7 @@ put_client(struct buf *to, const struct tls_facts *f)
 
 /* by US (Postern) with PROTO id ID */
 static void
-put_by(struct buf *to, const struct session *s, struct msgid id)
+put_by(struct buf *to, const struct session *s, struct msgid id, int priority)
 {
 	char text[QUEUE_ID_LEN];
 
@@ -81,6 +81,8 @@ put_by(struct buf *to, const struct session *s, struct msgid id)
 	(void)buf_put_slice(to, session_proto(s));
 	(void)buf_put_str(to, " id ");
 	(void)buf_put(to, text, sizeof text);
+	if (priority != 0)
+		(void)buf_printf(to, " PRIORITY %d", priority);	/* RFC 6710 7 */
 }
 
 /* RFC 5321 4.4: local time with its offset. The zone was read before the walls went up, by prepare(). */
@@ -107,7 +109,7 @@ trace_put(struct buf *to, const struct transaction *tx, int64_t now)
 		put_cipher(to, tls);
 		put_client(to, tls);
 	}
-	put_by(to, tx->session, tx->id);
+	put_by(to, tx->session, tx->id, tx->declared == NULL ? 0 : tx->declared->priority);
 	/* More than one would tell each recipient of the others (RFC 5321 7.2, 7.6). */
 	if (tx->n_rcpts == 1) {
 		(void)buf_put_str(to, "\r\n\tfor <");

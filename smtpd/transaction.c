@@ -64,15 +64,16 @@ transaction_free(struct transaction **at, const char *why)
 		first_rcpt_free(tx);
 	receive_free(tx->receive);
 	buf_free(&tx->rcpts);
+	free(tx->declared);
 	free(tx->only_rcpt);
 	free(tx->sender);
 	free(tx);
 }
 
 struct rcpt *
-rcpt_new(struct transaction *tx, struct slice canonical)
+rcpt_new(struct transaction *tx, struct slice canonical, struct slice orcpt)
 {
-	struct rcpt *r = calloc(1, sizeof *r + canonical.n);
+	struct rcpt *r = calloc(1, sizeof *r + canonical.n + orcpt.n);
 
 	if (r == NULL)
 		return NULL;
@@ -80,6 +81,9 @@ rcpt_new(struct transaction *tx, struct slice canonical)
 	r->n = canonical.n;
 	if (canonical.n > 0)
 		memcpy(r->text, canonical.p, canonical.n);
+	r->n_orcpt = orcpt.n;
+	if (orcpt.n > 0)
+		memcpy(r->text + canonical.n, orcpt.p, orcpt.n);
 	*tx->last = r;
 	tx->last = &r->next;
 	tx->n_waiting++;
@@ -106,7 +110,8 @@ rcpt_accept(struct rcpt *r, struct slice final, struct slice transport, struct s
 	struct slice given = slice_of(r->text, r->n);
 	bool rewritten = final.n > 0 && !slice_eq(final, given);
 	struct envelope_rcpt e = { .address = rewritten ? final : given, .original = rewritten ? given : S(""),
-	    .transport = transport, .nexthop = nexthop, .generation = generation };
+	    .transport = transport, .nexthop = nexthop, .generation = generation, .notify = r->notify,
+	    .orcpt = slice_of(r->text + r->n, r->n_orcpt) };
 	size_t before = buf_len(&tx->rcpts);
 	char *only = NULL;
 

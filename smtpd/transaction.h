@@ -27,8 +27,17 @@ struct rcpt {
 	uint32_t handle;		/* at the router; 0: answered */
 	struct refusal refusal;		/* code 0: accepted */
 	char rule[64];
-	size_t n;
-	uint8_t text[];			/* canonical address; n bytes */
+	uint8_t notify;			/* NOTIFY, as bits of common/envelope.h */
+	size_t n, n_orcpt;
+	uint8_t text[];			/* canonical address; n bytes; behind it ORCPT as given */
+};
+
+/* What MAIL declared and most do not. */
+struct declared {
+	int64_t deliver_by, hold_until;	/* as in the envelope */
+	int8_t priority;
+	size_t n_envid, n_hold;
+	uint8_t text[];			/* ENVID, then the request to hold it */
 };
 
 struct transaction {
@@ -38,7 +47,11 @@ struct transaction {
 	uint32_t queue_epoch;		/* of the line that gave the id */
 	char *sender;			/* canonical, "" for <> */
 	uint64_t size;			/* SIZE=, 0: not given */
-	bool eight_bit;			/* BODY=8BITMIME */
+	uint32_t flags;			/* of the envelope: what MAIL declared */
+	struct declared *declared;	/* NULL: nothing */
+	bool binary;			/* BODY=BINARYMIME */
+	bool utf8;			/* SMTPUTF8 */
+	bool utf8_address;		/* some address is not ASCII, its domain apart */
 	bool rcpt_seen;
 	uint64_t began;
 
@@ -60,7 +73,7 @@ struct transaction *transaction_new(struct session *s, struct msgid id, struct s
 void transaction_free(struct transaction **at, const char *why);
 
 /* A RCPT that waits for its turn to be answered. NULL: no memory. */
-struct rcpt *rcpt_new(struct transaction *tx, struct slice canonical);
+struct rcpt *rcpt_new(struct transaction *tx, struct slice canonical, struct slice orcpt);
 
 /* The router has accepted it: into the envelope. final empty: unchanged. Sets the refusal when there is no room. */
 void rcpt_accept(struct rcpt *r, struct slice final, struct slice transport, struct slice nexthop, uint32_t generation);

@@ -91,10 +91,11 @@ enum {
 /* A whole small message in one frame: envelope encoded by envelope_encode(), content with our trace header on top,
  * CRLF lines, dots unstuffed. Answered by Q_ACCEPTED or Q_REFUSED. handle: smtpd's transaction. */
 #define Q_SUBMIT_FIELDS(F)	F(msgid, id) F(str, envelope) F(str, content)
-/* A larger one: begin, chunks within the window, commit (or abort: no answer). size_hint 0 = unknown. */
+/* A larger one: begin, chunks within the window, commit (or abort: no answer). size_hint 0 = unknown. flags: those of
+ * common/envelope.h that nobody knew before all content had come; they join the envelope's. */
 #define Q_BEGIN_FIELDS(F)	F(msgid, id) F(str, envelope) F(u64, size_hint)
 #define Q_CHUNK_FIELDS(F)	F(str, content)
-#define Q_COMMIT_FIELDS(F)	F(u64, size)
+#define Q_COMMIT_FIELDS(F)	F(u64, size) F(u32, flags)
 #define Q_ABORT_FIELDS(F)	F(u8, reason)
 /* May send so many more bytes of content for this handle. */
 #define Q_CREDIT_FIELDS(F)	F(u32, bytes)
@@ -102,6 +103,11 @@ enum {
 #define Q_ACCEPTED_FIELDS(F)	F(msgid, id)
 /* Not kept, nothing remains of it; may come at any time after Q_BEGIN. */
 #define Q_REFUSED_FIELDS(F)	F(u16, code) F(str, enhanced) F(str, text)
+
+/* A host asks for its mail (ETRN, RFC 1985): what waits for this domain over SMTP is tried now. handle: smtpd's request. */
+#define Q_FLUSH_FIELDS(F)	F(str, domain)
+/* status: RC_OK, or RC_AGAIN: too soon after the last one. waiting: recipients that it is about. */
+#define Q_FLUSHED_FIELDS(F)	F(u8, status) F(u32, waiting)
 
 /* ---- queue and deliver, queue and local, local and mailbox -----------------------------------------------------*/
 
@@ -111,17 +117,19 @@ enum {
 #define D_OPEN_FIELDS(F)	F(str, transport) F(str, nexthop)
 /* The session is ready for a message (sent once when it is up; afterwards D_RESULT.pull asks for the next). */
 #define D_PULL_FIELDS(F)	F(u32, served)
-/* One message. rcpts is a run of {u16 index, str address} (see common/job.h). size is that of the whole content;
+/* One message. flags are those of its envelope, as are envid, deliver_by and priority. rcpts is a run (see common/job.h). size is that of the whole content;
  * content holds its first part, and the rest comes as D_CHUNKs, at most IPC_CONTENT_WINDOW ahead of the credit. */
 #define D_JOB_FIELDS(F)		F(u32, job) F(msgid, id) F(u32, flags) F(str, sender) F(str, rcpts) F(u64, size) \
-				F(str, content)
+				F(str, content) F(str, envid) F(u64, deliver_by) F(u8, priority)
 #define D_CHUNK_FIELDS(F)	F(u32, job) F(str, content)
 #define D_CREDIT_FIELDS(F)	F(u32, job) F(u32, bytes)
 /* Nothing more for this destination now: end the session. Answered by D_CLOSED. */
 #define D_IDLE_FIELDS(F)	F(u8, reason)
 /* The outcome of a job: results is a run per recipient (common/job.h); host, ip, port and tls say who answered. A
- * recipient without a row was not delivered. pull: and give me the next message. */
-#define D_RESULT_FIELDS(F)	F(u32, job) F(str, results) F(str, host) F(ip, ip) F(u16, port) F(str, tls) F(u8, pull)
+ * recipient without a row was not delivered. pull: and give me the next message. passed: what the next server has been asked to
+ * see to (enum job_passed). */
+#define D_RESULT_FIELDS(F)	F(u32, job) F(str, results) F(str, host) F(ip, ip) F(u16, port) F(str, tls) F(u8, pull) \
+				F(u8, passed)
 /* The session is over (handle free again). A job without D_RESULT was not delivered. status: enum session_end; the rest
  * is for the log and the bounce. host: which host said it, empty when none was reached. */
 #define D_CLOSED_FIELDS(F)	F(u8, status) F(u16, code) F(str, enhanced) F(str, text) F(str, host) F(ip, ip)
@@ -230,6 +238,8 @@ enum {
 	X(Q_CREDIT,	q_credit,	 48,	ROLE_BIT(ROLE_QUEUE),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(Q_ACCEPTED,	q_accepted,	 49,	ROLE_BIT(ROLE_QUEUE),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(Q_REFUSED,	q_refused,	 50,	ROLE_BIT(ROLE_QUEUE),	ROLE_BIT(ROLE_SMTPD),	0)		\
+	X(Q_FLUSH,	q_flush,	120,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_QUEUE),	0)		\
+	X(Q_FLUSHED,	q_flushed,	121,	ROLE_BIT(ROLE_QUEUE),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(D_OPEN,	d_open,		 60,	DISPATCHERS,		CARRIERS,		0)		\
 	X(D_PULL,	d_pull,		 61,	CARRIERS,		DISPATCHERS,		0)		\
 	X(D_JOB,	d_job,		 62,	DISPATCHERS,		CARRIERS,		0)		\

@@ -2,8 +2,10 @@
 #include "common/policy/table_entry.h"
 
 #include "common/escape.h"
+#include "common/idn.h"
 #include "common/wire/address.h"
 #include "common/wire/chars.h"
+#include "common/wire/utf8.h"
 
 enum { QUOTE_MAX = 80 };	/* bytes of a bad pattern that a message shows */
 
@@ -120,15 +122,6 @@ is_dot_atom(struct slice s)
 	return before != '.';
 }
 
-static bool
-is_ascii(struct slice s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] > 0x7f)
-			return false;
-	return true;
-}
-
 /* In one of the forms in which openssl writes a digest. False: it is none. */
 static bool
 read_print(struct slice pattern, uint8_t text[TABLE_PRINT_DIGITS])
@@ -165,6 +158,34 @@ add_word(const struct reading *r, struct slice pattern)
 	return refuse(r, rc, pattern, rc == RC_RANGE ? "is too long for a domain" : "is no domain, address, user or network");
 }
 
+/* A pattern in UTF-8: its domain is kept in A-labels, as every domain here is. A word without a dot is a user. */
+static enum rc
+add_international(const struct reading *r, struct slice pattern)
+{
+	size_t at = slice_rfind(pattern, '@');
+	bool mailbox = at < pattern.n, below = pattern.p[0] == '.' || slice_starts(pattern, S("*."));
+	struct slice head = slice_first(pattern, mailbox ? at + 1 : !below ? 0 : pattern.p[0] == '.' ? 1 : 2);
+	struct slice domain = slice_from(pattern, head.n);
+	struct buf text = BUF_INIT(2 * TABLE_PATTERN_MAX);
+	enum rc rc = RC_OK;
+
+	if (!utf8_is_visible(pattern))
+		return refuse(r, RC_SYNTAX, pattern, "is not well-formed UTF-8");
+	if (!mailbox && !below && slice_find(pattern, '.') == pattern.n)
+		return pattern.n > ADDRESS_LOCAL_MAX ? refuse(r, RC_RANGE, pattern, "is too long for a user") : keep(r, TABLE_USER, pattern);
+	(void)buf_put_slice(&text, head);
+	if (domain.n > 0)
+		rc = idn_domain_put(&text, domain);
+	if (rc == RC_OK && text.failed)
+		rc = RC_NOMEM;
+	if (rc != RC_OK)
+		rc = refuse(r, rc, pattern, rc == RC_RANGE ? "is too long for a domain" : "holds no domain name that can be");
+	else
+		rc = mailbox ? add_mailbox(r, buf_slice(&text)) : below ? add_below(r, buf_slice(&text)) : keep(r, TABLE_NAME, buf_slice(&text));
+	buf_free(&text);
+	return rc;
+}
+
 enum rc
 table_add(struct table *t, struct slice pattern, struct slice value, uint32_t line, struct buf *why)
 {
@@ -178,8 +199,8 @@ table_add(struct table *t, struct slice pattern, struct slice value, uint32_t li
 		return refuse(&r, RC_RANGE, pattern, "is too long for a pattern");
 	if (value.n > TABLE_VALUE_MAX)
 		return refuse(&r, RC_RANGE, pattern, "has a value that is too long");
-	if (!is_ascii(pattern))
-		return refuse(&r, RC_SYNTAX, pattern, "is not ASCII; write a domain in its xn-- form");
+	if (!slice_is_ascii(pattern))
+		return add_international(&r, pattern);
 	if (slice_eq(pattern, S("<>")))
 		return keep(&r, TABLE_NULL, pattern);
 	if (read_print(pattern, print))

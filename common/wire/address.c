@@ -3,11 +3,13 @@
 #include "common/wire/address.h"
 
 #include "common/wire/chars.h"
+#include "common/wire/utf8.h"
 
 struct walk {
 	struct slice s;
 	size_t at;
 	bool too_long;
+	bool u_labels;		/* a domain may hold them; it is not ours to check then */
 };
 
 static bool
@@ -38,9 +40,11 @@ domain(struct walk *w, struct slice *ret_name)
 	size_t start = w->at;
 	enum rc rc;
 
-	while (w->at < w->s.n && (char_is_ldh(w->s.p[w->at]) || w->s.p[w->at] == '.'))
+	while (w->at < w->s.n && (char_is_ldh(w->s.p[w->at]) || w->s.p[w->at] == '.' || (w->u_labels && w->s.p[w->at] > 0x7f)))
 		w->at++;
 	*ret_name = since(w, start);
+	if (!slice_is_ascii(*ret_name))
+		return utf8_is_visible(*ret_name);
 	rc = domain_check(*ret_name);
 	w->too_long |= rc == RC_RANGE;
 	return rc != RC_SYNTAX;
@@ -51,8 +55,13 @@ domain_or_literal(struct walk *w, struct address *a)
 {
 	size_t start = w->at;
 
-	if (!is_next(w, '['))
-		return domain(w, &a->domain);
+	if (!is_next(w, '[')) {
+		if (!domain(w, &a->domain))
+			return false;
+		if (!slice_is_ascii(a->domain))
+			a->flags |= ADDRESS_U_LABELS;
+		return true;
+	}
 	w->at += slice_find(slice_from(w->s, w->at), ']');
 	if (!take(w, ']'))
 		return false;
@@ -87,6 +96,17 @@ note_trick(struct address *a, uint8_t c)
 		a->flags |= ADDRESS_AT;
 }
 
+/* Over a character of UTF-8 (RFC 6531 3.3), to its last byte. False: it is none. */
+static bool
+skip_character(struct walk *w)
+{
+	size_t n = utf8_visible_len(w->s, w->at);
+
+	if (n > 0)
+		w->at += n - 1;
+	return n > 0;
+}
+
 /* Atom *("." Atom) */
 static bool
 dot_string(struct walk *w, struct address *a)
@@ -102,6 +122,8 @@ dot_string(struct walk *w, struct address *a)
 			atom = w->at + 1;
 		} else if (char_is_atext(c)) {
 			note_trick(a, c);
+		} else if (c > 0x7f && skip_character(w)) {
+			a->flags |= ADDRESS_UTF8;
 		} else {
 			break;
 		}
@@ -127,7 +149,9 @@ quoted_string(struct walk *w, struct address *a)
 		}
 		if (c == '\\' && ++w->at < w->s.n)
 			c = w->s.p[w->at];
-		if (!char_is_print(c))
+		if (c > 0x7f && w->at < w->s.n && skip_character(w))
+			a->flags |= ADDRESS_UTF8;
+		else if (!char_is_print(c))
 			return false;
 		note_trick(a, c);
 	}
@@ -167,7 +191,7 @@ mailbox(struct walk *w, enum address_path kind, struct address *a)
 enum rc
 address_path_parse(struct slice s, enum address_path kind, struct address *ret_address, size_t *ret_used)
 {
-	struct walk w = { s, 0, false };
+	struct walk w = { s, 0, false, true };
 	struct address a = { .flags = 0 };
 	size_t start;
 
@@ -191,7 +215,7 @@ address_path_parse(struct slice s, enum address_path kind, struct address *ret_a
 enum rc
 address_parse(struct slice s, struct address *ret_address)
 {
-	struct walk w = { s, 0, false };
+	struct walk w = { s, 0, false, false };
 	struct address a = { .flags = 0 };
 
 	if (!mailbox(&w, ADDRESS_REVERSE, &a) || w.at != s.n)
@@ -236,7 +260,7 @@ needs_quotes(const struct address *a)
 	if ((a->flags & ADDRESS_QUOTED) == 0)
 		return false;
 	while (local_next(&rest, true, &c)) {
-		if (!char_is_atext(c) && (c != '.' || before == '.'))
+		if (c < 0x80 && !char_is_atext(c) && (c != '.' || before == '.'))
 			return true;
 		before = c;
 	}

@@ -1,7 +1,8 @@
 /* common/wire/address.h -- mail addresses and the paths of MAIL and RCPT.
  *
- * Grammar: RFC 5321 4.1.2 (Reverse-path, Forward-path, Mailbox), strict: no unquoted specials, no bytes above 126, no
- * empty atoms. A source route is accepted and dropped (4.1.1.3, Appendix C). Pure; slices borrow from the input.
+ * Grammar: RFC 5321 4.1.2 (Reverse-path, Forward-path, Mailbox), strict: no unquoted specials, no
+ * empty atoms. A local part may hold characters of UTF-8 (RFC 6531 3.3), which are marked: who may use them is the caller's
+ * to know. A source route is accepted and dropped (4.1.1.3, Appendix C). Pure; slices borrow from the input.
  *
  * Every address has one canonical text, written by address_put: the local part unquoted when it needs no quotes, else
  * with the fewest backslashes (4.1.2: all quoted forms are equivalent), its case kept; the domain in lower case; a
@@ -31,6 +32,8 @@ enum {
 	ADDRESS_PERCENT = 1 << 4,	/* user%elsewhere@here */
 	ADDRESS_BANG = 1 << 5,		/* elsewhere!user@here */
 	ADDRESS_AT = 1 << 6,		/* "user@elsewhere"@here */
+	ADDRESS_UTF8 = 1 << 7,		/* the local part is not ASCII */
+	ADDRESS_U_LABELS = 1 << 8,	/* the domain is not ASCII, and was not checked: make it so before address_put (idn.h) */
 	ADDRESS_RELAY_TRICK = ADDRESS_PERCENT | ADDRESS_BANG | ADDRESS_AT,
 };
 
@@ -51,7 +54,7 @@ enum address_path {
  * its labels or the whole is too long. */
 enum rc address_path_parse(struct slice s, enum address_path kind, struct address *ret_address, size_t *ret_used);
 
-/* The whole slice is local@domain, canonical or not, as in configuration, tables and our own envelopes. RC_SYNTAX,
+/* The whole slice is local@domain, the domain in ASCII, canonical or not, as in configuration, tables and our own envelopes. RC_SYNTAX,
  * RC_RANGE. */
 enum rc address_parse(struct slice s, struct address *ret_address);
 

@@ -157,3 +157,75 @@ date_iso8601(char out[DATE_ISO8601_MAX], int64_t us, int offset)
 		put_offset(&w, offset, ":");
 	return finish(&w);
 }
+
+/* --- reading --- */
+
+/* Cuts digits off the front: exactly so many, and then the byte `then` (0: none). */
+static bool
+take_number(struct slice *text, size_t digits, uint8_t then, unsigned *ret_n)
+{
+	unsigned n = 0;
+
+	if (text->n < digits + (then != 0))
+		return false;
+	for (size_t i = 0; i < digits; i++) {
+		if (!char_is_digit(text->p[i]))
+			return false;
+		n = n * 10 + (unsigned)(text->p[i] - '0');
+	}
+	if (then != 0 && (text->p[digits] & ~(then == 'T' ? 0x20 : 0)) != then)
+		return false;
+	*text = slice_from(*text, digits + (then != 0));
+	*ret_n = n;
+	return true;
+}
+
+static unsigned
+days_of_month(unsigned year, unsigned month)
+{
+	static const uint8_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return days[month - 1] + (month == 2 && leap ? 1U : 0U);
+}
+
+/* Since 0000-01-01. */
+static int64_t
+days_until(const struct civil *c)
+{
+	int64_t before = c->year == 0 ? 0 : (int64_t)c->year - 1, days;
+
+	days = c->year == 0 ? 0 : 366 + before * 365 + before / 4 - before / 100 + before / 400;
+	for (unsigned m = 1; m < c->month; m++)
+		days += days_of_month(c->year, m);
+	return days + c->day - 1;
+}
+
+/* "." 1*DIGIT, dropped; then Z, and nothing behind it. */
+static bool
+ends_in_utc(struct slice text)
+{
+	if (text.n > 1 && text.p[0] == '.') {
+		text = slice_from(text, 1);
+		if (!char_is_digit(text.p[0]))
+			return false;
+		while (text.n > 0 && char_is_digit(text.p[0]))
+			text = slice_from(text, 1);
+	}
+	return text.n == 1 && (text.p[0] == 'Z' || text.p[0] == 'z');
+}
+
+enum rc
+date_rfc3339_parse(struct slice text, int64_t *ret_seconds)
+{
+	struct civil c = { 0 };
+
+	if (!take_number(&text, 4, '-', &c.year) || !take_number(&text, 2, '-', &c.month) || !take_number(&text, 2, 'T', &c.day) ||
+	    !take_number(&text, 2, ':', &c.hour) || !take_number(&text, 2, ':', &c.minute) || !take_number(&text, 2, 0, &c.second))
+		return RC_SYNTAX;
+	if (c.month < 1 || c.month > 12 || c.day < 1 || c.day > days_of_month(c.year, c.month) || c.hour > 23 || c.minute > 59 ||
+	    c.second > 60 || !ends_in_utc(text))
+		return RC_SYNTAX;
+	*ret_seconds = SECOND_MIN + days_until(&c) * 86400 + c.hour * 3600 + c.minute * 60 + c.second;
+	return RC_OK;
+}

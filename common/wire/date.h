@@ -2,6 +2,7 @@
 #ifndef POSTERN_COMMON_WIRE_DATE_H
 #define POSTERN_COMMON_WIRE_DATE_H
 
+#include "common/rc.h"
 #include "common/slice.h"
 
 enum {
@@ -16,5 +17,8 @@ size_t date_rfc5322(char out[DATE_RFC5322_MAX], int64_t seconds, int offset, con
 
 /* RFC 3339 with microseconds; Z when offset is 0. us: microseconds since 1970, UTC. */
 size_t date_iso8601(char out[DATE_ISO8601_MAX], int64_t us, int offset);
+
+/* RFC 3339 in UTC ("2026-11-23T20:24:44Z", perhaps with a fraction, which is dropped): seconds since 1970. RC_SYNTAX. */
+enum rc date_rfc3339_parse(struct slice text, int64_t *ret_seconds);
 
 #endif

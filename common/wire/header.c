@@ -223,6 +223,8 @@ count_field(struct header_watch *w)
 		return;
 	}
 	w->keep_id = w->message_id == 0 && slice_caseeq(name, id_name);
+	w->keep_tls = !w->tls_seen && slice_caseeq(name, S("TLS-Required"));
+	w->tls_seen = w->tls_seen || w->keep_tls;
 	for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
 		if (slice_caseeq(name, counted[i].name))
 			++*counted[i].count;
@@ -271,6 +273,10 @@ watch_value(struct header_watch *w, struct slice s)
 	if (w->keep_id)
 		for (size_t i = 0; i < n && w->id_len < HEADER_ID_MAX; i++)
 			keep_id_byte(w, s.p[i]);
+	if (w->keep_tls)
+		for (size_t i = 0; i < n && w->tls_len < sizeof w->tls; i++)
+			if (!is_wsp(s.p[i]))
+				w->tls[w->tls_len++] = s.p[i];
 	if (n < s.n) {
 		w->state = W_VALUE_CR;
 		n++;
@@ -311,6 +317,8 @@ header_watch_feed(struct header_watch *w, struct slice content)
 
 		if (w->ended)
 			return;
+		for (size_t i = 0; i < n && !w->eight_bit; i++)
+			w->eight_bit = content.p[i] > 127;
 		/* The empty line is not counted: its CR waits for the LF that ends the watch. */
 		if (!(at_start && w->state == W_START_CR))
 			w->bytes += n;

@@ -68,12 +68,16 @@ struct header_watch {
 	uint32_t message_id;
 	bool ended;		/* the empty line, or a malformed one, was seen */
 	bool malformed;
+	bool eight_bit;		/* there is a byte above 127 in it (RFC 6532) */
 	bool too_long;		/* passed HEADER_BYTES_MAX or HEADER_FIELDS_MAX: watching has ended */
 	uint8_t id[HEADER_ID_MAX]; /* first Message-ID, unfolded and trimmed, perhaps cut */
 	size_t id_len;
 	/* The rest is the watch's own. */
 	uint8_t state;
-	bool keep_id;
+	bool keep_id, keep_tls;
+	uint8_t tls[3];		/* TLS-Required, without white space, perhaps cut */
+	uint8_t tls_len;
+	bool tls_seen;
 	uint8_t name[HEADER_NAME_MAX];
 	size_t name_len;
 };
@@ -85,6 +89,13 @@ void header_watch_feed(struct header_watch *w, struct slice content);
 
 /* The content is over; a header without a body ends here. */
 void header_watch_end(struct header_watch *w);
+
+/* Does it say TLS-Required: No (RFC 8689 3)? */
+static inline bool
+header_watch_tls_optional(const struct header_watch *w)
+{
+	return slice_caseeq(slice_of(w->tls, w->tls_len), S("No"));
+}
 
 static inline struct slice
 header_watch_id(const struct header_watch *w)

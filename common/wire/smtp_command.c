@@ -2,6 +2,7 @@
 #include "common/wire/smtp_command.h"
 
 #include "common/wire/chars.h"
+#include "common/wire/utf8.h"
 
 static struct slice
 trim(struct slice s)
@@ -21,11 +22,14 @@ smtp_command_parse(struct slice line, struct smtp_command *ret_command)
 	while (line.n > 0 && (line.p[line.n - 1] == ' ' || line.p[line.n - 1] == '\t'))
 		line.n--;
 	for (size_t i = 0; i < line.n; i++)
-		if (!char_is_print(line.p[i]))
+		if (!char_is_print(line.p[i]) && line.p[i] < 0x80)
 			return RC_SYNTAX;
 	while (verb < line.n && char_is_ldh(line.p[verb]))
 		verb++;
 	if (verb == 0 || !char_is_alpha(line.p[0]) || (verb < line.n && line.p[verb] != ' '))
+		return RC_SYNTAX;
+	ret_command->utf8 = !slice_is_ascii(line);
+	if (ret_command->utf8 && !utf8_is_visible(line))
 		return RC_SYNTAX;
 	ret_command->verb = slice_first(line, verb);
 	ret_command->arg = trim(slice_from(line, verb));
@@ -127,36 +131,4 @@ enum rc
 smtp_rcpt_parse(struct slice arg, struct smtp_path *ret_path)
 {
 	return path_parse(arg, S("TO:"), ADDRESS_FORWARD, ret_path);
-}
-
-enum rc
-smtp_size_parse(struct slice value, uint64_t *ret_size)
-{
-	uint64_t n = 0;
-	bool over = false;
-
-	if (value.n == 0 || value.n > 20)
-		return RC_SYNTAX;
-	for (size_t i = 0; i < value.n; i++) {
-		if (!char_is_digit(value.p[i]))
-			return RC_SYNTAX;
-		over |= __builtin_mul_overflow(n, 10, &n);
-		over |= __builtin_add_overflow(n, value.p[i] - (uint64_t)'0', &n);
-	}
-	if (over)
-		return RC_RANGE;
-	*ret_size = n;
-	return RC_OK;
-}
-
-enum rc
-smtp_body_parse(struct slice value, enum smtp_body *ret_body)
-{
-	if (slice_caseeq(value, S("7BIT")))
-		*ret_body = SMTP_BODY_7BIT;
-	else if (slice_caseeq(value, S("8BITMIME")))
-		*ret_body = SMTP_BODY_8BITMIME;
-	else
-		return RC_SYNTAX;
-	return RC_OK;
 }

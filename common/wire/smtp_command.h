@@ -13,10 +13,11 @@ enum { SMTP_PARAMS_MAX = 32 };	/* of one command; all registered ones together a
 struct smtp_command {
 	struct slice verb;	/* as written; compare with slice_caseeq */
 	struct slice arg;	/* without white space around it; empty when there is none */
+	bool utf8;		/* there is more than ASCII in it, in well-formed UTF-8 */
 };
 
 /* White space at the end is tolerated (RFC 5321 4.1.1). RC_SYNTAX: no verb of letters, digits and hyphens at the start,
- * or a control byte or one above 126 anywhere. */
+ * or a control byte or one above 126 anywhere that is no part of a visible character in UTF-8. */
 enum rc smtp_command_parse(struct slice line, struct smtp_command *ret_command);
 
 /* The argument of MAIL or RCPT: FROM:<path> or TO:<path>, and parameters. */
@@ -38,12 +39,5 @@ struct smtp_param {
 
 /* The next parameter; false at the end. Start with *rest = path.params. */
 bool smtp_param_next(struct slice *rest, struct smtp_param *ret_param);
-
-/* RFC 1870 4: size-value = 1*20DIGIT. RC_SYNTAX; RC_RANGE: 20 digits that no 64-bit number holds. */
-enum rc smtp_size_parse(struct slice value, uint64_t *ret_size);
-
-/* RFC 6152 2. RC_SYNTAX for any other word. */
-enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
-enum rc smtp_body_parse(struct slice value, enum smtp_body *ret_body);
 
 #endif

@@ -29,6 +29,20 @@ smtp_data_decoder_init(struct smtp_data_decoder *d, size_t line_limit)
 	*d = (struct smtp_data_decoder){ .line_limit = line_limit, .state = AT_LINE_START };
 }
 
+void
+smtp_data_decoder_init_plain(struct smtp_data_decoder *d, size_t line_limit)
+{
+	*d = (struct smtp_data_decoder){ .line_limit = line_limit, .plain = true, .state = AT_LINE_START };
+}
+
+void
+smtp_data_decoder_end(struct smtp_data_decoder *d)
+{
+	if (d->state == AFTER_CR)
+		d->bare_cr++;
+	d->state = AT_END;
+}
+
 static bool
 has_high_bit(const uint8_t *p, size_t n)
 {
@@ -149,7 +163,7 @@ decode_step(struct decoding *c)
 
 	switch (d->state) {
 	case AT_LINE_START:
-		if (*c->p != '.') {
+		if (*c->p != '.' || d->plain) {
 			decode_line(c);
 			break;
 		}
@@ -159,7 +173,7 @@ decode_step(struct decoding *c)
 		break;
 	case AFTER_BARE_LF:
 		d->state = IN_LINE;
-		if (*c->p == '.') {
+		if (*c->p == '.' && !d->plain) {
 			emit_run(c);
 			c->run = ++c->p;
 		}

@@ -25,11 +25,16 @@ struct smtp_data_decoder {
 	size_t line_limit;
 	bool normalise;		/* the caller's, after init: a bare LF becomes CRLF instead; what follows it never ends the message */
 	bool eight_bit;		/* a byte above 127 came by: RFC 6152 */
+	bool plain;		/* dots mean nothing */
 	uint8_t state;
 };
 
 /* line_limit counts the CRLF: 1000 at least (RFC 5321 4.5.3.1.6). */
 void smtp_data_decoder_init(struct smtp_data_decoder *d, size_t line_limit);
+/* For content whose length is known (BDAT, RFC 3030): counts the same, dots are content, and only the caller knows the end. */
+void smtp_data_decoder_init_plain(struct smtp_data_decoder *d, size_t line_limit);
+/* Then the end: a CR that waits for its LF was a bare one. */
+void smtp_data_decoder_end(struct smtp_data_decoder *d);
 
 /* Decodes from `in`, appends content to `to`; with to NULL the content is thrown away and only counted. *ret_used is
  * set for every result: bytes of `in` that were consumed.

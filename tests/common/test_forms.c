@@ -143,8 +143,10 @@ configurations_travel(void **state)
 static void
 envelopes_travel(void **state)
 {
-	const struct envelope e = { .flags = 1, .received_at = -5, .sender = S("a@b.test"), .helo = S("x"), .listener = S("smtp") };
-	const struct envelope_rcpt r = { S("c@d.test"), S("C@d.test"), S("smtp"), S("d.test"), 3 };
+	const struct envelope e = { .flags = 1, .received_at = -5, .sender = S("a@b.test"), .helo = S("x"), .listener = S("smtp"),
+	    .envid = S("Q+2B"), .deliver_by = 77, .hold_until = -8, .hold_request = S("for;60"), .priority = -9 };
+	const struct envelope_rcpt r = { S("c@d.test"), S("C@d.test"), S("smtp"), S("d.test"), 3, NOTIFY_SUCCESS | NOTIFY_DELAY,
+	    S("rfc822;C@d.test") };
 	struct buf b = BUF_INIT(4096);
 	struct envelope back;
 	struct envelope_rcpt got;
@@ -155,12 +157,23 @@ envelopes_travel(void **state)
 	assert_int_equal(envelope_parse(buf_slice(&b), &back), RC_OK);
 	assert_int_equal(back.n_rcpts, 2);
 	assert_true(slice_eq(back.sender, e.sender) && back.received_at == -5);
+	assert_true(slice_eq(back.envid, e.envid) && back.deliver_by == 77 && back.hold_until == -8 && back.priority == -9);
+	assert_true(slice_eq(back.hold_request, e.hold_request));
 	rest = back.rcpts;
 	assert_true(envelope_rcpt_next(&rest, &got) && slice_eq(got.original, r.original) && got.generation == 3);
+	assert_true(got.notify == (NOTIFY_SUCCESS | NOTIFY_DELAY) && slice_eq(got.orcpt, r.orcpt));
 	assert_true(envelope_rcpt_next(&rest, &got) && slice_eq(got.nexthop, r.nexthop));
 	assert_false(envelope_rcpt_next(&rest, &got));
 	for (size_t n = 0; n < 4; n++)	/* cut inside the last field */
 		assert_int_equal(envelope_parse(slice_first(buf_slice(&b), buf_len(&b) - 1 - n), &back), RC_SYNTAX);
+	/* What becomes known late joins the flags in place. */
+	assert_true(envelope_add_flags(b.p + b.start, buf_len(&b), ENVELOPE_BINARYMIME));
+	assert_int_equal(envelope_parse(buf_slice(&b), &back), RC_OK);
+	assert_int_equal(back.flags, ENVELOPE_8BITMIME | ENVELOPE_BINARYMIME);
+	assert_false(envelope_add_flags(b.p + b.start, 3, 1));
+	buf_clear(&b);
+	assert_true(envelope_put(&b, &(struct envelope){ .priority = 10 }));
+	assert_int_equal(envelope_parse(buf_slice(&b), &back), RC_SYNTAX);
 	buf_clear(&b);
 	assert_true(envelope_put(&b, &(struct envelope){ .sender = S("a\n@b.test") }));
 	assert_int_equal(envelope_parse(buf_slice(&b), &back), RC_SYNTAX);

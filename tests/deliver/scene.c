@@ -77,6 +77,21 @@ read_content(struct server *server, struct stream *st)
 }
 
 static bool
+read_bytes(struct server *server, struct stream *st, const char *step)
+{
+	size_t n = strtoul(step + 2, NULL, 10);
+
+	while (buf_len(&st->in) < n)
+		if (!fill(st, 5000)) {
+			complain(server, step, buf_slice(&st->in));
+			return false;
+		}
+	(void)buf_put_slice(&server->content, slice_first(buf_slice(&st->in), n));
+	buf_consume(&st->in, n);
+	return true;
+}
+
+static bool
 send_text(struct stream *st, const char *text, const char *end)
 {
 	char line[8192];
@@ -133,6 +148,8 @@ play(struct server *server, struct stream *st, const char *step)
 	case 'D':
 		read_content(server, st);
 		return true;
+	case 'N':
+		return read_bytes(server, st, step);
 	case 'Q':
 		if (buf_len(&st->in) > 0 || fill(st, 50))
 			complain(server, step, buf_slice(&st->in));
@@ -288,7 +305,7 @@ on_result(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	if (!d_result_get(body, &m))
 		return "malformed";
 	assert_true(s->n_results < RESULTS_MAX);
-	*result = (struct result){ .job = m.job, .pull = m.pull != 0 };
+	*result = (struct result){ .job = m.job, .pull = m.pull != 0, .passed = m.passed };
 	keep(result->host, sizeof result->host, m.host);
 	r = (struct rd){ m.results, false };
 	while (result->n < ROWS_MAX && job_result_next(&r, &row)) {
@@ -355,10 +372,12 @@ scene_send_job(struct scene *s, uint32_t handle, uint32_t job, uint32_t flags, c
     struct slice content)
 {
 	struct buf run = BUF_INIT(65536);
-	struct d_job m = { job, { 1, 1, job }, flags, S("sender@a.test"), S(""), size, content };
+	struct d_job m = { job, { 1, 1, job }, flags, S("sender@a.test"), S(""), size, content,
+	    s->envid == NULL ? S("") : slice_str(s->envid), (uint64_t)s->deliver_by, (uint8_t)s->priority };
 
 	for (uint16_t i = 0; rcpts[i] != NULL; i++) {
-		struct job_rcpt r = { (uint16_t)(i + 10), slice_str(rcpts[i]) };
+		struct job_rcpt r = { .index = (uint16_t)(i + 10), .address = slice_str(rcpts[i]), .notify = s->notify,
+		    .orcpt = s->orcpt == NULL ? S("") : slice_str(s->orcpt) };
 
 		assert_true(job_rcpt_put(&run, &r));
 	}

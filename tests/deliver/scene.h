@@ -13,6 +13,7 @@
 
 /* One line a step:
  *	S:TEXT	send TEXT CRLF		C:TEXT	read a line, which must start with TEXT
+ *	N:BYTES	read so many bytes of content
  *	D	read content to the final dot	Q	nothing must come for 50 ms
  *	W:MS	wait			R:TEXT	send TEXT without CRLF
  *	B:TEXT	send TEXT at once, where | is CRLF
@@ -41,6 +42,7 @@ struct row {
 struct result {
 	uint32_t job;
 	bool pull;
+	uint8_t passed;
 	size_t n;
 	struct row rows[ROWS_MAX];
 	char host[256];
@@ -61,6 +63,11 @@ struct scene {
 	uint64_t credit;
 	struct result results[RESULTS_MAX];
 	struct { uint8_t status; uint16_t code; char enhanced[16]; char text[JOB_TEXT_MAX + 1]; char host[256]; } closed;
+	/* what the next job carries beside the usual */
+	const char *envid, *orcpt;	/* NULL: none */
+	uint8_t notify;
+	int8_t priority;
+	int64_t deliver_by;
 	bool queue_gone;
 	bool in_room;
 };

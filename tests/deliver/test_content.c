@@ -129,7 +129,7 @@ make_job(unsigned n, struct slice address)
 	struct job *job = NULL;
 
 	for (unsigned i = 0; i < n; i++)
-		assert_true(job_rcpt_put(&run, &(struct job_rcpt){ (uint16_t)i, address }));
+		assert_true(job_rcpt_put(&run, &(struct job_rcpt){ .index = (uint16_t)i, .address = address }));
 	m.rcpts = buf_slice(&run);
 	assert_int_equal(job_new(&m, &job), RC_OK);
 	buf_free(&run);
@@ -141,7 +141,8 @@ static void
 addresses_that_would_break_a_command_never_leave(void **state)
 {
 	static const struct slice bad[] = { SLICE("a@b.test>\r\nRCPT TO:<x@y"), SLICE("a b@c.test"), SLICE("a@b.test\r\n"),
-	    SLICE("<a@b.test>"), SLICE(""), SLICE("a"), SLICE("a\0@b.test"), SLICE("\xc3\xa4@b.test") };
+	    SLICE("<a@b.test>"), SLICE(""), SLICE("a"), SLICE("a\0@b.test"), SLICE("\xe4@b.test"), SLICE("a@\xc3\xa4.test"),
+	    SLICE("\xc2\x85@b.test") };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -208,7 +209,7 @@ malformed_jobs_are_refused(void **state)
 	assert_int_equal(job_new(&m, &job), RC_SYNTAX);		/* nobody to deliver to */
 	m.rcpts = S("garbage");
 	assert_int_equal(job_new(&m, &job), RC_SYNTAX);
-	m.rcpts = S("\x01\x00\x08\x00\x00\x00" "a@b.test");
+	m.rcpts = S("\x01\x00\x08\x00\x00\x00" "a@b.test" "\x00\x00\x00\x00\x00");
 	m.content = S("too long");
 	assert_int_equal(job_new(&m, &job), RC_RANGE);
 	assert_null(job);

@@ -83,8 +83,8 @@ send_job(struct house *h, uint32_t handle, uint32_t number, const char *rcpt, st
 	struct buf run = BUF_INIT(65536);
 	struct wr w = play_space();
 
-	assert_true(job_rcpt_put(&run, &(struct job_rcpt){ 3, slice_str(rcpt) }));
-	assert_true(d_job_put(&w, &(struct d_job){ number, id, 0, S("alice@a.example"), buf_slice(&run), content.n, content }));
+	assert_true(job_rcpt_put(&run, &(struct job_rcpt){ .index = 3, .address = slice_str(rcpt) }));
+	assert_true(d_job_put(&w, &(struct d_job){ number, id, 0, S("alice@a.example"), buf_slice(&run), content.n, content, S(""), 0, 0 }));
 	play_frame(h->queue, D_JOB, handle, &w);
 	buf_free(&run);
 }

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EHLO_PIPE "S:220 mx.test ESMTP\nC:EHLO client.test\r\nS:250-mx.test hello\nS:250-SIZE 1000000\nS:250-8BITMIME\nS:250 PIPELINING\n"
@@ -39,7 +40,7 @@ small_job(struct scene *s, uint32_t job, const char *const *rcpts)
 }
 
 /* shows: RFC5321 2.2.1/3, RFC5321 2.3.5/2, RFC5321 4.1.1.1/3, RFC5321 4.1.1.1/5, RFC5321 4.1.4/1, RFC5321 4.1.4/6
- * shows: RFC5321 4.1.4/14, RFC5321 4.1.1/4, RFC5321 4.5.3.1.7/3
+ * shows: RFC5321 4.1.4/14, RFC5321 4.1.1/4, RFC5321 4.5.3.1.7/3, RFC2920 3.1/1, RFC2920 3.1/4
  * shows: RFC5321 3.3/2, RFC5321 3.3/3, RFC5321 3.6.1/1, RFC5321 3.6.1/3, RFC5321 4.1.1.1/2, RFC5321 4.1.1.10/3
  * shows: RFC5321 4.1.1.3/1, RFC5321 4.1.2/2 */
 static void
@@ -129,7 +130,7 @@ helo_for_an_old_server(void **state)
 	close_idle(&s, &server);
 }
 
-/* shows: RFC5321 4.2.1/1, RFC5321 4.2.1/2, RFC5321 4.5.3.1.10/1, RFC5321 4.2/5 */
+/* shows: RFC5321 4.2.1/1, RFC5321 4.2.1/2, RFC5321 4.5.3.1.10/1, RFC5321 4.2/5, RFC2920 3.1/2 */
 static void
 each_recipient_has_its_own_outcome(void **state)
 {
@@ -161,7 +162,7 @@ each_recipient_has_its_own_outcome(void **state)
 	close_idle(&s, &server);
 }
 
-/* shows: RFC5321 4.1.1.4/2 */
+/* shows: RFC5321 4.1.1.4/2, RFC2920 3.1/3 */
 static void
 data_for_nobody_gets_a_lone_dot(void **state)
 {
@@ -508,7 +509,7 @@ what_is_no_smtp_ends_it(void **state)
 	scene_close(&s);
 }
 
-/* shows: RFC5321 2.4/5, RFC5321 4.5.3.1/3 */
+/* shows: RFC5321 2.4/5, RFC5321 4.5.3.1/3, RFC1870 6.2/1, RFC6152 3/5, RFC6152 3/6 */
 static void
 what_the_server_cannot_take_is_not_sent(void **state)
 {
@@ -523,11 +524,102 @@ what_the_server_cannot_take_is_not_sent(void **state)
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_FAILED);
 	assert_string_equal(s.results[0].rows[0].enhanced, "5.3.4");
-	scene_send_job(&s, 5, 2, JOB_8BITMIME, one, SMALL.n, SMALL);
+	scene_send_job(&s, 5, 2, ENVELOPE_8BITMIME, one, SMALL.n, SMALL);
 	scene_until(&s, &s.n_results, 2);
 	assert_int_equal(s.results[1].rows[0].status, JOB_FAILED);
 	assert_string_equal(s.results[1].rows[0].enhanced, "5.6.3");
 	scene_run(&s, 200);
+	close_idle(&s, &server);
+}
+
+/* shows: RFC3461 5.2.1/1, RFC6710 4.2/1, RFC2852 4.1.4/1 */
+static void
+what_the_sender_asked_is_handed_on(void **state)
+{
+	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250-DSN\nS:250-MT-PRIORITY MIXER\nS:250-DELIVERBY 10\nS:250 X\n"
+	    "C:MAIL FROM:<sender@a.test> RET=HDRS ENVID=Q+2B BY=99;RT MT-PRIORITY=-2\r\nS:250 ok\n"
+	    "C:RCPT TO:<r@b.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;R+2Bx@B.test\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	s.envid = "Q+2B";
+	s.orcpt = "rfc822;R+2Bx@B.test";
+	s.notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
+	s.priority = -2;
+	s.deliver_by = ((int64_t)time(NULL) + 100) * 1000000 + 500000;
+	scene_send_job(&s, 5, 1, ENVELOPE_RET_HDRS | ENVELOPE_BY_TRACE, one, SMALL.n, SMALL);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	assert_int_equal(s.results[0].passed, JOB_PASSED_DSN | JOB_PASSED_BY);
+	close_idle(&s, &server);
+}
+
+/* shows: RFC3461 5.2.2/3, RFC3030 3/5, RFC6531 3.2/1, RFC8689 4.2.1/1, RFC2852 4.1.4/2 */
+static void
+what_the_server_cannot_do_is_not_asked_of_it(void **state)
+{
+	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 8BITMIME\n"
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	static const struct { uint32_t flags; const char *enhanced; } needs[] = { { ENVELOPE_BINARYMIME, "5.6.3" },
+		{ ENVELOPE_SMTPUTF8, "5.6.7" }, { ENVELOPE_REQUIRETLS, "5.7.10" } };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	s.envid = "Q";
+	s.notify = NOTIFY_NEVER;
+	s.priority = 3;
+	scene_send_job(&s, 5, 1, ENVELOPE_RET_FULL, one, SMALL.n, SMALL);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	assert_int_equal(s.results[0].passed, 0);
+	for (unsigned i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+		scene_send_job(&s, 5, 2 + i, needs[i].flags, one, SMALL.n, SMALL);
+		scene_until(&s, &s.n_results, 2 + i);
+		assert_int_equal(s.results[1 + i].rows[0].status, JOB_FAILED);
+		assert_string_equal(s.results[1 + i].rows[0].enhanced, needs[i].enhanced);
+	}
+	s.deliver_by = ((int64_t)time(NULL) + 100) * 1000000;
+	scene_send_job(&s, 5, 8, 0, one, SMALL.n, SMALL);
+	scene_until(&s, &s.n_results, 5);
+	assert_string_equal(s.results[4].rows[0].enhanced, "5.3.3");
+	close_idle(&s, &server);
+}
+
+/* shows: RFC3030 3/6 */
+static void
+binary_content_goes_out_by_bdat(void **state)
+{
+	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250-CHUNKING\nS:250-PIPELINING\nS:250 BINARYMIME\n"
+	    "C:MAIL FROM:<sender@a.test> BODY=BINARYMIME\r\nC:RCPT TO:<r@b.test>\r\nQ\nS:250 ok\nS:250 ok\n"
+	    "C:BDAT 11 LAST\r\nN:11\nS:250 ok\n"
+	    "C:MAIL FROM:<sender@a.test> BODY=BINARYMIME\r\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nS:550 5.1.1 no\n"
+	    "C:RSET\r\nS:250 ok\nC:MAIL FROM:<sender@a.test> BODY=BINARYMIME\r\nC:RCPT\nS:250 ok\nS:250 ok\nC:BDAT 11 LAST\r\nN:11\n"
+	    "S:451 4.3.0 later\n" BYE, NULL };
+	static const struct slice content = SLICE("\r\r\n.\r\n\n\0\xff.\n");
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	assert_int_equal(content.n, 11);
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	scene_send_job(&s, 5, 1, ENVELOPE_BINARYMIME, one, content.n, content);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	scene_send_job(&s, 5, 2, ENVELOPE_BINARYMIME, one, content.n, content);
+	scene_until(&s, &s.n_results, 2);
+	assert_int_equal(s.results[1].rows[0].status, JOB_FAILED);
+	scene_send_job(&s, 5, 3, ENVELOPE_BINARYMIME, one, content.n, content);
+	scene_until(&s, &s.n_results, 3);
+	assert_int_equal(s.results[2].rows[0].status, JOB_DEFERRED);
+	assert_int_equal(buf_len(&server.content), 22);
+	assert_memory_equal(buf_slice(&server.content).p, content.p, 11);
 	close_idle(&s, &server);
 }
 
@@ -583,7 +675,7 @@ big_content_flows_with_credit(void **state)
 	scene_host(&s, 10, "mx.b.test", 2, DNS_OK);
 	scene_send_open(&s, 5, "b.test");
 	scene_until(&s, &s.n_pulls, 1);
-	scene_send_job(&s, 5, 1, JOB_8BITMIME, one, BIG, slice_first(all, sent));
+	scene_send_job(&s, 5, 1, ENVELOPE_8BITMIME, one, BIG, slice_first(all, sent));
 	while (sent < BIG) {
 		size_t n = BIG - sent < 20000 ? BIG - sent : 20000;
 		struct d_chunk m = { 1, slice_first(slice_from(all, sent), n) };
@@ -958,6 +1050,9 @@ main(void)
 		cmocka_unit_test(what_is_no_smtp_ends_it),
 		cmocka_unit_test(what_the_server_cannot_take_is_not_sent),
 		cmocka_unit_test(bare_newlines_are_never_sent),
+		cmocka_unit_test(what_the_sender_asked_is_handed_on),
+		cmocka_unit_test(what_the_server_cannot_do_is_not_asked_of_it),
+		cmocka_unit_test(binary_content_goes_out_by_bdat),
 		cmocka_unit_test(big_content_flows_with_credit),
 		cmocka_unit_test(stop_lets_the_message_end),
 		cmocka_unit_test(a_queue_that_breaks_the_rules_is_dropped),

@@ -1,6 +1,8 @@
 /* tests/fuzz/fuzz_command.c -- bytes of a client: cut into lines, whole and in pieces with the same result, and parsed. */
+#include "common/wire/date.h"
 #include "common/wire/smtp_command.h"
 #include "common/wire/smtp_line.h"
+#include "common/wire/smtp_param.h"
 
 #include <stdlib.h>
 
@@ -12,6 +14,45 @@ struct event {
 	enum smtp_line_result result;
 	struct slice line;
 };
+
+/* The values of parameters: whatever is taken must be what the grammar allows. */
+static void
+parse_values(struct slice v)
+{
+	struct buf text = BUF_INIT(1 << 16), back = BUF_INIT(1 << 18);
+	struct slice type, xtext;
+	struct smtp_by by;
+	enum smtp_ret ret;
+	uint32_t seconds;
+	int8_t priority;
+	int64_t when;
+	uint8_t bits;
+	uint64_t n;
+	bool last;
+
+	(void)smtp_bdat_parse(v, &n, &last);
+	(void)smtp_ret_parse(v, &ret);
+	if (smtp_envid_parse(v) == RC_OK && (v.n == 0 || v.n > SMTP_ENVID_MAX))
+		abort();
+	if (smtp_orcpt_parse(v, &type, &xtext) == RC_OK && type.n + 1 + xtext.n != v.n)
+		abort();
+	if (smtp_notify_parse(v, &bits) == RC_OK && (bits == 0 || (bits & SMTP_NOTIFY_NEVER && bits != SMTP_NOTIFY_NEVER)))
+		abort();
+	if (smtp_by_parse(v, &by) == RC_OK && !by.notify && by.seconds <= 0)
+		abort();
+	if (smtp_holdfor_parse(v, &seconds) == RC_OK && (seconds == 0 || seconds > 999999999))
+		abort();
+	if (smtp_priority_parse(v, &priority) == RC_OK && (priority < -9 || priority > 9))
+		abort();
+	(void)date_rfc3339_parse(v, &when);
+	/* What xtext stands for, and back: the same meaning, and valid. */
+	if (v.n < 1000 && smtp_xtext_is_valid(v)) {
+		if (!smtp_xtext_decode(&text, v) || !smtp_xtext_encode(&back, buf_slice(&text)) || !smtp_xtext_is_valid(buf_slice(&back)))
+			abort();
+	}
+	buf_free(&text);
+	buf_free(&back);
+}
 
 static void
 parse_line(struct slice line)
@@ -30,14 +71,17 @@ parse_line(struct slice line)
 		struct slice rest = path.params;
 		size_t count = 0;
 
-		while (smtp_param_next(&rest, &param))
+		while (smtp_param_next(&rest, &param)) {
+			parse_values(param.value);
 			if (++count > SMTP_PARAMS_MAX || param.keyword.n == 0 || (param.has_value && param.value.n == 0))
 				abort();
+		}
 		if (slice_find(path.params, ' ') == 0 && rest.n > 0 && slice_find(rest, ' ') != 0)
 			abort();
 	}
 	(void)smtp_size_parse(c.arg, &n);
 	(void)smtp_body_parse(c.arg, &body);
+	parse_values(c.arg);
 }
 
 /* step 0: everything is there at once. The buffer holds LIMIT bytes beyond what is asked for, as a session's does. */

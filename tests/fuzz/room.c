@@ -361,6 +361,9 @@ put_rcpts(struct fuzz_world *w, struct buf *to)
 		struct job_rcpt r = { .index = rd_u8(&w->in) };
 
 		r.address = plain_text(w);
+		r.notify = r.index & NOTIFY_ALL;
+		if (r.notify == NOTIFY_ALL)
+			r.orcpt = r.address;
 		(void)job_rcpt_put(to, &r);
 	}
 }

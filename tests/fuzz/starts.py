@@ -87,6 +87,7 @@ class Program:
         legal = [m for m in sorted(MESSAGES, key=lambda m: MESSAGES[m][0])
                  if has(MESSAGES[m][1], role) and has(MESSAGES[m][2], self.room) and (role != "MASTER" or m in self.master)]
         self.bytes += bytes([line, legal.index(message), handle])
+        fields += {"D_JOB": ("", 0, 0), "D_RESULT": (0,), "Q_COMMIT": (0,)}.get(message, ())     # nothing of the kind
         for f in fields:
             self.bytes += bytes([f]) if isinstance(f, int) else f if isinstance(f, bytes) else text(f)
         return self

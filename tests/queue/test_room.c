@@ -310,7 +310,7 @@ answer(int carrier, uint32_t session, uint32_t job, enum job_status status, uint
 
 	assert_true(job_result_put(&rows, &(struct job_result){ 0, (uint8_t)status, code, slice_str(enhanced), slice_str(text) }));
 	SEND(carrier, D_RESULT, session, -1, d_result, job, buf_slice(&rows), S("mx.sink.test"), { 4, { 192, 0, 2, 1 } }, 25,
-	    S(""), 1);
+	    S(""), 1, 0);
 	buf_free(&rows);
 }
 
@@ -519,11 +519,13 @@ large_mail_flows_by_credit(void **state)
 		credit -= n;
 		at += n;
 	}
-	SEND(world->smtpd, Q_COMMIT, 9, -1, q_commit, SIZE);
+	/* Only at its end is it known that there was something 8-bit in it (RFC 6152 3). */
+	SEND(world->smtpd, Q_COMMIT, 9, -1, q_commit, SIZE, ENVELOPE_8BITMIME);
 	expect_accepted(world, world->smtpd, 9, id);
 	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
 	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
 	assert_int_equal(job.size, SIZE);
+	assert_int_equal(job.flags, ENVELOPE_8BITMIME);
 	assert_true(buf_put_slice(&got, job.content));
 	SEND(world->deliver, D_CREDIT, session, -1, d_credit, number, (uint32_t)job.content.n);
 	while (buf_len(&got) < SIZE) {
@@ -574,7 +576,7 @@ large_mail_under_way_has_a_limit(void **state)
 	/* One goes, one more may come. */
 	SEND(world->smtpd, Q_ABORT, 7, -1, q_abort, 0);
 	SEND(world->smtpd, Q_BEGIN, 5001, -1, q_begin, world->next_id, buf_slice(&envelope), 0);
-	SEND(world->smtpd, Q_COMMIT, 5001, -1, q_commit, 0);
+	SEND(world->smtpd, Q_COMMIT, 5001, -1, q_commit, 0, 0);
 	expect_accepted(world, world->smtpd, 5001, world->next_id);
 	buf_free(&envelope);
 	end(world, 0);
@@ -622,6 +624,157 @@ failures_are_told_to_the_sender(void **state)
 	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
 	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.0.0", "ok");
 	expect_empty(world);
+	end(world, 0);
+}
+
+static struct msgid
+submit_notify(struct world *world, uint32_t handle, uint32_t flags, uint8_t notify, const char *content)
+{
+	struct envelope e = { .flags = flags, .sender = S("alice@postern.test"), .received_at = 1700000000000000, .envid = S("QQ+2B1") };
+	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"), .generation = 1,
+	    .notify = notify, .orcpt = S("rfc822;Mr+2BX@Sink.test") };
+	struct buf b = BUF_INIT(4096);
+	struct msgid id = world->next_id;
+
+	world->next_id.seq++;
+	assert_true(envelope_put(&b, &e) && envelope_put_rcpt(&b, &r));
+	SEND(world->smtpd, Q_SUBMIT, handle, -1, q_submit, id, buf_slice(&b), slice_str(content));
+	buf_free(&b);
+	return id;
+}
+
+/* shows: RFC3461 5.2.1/1, RFC3461 5.2.2/1, RFC3461 5.2.2/2, RFC3461 5.2.6/1, RFC3461 6.2/1, RFC3461 6.3/1, RFC3461 6.3/2,
+ * shows: RFC8689 5/1 */
+static void
+senders_are_told_what_they_asked_for(void **state)
+{
+	struct world *world = *state;
+	struct d_job job;
+	struct job_rcpt rcpt = { 0 };
+	struct rd rows;
+	uint32_t remote, local, number;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	/* SUCCESS, and the next server knows nothing of DSN: "relayed". What was asked goes with the job. */
+	expect_accepted(world, world->smtpd, 1, submit_notify(world, 1, ENVELOPE_RET_FULL, NOTIFY_SUCCESS, "Subject: one\r\n\r\nbody\r\n"));
+	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	assert_true(slice_eq(job.envid, S("QQ+2B1")));
+	assert_int_equal(job.flags, ENVELOPE_RET_FULL);
+	rows = (struct rd){ job.rcpts, false };
+	assert_true(job_rcpt_next(&rows, &rcpt));
+	assert_int_equal(rcpt.notify, NOTIFY_SUCCESS);
+	assert_true(slice_eq(rcpt.orcpt, S("rfc822;Mr+2BX@Sink.test")));
+	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
+	answer_route(world, "alice@postern.test", "local", "alice");
+	local = expect_session(world, world->local, ROLE_LOCAL, "alice");
+	number = expect_job(world, world->local, ROLE_LOCAL, local, &job);
+	assert_int_equal(job.sender.n, 0);
+	assert_true(holds(job.content, "Original-Envelope-Id: QQ+1\r\n"));
+	assert_true(holds(job.content, "Original-Recipient: rfc822; Mr+X@Sink.test\r\n"));
+	assert_true(holds(job.content, "Action: relayed\r\nStatus: 2.1.5\r\n"));
+	assert_false(holds(job.content, "body\r\n"));		/* of what was delivered only the header is returned */
+	answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
+	/* NEVER: it fails, and nobody hears of it. The next message behind it finds nothing in its way. */
+	expect_accepted(world, world->smtpd, 2, submit_notify(world, 2, 0, NOTIFY_NEVER, "Subject: two\r\n\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_FAILED, 550, "5.1.1", "nobody here");
+	expect_accepted(world, world->smtpd, 3, submit_notify(world, 3, 0, NOTIFY_SUCCESS, "Subject: three\r\n\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	/* SUCCESS alone does not ask for failures either. */
+	answer(world->deliver, remote, number, JOB_FAILED, 550, "5.1.1", "nobody here");
+	/* RET=FULL: what failed comes back whole. */
+	expect_accepted(world, world->smtpd, 4, submit_notify(world, 4, ENVELOPE_RET_FULL, NOTIFY_FAILURE, "Subject: four\r\n\r\nthe body\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_FAILED, 550, "5.1.1", "nobody here");
+	answer_route(world, "alice@postern.test", "local", "alice");
+	number = expect_job(world, world->local, ROLE_LOCAL, local, &job);
+	assert_true(holds(job.content, "Content-Type: message/rfc822\r\n"));
+	assert_true(holds(job.content, "Subject: four\r\n\r\nthe body\r\n"));
+	answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
+	/* RFC 8689 5: never more than the header of what requires TLS, and the report requires it too. */
+	expect_accepted(world, world->smtpd, 6, submit_notify(world, 6, ENVELOPE_RET_FULL | ENVELOPE_REQUIRETLS, NOTIFY_FAILURE,
+	    "Subject: six\r\n\r\nsecret\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_FAILED, 0, "5.7.10", "no TLS");
+	answer_route(world, "alice@postern.test", "local", "alice");
+	number = expect_job(world, world->local, ROLE_LOCAL, local, &job);
+	assert_int_equal(job.flags, ENVELOPE_BOUNCE | ENVELOPE_REQUIRETLS);
+	assert_true(holds(job.content, "Content-Type: text/rfc822-headers\r\n"));
+	assert_false(holds(job.content, "secret"));
+	answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
+	expect_accepted(world, world->smtpd, 5, submit_notify(world, 5, 0, NOTIFY_FAILURE, "Subject: five\r\n\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
+	expect_empty(world);
+	end(world, 0);
+}
+
+static int64_t
+wall_us(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* Mail that is held back waits, whatever else goes to the same place, and an operator's flush does not let it go.
+ * shows: RFC4865 4.2/5, RFC4865 5.1/1 */
+static void
+mail_is_held_back(void **state)
+{
+	struct world *world = *state;
+	struct envelope e = { .sender = S("alice@postern.test"), .received_at = 1700000000000000, .hold_until = wall_us() + 2500000,
+	    .hold_request = S("for;2") };
+	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"), .generation = 1 };
+	struct msgid held, other;
+	struct buf b = BUF_INIT(4096);
+	uint32_t session, number, local;
+	struct d_job job;
+	struct a_end end_row;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	held = world->next_id;
+	world->next_id.seq++;
+	assert_true(envelope_put(&b, &e) && envelope_put_rcpt(&b, &r));
+	SEND(world->smtpd, Q_SUBMIT, 1, -1, q_submit, held, buf_slice(&b), S("Subject: later\r\n\r\n"));
+	buf_free(&b);
+	expect_accepted(world, world->smtpd, 1, held);
+	other = submit(world, world->smtpd, 2, "Subject: now\r\n\r\n");
+	expect_accepted(world, world->smtpd, 2, other);
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	assert_true(msgid_eq(job.id, other));
+	SEND(world->control, A_REQUEST, 6, -1, a_request, ADMIN_QUEUE_FLUSH, S(""), S(""), 0, 10);
+	GET(next_frame(world, world->control, ROLE_CONTROL, A_END), a_end, &end_row);
+	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
+	for (;;) {	/* the flush may have cost it its session */
+		struct frame f = { .type = M_CONFIG };
+
+		assert_int_equal(frame_read_blocking(world->deliver, ROLE_DELIVER, ROLE_QUEUE, &world->in, &f), RC_OK);
+		if (f.type == D_IDLE)
+			SEND(world->deliver, D_CLOSED, f.handle, -1, d_closed, SESSION_DONE, 0, S(""), S(""), S(""), { 0 });
+		if (f.type == D_OPEN) {
+			session = f.handle;
+			SEND(world->deliver, D_PULL, session, -1, d_pull, 0);
+		}
+		if (f.type == D_JOB) {
+			GET(f, d_job, &job);
+			break;
+		}
+	}
+	assert_true(msgid_eq(job.id, held));
+	assert_true(wall_us() >= e.hold_until);
+	answer(world->deliver, session, job.job, JOB_FAILED, 550, "5.1.1", "no");
+	answer_route(world, "alice@postern.test", "local", "alice");
+	local = expect_session(world, world->local, ROLE_LOCAL, "alice");
+	number = expect_job(world, world->local, ROLE_LOCAL, local, &job);
+	assert_true(holds(job.content, "Arrival-Date: Tue, 14 Nov 2023"));
+	assert_true(holds(job.content, "Future-Release-Request: for;2\r\n"));
+	answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
 	end(world, 0);
 }
 
@@ -749,6 +902,8 @@ main(void)
 		TEST(large_mail_under_way_has_a_limit),
 		TEST(failures_are_told_to_the_sender),
 		TEST(a_postmaster_elsewhere_makes_no_loop),
+		TEST(senders_are_told_what_they_asked_for),
+		TEST(mail_is_held_back),
 		TEST(a_carrier_that_dies_has_delivered_nothing),
 		TEST(rooms_that_break_the_rules_are_cut_off),
 	};

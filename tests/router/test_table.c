@@ -106,6 +106,26 @@ domains_and_what_is_below_them(void **state)
 	table_free(t);
 }
 
+/* RFC 6531: a domain is one and the same in U-labels and in A-labels. shows: RFC6531 3.2/2 */
+static void
+international_domains(void **state)
+{
+	struct table *t = loaded("B\xc3\xbc" "cher.de\n*.stra\xc3\x9f" "e.de\nj\xc3\xb6rg@b\xc3\xbc" "cher.ch\nalice@b\xc3\xbc" "cher.ch\n"
+	    "xn--mgbh0fb.example\nj\xc3\xb6rg\n");
+
+	(void)state;
+	assert_int_equal(table_count(t), 6);
+	assert_true(has_name(t, "xn--bcher-kva.de"));
+	assert_true(has_name(t, "XN--BCHER-KVA.de"));
+	assert_true(has_name(t, "a.xn--strae-oqa.de"));
+	assert_false(has_name(t, "a.strasse.de"));
+	assert_true(has_mailbox(t, "j\xc3\xb6rg", "xn--bcher-kva.ch"));
+	assert_true(has_mailbox(t, "alice", "xn--bcher-kva.ch"));
+	assert_true(has_name(t, "xn--mgbh0fb.example"));
+	assert_true(has_user(t, "j\xc3\xb6rg"));
+	table_free(t);
+}
+
 static void
 addresses_and_users(void **state)
 {
@@ -205,7 +225,8 @@ what_is_no_pattern_is_refused_with_its_line(void **state)
 	refused("*.a*b\n", "is no domain pattern");
 	refused("[300.1.1.1]\n", "is no address literal");
 	refused("[IPv6:::1\n", "is no address literal");
-	refused("b\xc3\xbc" "cher.de\n", "in its xn-- form");
+	refused("b\xfc" "cher.de\n", "UTF-8");
+	refused("b\xc3\xbc" "cher..de\n", "no domain name that can be");
 	refused("a\x01" "b.test\n", "\\x01");
 	refused("example.org.\n", "is no domain");
 	refused("@\n", "/etc/t:1: ");
@@ -358,6 +379,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(domains_and_what_is_below_them),
 		cmocka_unit_test(addresses_and_users),
+		cmocka_unit_test(international_domains),
 		cmocka_unit_test(networks),
 		cmocka_unit_test(values_and_duplicates),
 		cmocka_unit_test(what_is_no_pattern_is_refused_with_its_line),

@@ -52,6 +52,7 @@ static struct {
 	size_t blocks_at_first;
 	/* What the queue has been given in this round. */
 	struct buf envelope, content, replies;
+	struct buf chunks;			/* of the BDATs of this transaction */
 	bool complete;
 	unsigned answer;			/* it gives; 0: it goes away instead */
 	uint64_t commands, messages;
@@ -373,8 +374,9 @@ static const struct {
 	[SAID_MAIL_PARAM] = { "MAIL FROM:<%s> FOO=bar", 3 }, [SAID_MAIL_BIG] = { "MAIL FROM:<%s> SIZE=99999999", 3 },
 	[SAID_MAIL_LONG] = { NULL, 3 },
 	[SAID_RCPT] = { "RCPT TO:<%s>", 120 }, [SAID_BAD_RCPT] = { "RCPT TO <%s>", 6 },
-	[SAID_RCPT_PARAM] = { "RCPT TO:<%s> NOTIFY=NEVER", 6 }, [SAID_RCPT_LONG] = { NULL, 3 },
-	[SAID_DATA] = { "DATA", 48 }, [SAID_DATA_ARG] = { "DATA now", 3 }, [SAID_RSET] = { "RSET", 12 },
+	[SAID_RCPT_PARAM] = { "RCPT TO:<%s> NOTIFY=ALWAYS", 6 }, [SAID_RCPT_LONG] = { NULL, 3 },
+	[SAID_DATA] = { "DATA", 48 }, [SAID_DATA_ARG] = { "DATA now", 3 },
+	[SAID_BDAT] = { NULL, 16 }, [SAID_BDAT_LAST] = { NULL, 16 }, [SAID_RSET] = { "RSET", 12 },
 	[SAID_RSET_ARG] = { "RSET all", 3 }, [SAID_NOOP] = { "NOOP anything", 6 }, [SAID_VRFY] = { "VRFY somebody", 3 },
 	[SAID_VRFY_BARE] = { "VRFY", 3 }, [SAID_EXPN] = { "EXPN list", 3 }, [SAID_HELP] = { "HELP", 3 },
 	[SAID_NOT_OFFERED] = { "STARTTLS", 3 }, [SAID_UNKNOWN] = { "FROBNICATE", 6 }, [SAID_NUL] = { NULL, 3 },
@@ -391,7 +393,8 @@ choose(void)
 	uint64_t at;
 
 	if (world_chance(2))
-		return !m->greeted ? SAID_EHLO : !m->mail ? SAID_MAIL : m->n_rcpts == 0 || world_chance(3) ? SAID_RCPT : SAID_DATA;
+		return !m->greeted ? SAID_EHLO : !m->mail ? SAID_MAIL : m->n_rcpts == 0 || (!m->chunks && world_chance(3)) ? SAID_RCPT :
+		    !m->chunks && world_chance(2) ? SAID_DATA : world_chance(2) ? SAID_BDAT : SAID_BDAT_LAST;
 
 	for (unsigned i = 0; i < SAID_KINDS; i++)
 		all += phrases[i].weight;
@@ -411,6 +414,23 @@ repeat(struct buf *to, unsigned n)
 		keep(to, S("x"));
 }
 
+/* Command and chunk; sometimes what would be commands elsewhere. */
+static void
+put_bdat(struct buf *to, enum said said)
+{
+	struct buf chunk = BUF_INIT(4096);
+	char line[64];
+
+	for (uint64_t n = world_below(4); n > 0; n--)
+		keep(&chunk, world_chance(2) ? S("QUIT\r\n") : S(".\r\n"));
+	(void)snprintf(line, sizeof line, "BDAT %zu%s\r\n", buf_len(&chunk), said == SAID_BDAT_LAST ? " LAST" : "");
+	keep(to, slice_str(line));
+	keep(to, buf_slice(&chunk));
+	if (t.model.mail && t.model.n_rcpts > 0)
+		keep(&t.chunks, buf_slice(&chunk));
+	buf_free(&chunk);
+}
+
 static void
 put_line(struct buf *to, enum said said, const char *address)
 {
@@ -422,7 +442,10 @@ put_line(struct buf *to, enum said said, const char *address)
 		keep(to, S("@sim.test>"));
 	} else if (said == SAID_NUL)
 		keep(to, slice_of((const uint8_t *)"NOOP \0", 6));
-	else if (said == SAID_LONG) {
+	else if (said == SAID_BDAT || said == SAID_BDAT_LAST) {
+		put_bdat(to, said);
+		return;
+	} else if (said == SAID_LONG) {
 		keep(to, S("NOOP "));
 		repeat(to, LINE_LIMIT);
 	} else if (said == SAID_BARE_LF)
@@ -562,18 +585,30 @@ round_of(void)
 	unsigned due[GROUP_MAX];
 	enum said said[GROUP_MAX];
 	unsigned n = 0, group = 1 + (unsigned)world_below(GROUP_MAX);
-	bool ends = false;
+	bool ends = false, hands = false;
+	struct model before = t.model;
 
+	t.answer = world_chance(2) ? 250 : 452;
+	t.complete = false;
+	buf_clear(&t.envelope);
+	buf_clear(&t.content);
 	for (; n < group && !ends; n++) {
 		char address[MODEL_TEXT_MAX];
 
 		said[n] = choose();
+		if (!t.model.chunks)
+			buf_clear(&t.chunks);
+		before = t.model;
+		hands = model_bdat_hands_over(&t.model, said[n]);
 		choose_address(address, said[n]);
 		put_line(&b, said[n], address);
 		due[n] = model_command(&t.model, said[n], address, address[0] == '\0' ? VERDICT_YES :
 		    verdict_of(slice_str(address)));
 		world_trace("C: %d %s", (int)said[n], address);
-		ends = said[n] == SAID_DATA || said[n] == SAID_DATA_ARG || t.model.over;
+		ends = said[n] == SAID_DATA || said[n] == SAID_DATA_ARG || said[n] == SAID_BDAT || said[n] == SAID_BDAT_LAST ||
+		    t.model.over;
+		if (hands)
+			due[n] = t.answer;
 	}
 	t.commands += n;
 	say(buf_slice(&b).p, buf_len(&b));
@@ -586,6 +621,11 @@ round_of(void)
 	}
 	if (said[n - 1] == SAID_BARE_LF && due[n - 1] != 421)
 		expect(421, "a bare LF");
+	if (t.complete != hands && world_failure() == NULL)
+		world_fail("the queue was %sgiven the chunks", hands ? "not " : "");
+	else if (hands)
+		check_message(&before, buf_slice(&t.chunks));
+	t.messages += hands && t.answer == 250;
 	if (due[n - 1] == 354 && world_failure() == NULL)
 		send_content();
 	if (next_reply() != 0)
@@ -600,7 +640,7 @@ session(void)
 	t.client = net_call(t.listener, from, &(struct net_actor){ heard, NULL });
 	settle();
 	expect(220, "connecting");
-	t.model.greeted = t.model.over = t.model.content_may_come = t.model.mail = t.model.rcpt_seen = false;
+	t.model.greeted = t.model.over = t.model.content_may_come = t.model.mail = t.model.rcpt_seen = t.model.chunks = false;
 	t.model.sender[0] = '\0';
 	t.model.n_rcpts = 0;
 	for (unsigned i = 0; i < ROUNDS && !t.model.over && world_failure() == NULL; i++) {
@@ -668,6 +708,7 @@ run_seed(uint64_t seed, bool verbose)
 	buf_init(&t.envelope, 1 << 20);
 	buf_init(&t.content, 1 << 20);
 	buf_init(&t.replies, 1 << 20);
+	buf_init(&t.chunks, 1 << 20);
 	world_begin(seed, verbose);
 	net_begin();
 	t.listener = net_listener((struct ip){ 4, { 100, 0, 0, 1 } }, 25);

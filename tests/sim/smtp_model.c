@@ -6,7 +6,7 @@
 
 /* What a MAIL or RCPT is refused for by itself. */
 static const unsigned broken[SAID_KINDS] = { [SAID_BAD_MAIL] = 501, [SAID_MAIL_PARAM] = 555, [SAID_MAIL_BIG] = 552,
-	[SAID_MAIL_LONG] = 553, [SAID_BAD_RCPT] = 501, [SAID_RCPT_PARAM] = 555, [SAID_RCPT_LONG] = 553 };
+	[SAID_MAIL_LONG] = 553, [SAID_BAD_RCPT] = 501, [SAID_RCPT_PARAM] = 501, [SAID_RCPT_LONG] = 553 };
 /* And content. */
 static const unsigned spoiled[CONTENT_KINDS] = { [CONTENT_NUL] = 554, [CONTENT_LONG_LINE] = 554, [CONTENT_LOOP] = 554,
 	[CONTENT_TOO_BIG] = 552, [CONTENT_BARE_LF] = 550 };
@@ -21,6 +21,7 @@ static const struct {
 	{ SAID_MAIL, SAID_MAIL_LONG, { 250, 552, 451, 452, 550, 553, 503, 455, 555 } },
 	{ SAID_RCPT, SAID_RCPT_LONG, { 250, 251, 550, 551, 552, 553, 450, 451, 452, 503, 455, 555 } },
 	{ SAID_DATA, SAID_DATA_ARG, { 354, 503, 554, 451 } },
+	{ SAID_BDAT, SAID_BDAT_LAST, { 250, 503, 554, 451, 452 } },	/* RFC 3030 2 */
 	{ SAID_RSET, SAID_RSET_ARG, { 250 } },
 	{ SAID_NOOP, SAID_NOOP, { 250 } },
 	{ SAID_VRFY, SAID_VRFY_BARE, { 250, 251, 252, 550, 551, 553, 502, 504 } },
@@ -47,7 +48,7 @@ model_may(enum said said, unsigned code)
 static void
 forget(struct model *m)
 {
-	m->mail = m->rcpt_seen = false;
+	m->mail = m->rcpt_seen = m->chunks = false;
 	m->sender[0] = '\0';
 	m->n_rcpts = 0;
 }
@@ -95,7 +96,7 @@ is_named(const struct model *m, const char *address)
 static unsigned
 rcpt(struct model *m, enum said said, const char *address, enum verdict what)
 {
-	if (!m->mail)
+	if (!m->mail || m->chunks)
 		return 503;
 	m->rcpt_seen = true;
 	if (broken[said] != 0)
@@ -121,10 +122,36 @@ data(struct model *m, bool argument)
 		return 503;
 	if (argument)
 		return 501;
+	if (m->chunks)
+		return 503;
 	if (m->n_rcpts == 0)
 		return m->rcpt_seen ? 554 : 503;
 	m->content_may_come = is_stale(m);
 	return is_stale(m) ? 451 : 354;
+}
+
+/* A chunk of plain text, smaller than what smtpd gathers before it turns to the queue. */
+static unsigned
+bdat(struct model *m, bool last)
+{
+	bool stale = is_stale(m);
+
+	if (!m->mail)
+		return 503;
+	if (m->n_rcpts == 0)
+		return m->rcpt_seen ? 554 : 503;
+	if (stale && !m->chunks)
+		return 451;
+	m->chunks = true;
+	if (last)
+		forget(m);
+	return last && stale ? 451 : 250;
+}
+
+bool
+model_bdat_hands_over(const struct model *m, enum said said)
+{
+	return said == SAID_BDAT_LAST && m->mail && m->n_rcpts > 0 && !is_stale(m);
 }
 
 unsigned
@@ -154,6 +181,9 @@ model_command(struct model *m, enum said said, const char *address, enum verdict
 		return rcpt(m, said, address, what);
 	case SAID_DATA:
 		return data(m, false);
+	case SAID_BDAT:
+	case SAID_BDAT_LAST:
+		return bdat(m, said == SAID_BDAT_LAST);
 	case SAID_DATA_ARG:
 		return data(m, true);
 	case SAID_RSET:

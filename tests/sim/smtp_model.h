@@ -13,7 +13,7 @@ enum said {
 	SAID_EHLO, SAID_HELO, SAID_BAD_EHLO,
 	SAID_MAIL, SAID_BAD_MAIL, SAID_MAIL_PARAM, SAID_MAIL_BIG, SAID_MAIL_LONG,
 	SAID_RCPT, SAID_BAD_RCPT, SAID_RCPT_PARAM, SAID_RCPT_LONG,
-	SAID_DATA, SAID_DATA_ARG,
+	SAID_DATA, SAID_DATA_ARG, SAID_BDAT, SAID_BDAT_LAST,
 	SAID_RSET, SAID_RSET_ARG, SAID_NOOP, SAID_VRFY, SAID_VRFY_BARE, SAID_EXPN, SAID_HELP,
 	SAID_NOT_OFFERED, SAID_UNKNOWN, SAID_NUL, SAID_LONG, SAID_QUIT_ARG,
 	SAID_QUIT, SAID_HTTP, SAID_BARE_LF,
@@ -41,6 +41,7 @@ struct model {
 	char rcpts[MODEL_RCPTS_MAX][MODEL_TEXT_MAX];
 	size_t n_rcpts;
 	bool rcpt_seen;
+	bool chunks;			/* some BDAT was taken */
 	unsigned epoch;			/* of the line that it began on */
 };
 
@@ -48,6 +49,8 @@ struct model {
 bool model_may(enum said said, unsigned code);
 /* The reply that is due (its code). address: of MAIL and RCPT; what: the router's word for it. */
 unsigned model_command(struct model *m, enum said said, const char *address, enum verdict what);
+/* Is the whole message to reach the queue with this BDAT? To be asked before model_command. */
+bool model_bdat_hands_over(const struct model *m, enum said said);
 /* Content was sent after 354. Is it to reach the queue? */
 bool model_hands_over(const struct model *m, enum content content);
 /* And the reply; queue: the code that the queue gave, when it was asked. A second reply may follow: 0 for none. */

@@ -288,6 +288,7 @@ on_commit(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return "malformed frame";
 	assert_true(m->begun && !m->committed && !m->aborted);
 	assert_int_equal(c.size, buf_len(&m->content));
+	m->flags = c.flags;
 	complete(f, m);
 	return NULL;
 }
@@ -303,6 +304,26 @@ on_abort(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return "malformed frame";
 	assert_true(m->begun && !m->committed && !m->aborted);
 	m->aborted = true;
+	return NULL;
+}
+
+/* Mail waits for waiting.example; pressed.example has just been started; silent.example is never answered. */
+static const char *
+on_flush(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct q_flushed answer = { RC_OK, 0 };
+	struct q_flush m;
+
+	(void)ctx, (void)fd;
+	if (!q_flush_get(body, &m))
+		return "malformed frame";
+	if (slice_eq(m.domain, S("silent.example")))
+		return NULL;
+	if (slice_eq(m.domain, S("waiting.example")))
+		answer.waiting = 14;
+	if (slice_eq(m.domain, S("pressed.example")))
+		answer.status = RC_AGAIN;
+	assert_int_equal(q_flushed_send(p, handle, &answer), RC_OK);
 	return NULL;
 }
 
@@ -358,7 +379,7 @@ static const struct peer_ops router_ops = { .on = { [R_CHECK] = on_check }, .clo
 static const struct peer_ops resolver_ops = { .on = { [V_PTR] = on_ptr }, .closed = line_closed };
 static const struct peer_ops queue_ops = {
 	.on = { [Q_SUBMIT] = on_submit, [Q_BEGIN] = on_begin, [Q_CHUNK] = on_chunk, [Q_COMMIT] = on_commit,
-	    [Q_ABORT] = on_abort, [Q_IDS_WANT] = on_want },
+	    [Q_ABORT] = on_abort, [Q_IDS_WANT] = on_want, [Q_FLUSH] = on_flush },
 	.closed = line_closed,
 };
 

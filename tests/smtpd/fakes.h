@@ -19,6 +19,7 @@ struct fake_message {
 	struct buf content;
 	bool begun;		/* came by Q_BEGIN */
 	bool committed, aborted, answered;
+	uint32_t flags;		/* of Q_COMMIT */
 	unsigned chunks;
 };
 

@@ -16,7 +16,7 @@
  *	Q: a line of the content that the queue has got, after the last one looked at; * as above
  *	Q...		skips lines up to the next one that matches the following Q:
  *	Q.		the end of the content
- *	E: SENDER RCPT RCPT ...	the envelope of the last message
+ *	E: SENDER RCPT RCPT ...	the envelope of the last message, and what is special about it
  *	M: N		so many messages have reached the queue whole
  *	! directive	see directives[] below */
 #include <stdarg.h>
@@ -25,6 +25,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "common/extension.h"
+#include "common/wire/enhanced.h"
+#include "smtpd/offer.h"
 #include "smtpd/verify.h"
 #include "tests/smtpd/fakes.h"
 
@@ -135,6 +138,34 @@ do_conf(struct play *p, char *arg)
 	set_option(p, arg);
 	doors_adopt(&p->f.smtpd.doors, p->f.conf);
 	clients_adopt(&p->f.smtpd.clients, p->f.conf);
+	offer_adopt(&p->f.smtpd, p->f.conf);
+}
+
+static void
+do_listener(struct play *p, char *arg)
+{
+	char *save = NULL, *option = strtok_r(arg, " ", &save), *value = strtok_r(NULL, "", &save);
+	void *at = p->f.conf->n_listeners > 0 ? p->f.conf->listeners : NULL;
+
+	if (option == NULL || value == NULL)
+		complain(p, "listener OPTION VALUE");
+	for (size_t i = 0; i < n_conf_sections; i++)
+		for (size_t k = 0; strcmp(conf_sections[i].name, "listener") == 0 && k < conf_sections[i].n_options; k++)
+			if (strcmp(conf_sections[i].options[k].name, option) == 0) {
+				if (at == NULL)
+					assert_int_equal(conf_add(p->f.conf, &conf_sections[i], "mx", &at), RC_OK);
+				assert_int_equal(conf_set(at, &conf_sections[i].options[k], value), RC_OK);
+				return;
+			}
+	complain(p, "there is no option listener %s", option);
+}
+
+static void
+do_user(struct play *p, char *arg)
+{
+	connect_now(p);
+	free(p->f.smtpd.sessions->user);
+	p->f.smtpd.sessions->user = strdup(arg);
 }
 
 static void
@@ -256,6 +287,8 @@ static const struct {
 	void (*fn)(struct play *p, char *arg);
 } directives[] = {
 	{ "conf", do_conf },		/* SECTION OPTION VALUE (of a list: one more), before the first C: or S: */
+	{ "listener", do_listener },	/* OPTION VALUE of the listener that clients come to */
+	{ "user", do_user },		/* NAME that the client has logged in as */
 	{ "client", do_client },	/* ADDRESS */
 	{ "router", do_router },	/* hold, answer, answer reverse, lost, back */
 	{ "resolver", do_resolver },	/* unknown, silent, lost */
@@ -358,6 +391,24 @@ client_times(struct play *p, char *arg)
 	}
 }
 
+/* Every line of a reply has an enhanced code of its own class, but for the greeting, 3xx and what answers EHLO and HELO
+ * (RFC 2034 4). shows: RFC2034 4/1, RFC2034 4/2, RFC2034 4/3 */
+static void
+check_enhanced(const struct play *p, const char *line)
+{
+	static const char *const of_ehlo[] = { "mx.example.org", "Say who you are", "That is neither" };
+	struct slice text = slice_str(strlen(line) < 4 ? "" : line + 4), word = slice_first(text, slice_find(text, ' '));
+	struct enhanced e;
+
+	if (line[0] == '3' || (line[0] == '2' && extension_find(word) != EXT_COUNT))
+		return;
+	for (size_t i = 0; i < sizeof of_ehlo / sizeof of_ehlo[0]; i++)
+		if (slice_starts(text, slice_str(of_ehlo[i])))
+			return;
+	if (enhanced_parse(word, &e) != RC_OK || e.class != line[0] - '0')
+		complain(p, "no enhanced code, or one of another class: \"%s\"", line);
+}
+
 static void
 expect_reply(struct play *p, const char *pattern)
 {
@@ -366,6 +417,7 @@ expect_reply(struct play *p, const char *pattern)
 	send_gathered(p);
 	if (!fakes_line(&p->f, line, sizeof line, PATIENCE_MS))
 		complain(p, "expected \"%s\", the server %s", pattern, p->f.closed ? "closed" : "says nothing");
+	check_enhanced(p, line);
 	if (!fakes_match(pattern, line))
 		complain(p, "expected \"%s\", the server says \"%s\"", pattern, line);
 }
@@ -469,6 +521,21 @@ expect_content_end(struct play *p)
 }
 
 static void
+put_flags(struct buf *to, uint32_t flags)
+{
+	static const struct {
+		uint32_t flag;
+		const char *word;
+	} words[] = { { ENVELOPE_8BITMIME, " 8BITMIME" }, { ENVELOPE_BINARYMIME, " BINARYMIME" }, { ENVELOPE_SMTPUTF8, " SMTPUTF8" },
+		{ ENVELOPE_REQUIRETLS, " REQUIRETLS" }, { ENVELOPE_TLS_OPTIONAL, " TLS-OPTIONAL" }, { ENVELOPE_RET_FULL, " RET=FULL" },
+		{ ENVELOPE_RET_HDRS, " RET=HDRS" } };
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if ((flags & words[i].flag) != 0)
+			(void)buf_put_str(to, words[i].word);
+}
+
+static void
 expect_envelope(struct play *p, const char *words)
 {
 	struct buf text = BUF_INIT(65536);
@@ -486,9 +553,20 @@ expect_envelope(struct play *p, const char *words)
 		(void)buf_put_str(&text, " <");
 		(void)buf_put_slice(&text, r.address);
 		(void)buf_put_str(&text, ">");
+		if (r.notify != 0)
+			(void)buf_printf(&text, " NOTIFY=%u", r.notify);
+		if (r.orcpt.n > 0)
+			(void)buf_printf(&text, " ORCPT=%.*s", (int)r.orcpt.n, (const char *)r.orcpt.p);
 	}
-	if ((e.flags & ENVELOPE_8BITMIME) != 0)
-		(void)buf_put_str(&text, " 8BITMIME");
+	put_flags(&text, e.flags | fakes_last(&p->f)->flags);
+	if (e.envid.n > 0)
+		(void)buf_printf(&text, " ENVID=%.*s", (int)e.envid.n, (const char *)e.envid.p);
+	if (e.hold_request.n > 0)
+		(void)buf_printf(&text, " HOLD=%.*s", (int)e.hold_request.n, (const char *)e.hold_request.p);
+	if (e.deliver_by != 0)
+		(void)buf_put_str(&text, " BY");
+	if (e.priority != 0)
+		(void)buf_printf(&text, " PRIORITY=%d", e.priority);
 	if (!fakes_match(words, buf_cstr(&text)))
 		complain(p, "expected envelope \"%s\", it is \"%s\"", words, buf_cstr(&text));
 	buf_free(&text);

@@ -239,6 +239,27 @@ trace_and_envelope_say_how_it_came(void **state)
 	scene_end(&s);
 }
 
+/* shows: RFC8689 4.1/1 */
+static void
+tls_can_be_required_inside_tls(void **state)
+{
+	struct envelope e;
+	struct scene s;
+
+	(void)state;
+	scene_start(&s, NULL);
+	starttls(&s);
+	say(&s, "EHLO after.example\r\n");
+	assert_true(hears(&s, "250*REQUIRETLS"));
+	say(&s, "MAIL FROM:<a@b.example> REQUIRETLS\r\nRCPT TO:<alice@example.org>\r\nBDAT 20 LAST\r\nTLS-Required: No\r\n\r\n");
+	hear(&s, "250 2.1.0 *");
+	hear(&s, "250 2.1.5 *");
+	hear(&s, "250 2.0.0 *");
+	assert_int_equal(envelope_parse(buf_slice(&fakes_last(&s.f)->envelope), &e), RC_OK);
+	assert_int_equal(e.flags, ENVELOPE_REQUIRETLS);
+	scene_end(&s);
+}
+
 /* shows: RFC8314 4/2 */
 static void
 what_is_submitted_names_its_cipher(void **state)
@@ -1056,6 +1077,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(starttls_forgets_what_was_said),
+		cmocka_unit_test(tls_can_be_required_inside_tls),
 		cmocka_unit_test(trace_and_envelope_say_how_it_came),
 		cmocka_unit_test(what_is_submitted_names_its_cipher),
 		cmocka_unit_test(starttls_refuses_what_is_out_of_place),

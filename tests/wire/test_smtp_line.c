@@ -1,6 +1,7 @@
 /* tests/wire/test_smtp_line.c -- command lines and what stands in them. */
 #include "common/wire/smtp_command.h"
 #include "common/wire/smtp_line.h"
+#include "common/wire/smtp_param.h"
 #include "tests/wire/check.h"
 
 static enum smtp_line_result

@@ -1,0 +1,20 @@
+/* smtpd/cmd_etrn.c -- ETRN: a host that was away asks for the mail that waits for it (RFC 1985). */
+#include "common/wire/domain.h"
+#include "smtpd/command.h"
+#include "smtpd/offer.h"
+#include "smtpd/submit.h"
+
+void
+cmd_etrn(struct session *s, struct slice arg)
+{
+	if (!offers(s, EXT_ETRN))
+		session_fault(s, 502, "5.5.1", "Command not implemented");
+	else if (s->phase != PH_READY)
+		session_fault(s, 503, "5.5.1", s->phase == PH_HELLO ? "Say EHLO or HELO first" : "A transaction is under way");
+	else if (arg.n > 0 && (arg.p[0] == '@' || arg.p[0] == '#'))
+		session_reply(s, 458, "4.5.4", "Only whole domains can be asked for");	/* RFC 1985 5.3: a local matter */
+	else if (domain_check(arg) != RC_OK)
+		session_fault(s, 501, "5.5.4", "Syntax: ETRN domain");
+	else if (!submit_flush(s, arg))
+		session_reply(s, 458, "4.3.0", "The queue cannot be asked now");
+}

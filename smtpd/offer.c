@@ -1,0 +1,131 @@
+/* smtpd/offer.c -- see offer.h. */
+#include "smtpd/offer.h"
+
+#include "common/policy/networks.h"
+#include "common/wire/date.h"
+#include "smtpd/command.h"
+#include "smtpd/login.h"
+#include "smtpd/verify.h"
+
+#include <time.h>
+
+static bool
+is_in(const struct table *t, const struct session *s)
+{
+	struct table_hit hit;
+
+	return t != NULL && table_has_ip(t, s->ip, &hit);
+}
+
+static bool
+offers_futurerelease(const struct session *s)
+{
+	/* RFC 4865 4.2 2: on the submission port and nowhere else. */
+	return s->submission && s->conf->smtpd.max_future_release >= 1000;
+}
+
+bool
+offers(const struct session *s, enum extension e)
+{
+	if ((s->extensions_off & (UINT32_C(1) << e)) != 0)
+		return false;
+	switch (e) {
+	case EXT_BINARYMIME:
+		return offers(s, EXT_CHUNKING);		/* RFC 3030 3 */
+	case EXT_FUTURERELEASE:
+		return offers_futurerelease(s);
+	case EXT_SMTPUTF8:
+		return offers(s, EXT_8BITMIME);		/* RFC 6531 3.1 8 */
+	case EXT_VRFY:			/* RFC 5321 3.5.2: EXPN must be announced, VRFY may */
+	case EXT_EXPN:
+		return verify_offered(s);
+	case EXT_ETRN:
+		return is_in(s->smtpd->etrn_clients, s);
+	case EXT_REQUIRETLS:
+		return stream_is_tls(&s->stream);		/* RFC 8689 2: inside TLS only */
+	case EXT_STARTTLS:
+		return !stream_is_tls(&s->stream) && session_tls_listener(s) != NULL;	/* RFC 3207 4.2 */
+	case EXT_DELIVERBY:		/* parsed and carried; the queue has no delay notices yet */
+		return false;
+	case EXT_XCLIENT:		/* Postfix, XCLIENT_README */
+		return xclient_offered(s);
+	case EXT_AUTH:
+		return login_is_offered(s);	/* RFC 4954 */
+	case EXT_PIPELINING:
+	case EXT_SIZE:
+	case EXT_8BITMIME:
+	case EXT_ENHANCED:
+	case EXT_CHUNKING:
+	case EXT_DSN:
+	case EXT_PRIORITY:
+	case EXT_LIMITS:
+	case EXT_HELP:
+	case EXT_COUNT:
+		break;
+	}
+	return true;
+}
+
+static void
+adopt(struct table **at, const struct conf *conf, const struct conf_list *list)
+{
+	struct table *t = NULL;
+
+	/* What is wrong with it the master has said. */
+	if (networks_compile(conf, list, &t, NULL) != RC_OK)
+		return;
+	table_free(*at);
+	*at = t;
+}
+
+void
+offer_adopt(struct smtpd *smtpd, const struct conf *conf)
+{
+	adopt(&smtpd->priority_clients, conf, &conf->smtpd.priority_clients);
+	adopt(&smtpd->etrn_clients, conf, &conf->smtpd.etrn_clients);
+}
+
+bool
+offer_trusts_priority(const struct session *s)
+{
+	return is_in(s->smtpd->priority_clients, s);
+}
+
+/* RFC 9422 3: what is certain; other limits depend on the client and the moment. */
+static bool
+put_limits(struct buf *to, const struct session *s)
+{
+	return buf_printf(to, " MAILMAX=%u RCPTMAX=%u", (unsigned)s->conf->smtpd.max_messages,
+	    (unsigned)s->conf->smtpd.max_recipients);
+}
+
+/* RFC 4865 3: the longest interval, and the latest time. */
+static bool
+put_future(struct buf *to, const struct session *s)
+{
+	uint64_t seconds = s->conf->smtpd.max_future_release / 1000;
+	char date[DATE_ISO8601_MAX];
+
+	(void)date_iso8601(date, ((int64_t)time(NULL) + (int64_t)seconds) * 1000000, 0);
+	/* Without the fraction of a second. */
+	return buf_printf(to, " %llu %.19sZ", (unsigned long long)seconds, date);
+}
+
+bool
+offer_put_value(struct buf *to, const struct session *s, enum extension e)
+{
+	switch ((int)e) {
+	case EXT_SIZE:
+		return buf_printf(to, " %llu", (unsigned long long)s->conf->smtpd.max_message_size);
+	case EXT_LIMITS:
+		return put_limits(to, s);
+	case EXT_FUTURERELEASE:
+		return put_future(to, s);
+	case EXT_XCLIENT:
+		return buf_put_str(to, " NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT");
+	case EXT_AUTH:
+		return buf_put_byte(to, ' ') && login_mechanisms_put(to, s);
+	default:
+		return true;
+	}
+}
