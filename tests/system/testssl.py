@@ -29,7 +29,7 @@ def findings(folder, *words):
     lab.Postern(net, conf)
     out = net.path("testssl.json")
     net.host("10.77.0.1").run(["testssl", "--quiet", "--color", "0", "--nodns", "min", "--warnings", "batch", "--ip", POSTERN,
-                              "--jsonfile", out, *words], capture_output=True, text=True)
+                              "--jsonfile", out, "-p", "-s", "-f", "-P", "-S", "-U", *words], capture_output=True, text=True)
     with open(out) as f:
         return json.load(f)
 
