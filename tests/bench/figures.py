@@ -138,7 +138,7 @@ def accept_only(folder, o, kept, mode, targets=(None, None)):
 
 @figure("accept", "accept-only, 4 KB, 100 sessions, one message a session")
 def accept(folder, o):
-    yield from accept_only(folder, o, False, servers.DEFER, (">=4", ">=6"))
+    yield from accept_only(folder, o, False, servers.DEFER, (">=5", ">=8"))
 
 
 @figure("accept-hold", "the same, with Postfix's hold queue: not even its queue manager sees the mail")
@@ -148,7 +148,7 @@ def accept_hold(folder, o):
 
 @figure("kept", "accept-only, 4 KB, 100 kept sessions")
 def kept_sessions(folder, o):
-    yield from accept_only(folder, o, True, servers.DEFER, (">=6", ">=6"))
+    yield from accept_only(folder, o, True, servers.DEFER, (">=8", ">=8"))
 
 
 @figure("kept-hold", "the same, with Postfix's hold queue")
