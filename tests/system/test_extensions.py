@@ -141,7 +141,7 @@ def test_a_million_chunks_cost_no_memory(folder):
         before, said = size(), 0
         deadline = time.monotonic() + 60
         while said < 90_000 and time.monotonic() < deadline:
-            c.raw(b"BDAT 1\r\nx" * 500)
+            c.raw((b"BDAT 1\r\n\r" + b"BDAT 1\r\n\n") * 250)
             for _ in range(500):
                 c.expect("250")
             said += 500
