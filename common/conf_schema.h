@@ -322,7 +322,7 @@
 	STR(chain, "chain", "", NULL, NULL,									\
 	    "PEM file with the certificate and, below it, those that lead to its root (certbot's fullchain.pem).") \
 	STR(key, "key", "", NULL, NULL,										\
-	    "PEM file with the private key, without a passphrase. Readable by root, and by nobody else's group at most.") \
+	    "PEM file with the private key, without a passphrase. Refused when everybody on the machine may read it.") \
 	LIST(names, "names", "", NULL, NULL,									\
 	    "Names of this host for which the certificate is used when a client asks for them (SNI). Empty: those in the certificate.")
 
