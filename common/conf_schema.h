@@ -232,20 +232,10 @@
 #define CONF_AUTH(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	STR(users_file, "users-file", "", NULL, NULL,								\
 	    "The users and what their passwords are checked by: a file that posternctl passwd writes, see postern-passwd(5). Empty: none.") \
-	STR(dovecot, "dovecot", "", NULL, NULL,									\
-	    "Let a Dovecot check credentials instead: unix: and the path of its auth socket (a unix_listener of mode client). Excludes users-file.") \
-	LIST(mechanisms, "mechanisms", "PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS, EXTERNAL, OAUTHBEARER, XOAUTH2", NULL, NULL, \
-	    "SASL mechanisms that may be offered. Of these those are that can work: SCRAM-SHA-256-PLUS needs TLS, EXTERNAL a client certificate, OAUTHBEARER and XOAUTH2 a Dovecot.") \
+	LIST(mechanisms, "mechanisms", "PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS, EXTERNAL", NULL, NULL, \
+	    "SASL mechanisms that may be offered. Of these those are that can work: SCRAM-SHA-256-PLUS needs TLS, EXTERNAL a client certificate.") \
 	STR(certificates_file, "certificates-file", "", NULL, NULL,						\
 	    "For EXTERNAL: a file with one client certificate a line, its SHA-256 fingerprint in hexadecimal digits (colons do not matter), white space, and the user whose it is.") \
-	STR(limits_file, "limits-file", "", NULL, NULL,								\
-	    "Sending limits of single users: a file with lines of user, messages-hour, messages-day, recipients-hour and recipients-day, separated by white space; - takes the default.") \
-	U32(messages_hour, "messages-hour", "0", "0", "100000000", "Messages that a user may send in an hour. 0: any number.") \
-	U32(messages_day, "messages-day", "0", "0", "100000000", "Messages that a user may send in a day. 0: any number.") \
-	U32(recipients_hour, "recipients-hour", "0", "0", "100000000", "Recipients that a user may send to in an hour. 0: any number.") \
-	U32(recipients_day, "recipients-day", "0", "0", "100000000", "Recipients that a user may send to in a day. 0: any number.") \
-	U32(max_senders, "max-senders", "100000", "100", "10000000",						\
-	    "Users whose sending of the last day is remembered at most, 512 bytes each.")			\
 	U32(workers, "workers", "2", "1", "64", "Threads that check passwords; each takes the memory that the hash asks for.") \
 	U32(max_waiting, "max-waiting", "64", "1", "10000",							\
 	    "Passwords that wait for a worker at most; further clients are told 454.")				\
@@ -264,7 +254,7 @@
 	LIST(address, "address", "127.0.0.1, ::1", NULL, NULL, "Addresses to listen on; * and :: for all.")	\
 	U32(port, "port", "25", "1", "65535", "Port to listen on.")						\
 	STR(kind, "kind", "relay", NULL, NULL,									\
-	    "relay: mail from other servers (port 25). submission: mail from users (port 587 or 465), who must log in first; what their programs leave out of the header is added (RFC 6409).") \
+	    "relay: mail from other servers (port 25). submission: mail from users (port 587 or 465), who must log in first.") \
 	STR(auth, "auth", "", NULL, NULL, "Offer AUTH (RFC 4954): yes or no. Empty: yes for submission, no for relay.") \
 	BOOL(auth_without_tls, "auth-without-tls", "no", NULL, NULL,						\
 	    "Offer AUTH on connections that are not encrypted too. For the loopback interface and laboratories: passwords cross the line for everybody to read.") \
@@ -301,7 +291,7 @@
 	LIST(from, "from", "", NULL, NULL, "Matches these senders: addresses, domains, *.domains, <> or @table. Empty: any.") \
 	LIST(to, "to", "", NULL, NULL, "Matches these recipients: addresses, domains, *.domains, user@ or @table. Empty: any.") \
 	LIST(to_user, "to-user", "", NULL, NULL, "Matches recipients whose local part (without its extension) is one of these. Empty: any.") \
-	LIST(user, "user", "", NULL, NULL, "Matches clients that logged in as one of these users (names, addresses, @table; * for anybody who did). Empty: any client.") \
+	LIST(user, "user", "", NULL, NULL, "Matches clients that logged in as one of these users (names, addresses, domains of such names, @table). Empty: any client.") \
 	STR(action, "action", "accept", NULL, NULL, "accept, reject or defer.")					\
 	STR(reply, "reply", "", NULL, NULL, "The reply to refuse with: a code, an enhanced code and a text, as in \"550 5.7.1 Not welcome\".") \
 	STR(transport, "transport", "", NULL, NULL, "For accept: the transport. Empty: as the routes say.")	\

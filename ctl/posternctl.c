@@ -18,7 +18,7 @@ struct options {
 	const char *socket, *base;
 	bool json;
 	/* explain */
-	const char *client, *from, *to, *listener, *helo, *client_name, *tls, *fingerprint;
+	const char *client, *from, *to, *listener, *helo, *client_name, *tls, *fingerprint, *user;
 };
 
 static const char usage[] =
@@ -118,6 +118,7 @@ explain_arg(const struct options *o, struct buf *to)
 	} lines[] = {
 		{ "client", o->client }, { "from", o->from }, { "to", o->to }, { "listener", o->listener }, { "helo", o->helo },
 		{ "client_name", o->client_name }, { "tls", o->tls }, { "fingerprint", o->fingerprint },
+		{ "user", o->user },
 	};
 
 	if (o->to == NULL || o->from == NULL || o->client == NULL) {
@@ -200,6 +201,7 @@ take_options(struct options *o, int argc, char **argv, bool *ret_all)
 	} with_value[] = {
 		{ "--socket", &o->socket }, { "--base", &o->base }, { "--client", &o->client }, { "--from", &o->from },
 		{ "--to", &o->to }, { "--listener", &o->listener }, { "--helo", &o->helo }, { "--client-name", &o->client_name },
+		{ "--user", &o->user },
 		{ "--tls", &o->tls }, { "--fingerprint", &o->fingerprint },
 	};
 	int left = 0;

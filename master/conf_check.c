@@ -272,17 +272,11 @@ check_path(struct checking *k, char *const *field)
 static void
 check_auth(struct checking *k)
 {
-	static const char *const known[] = { "PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL", "OAUTHBEARER",
-		"XOAUTH2" };
+	static const char *const known[] = { "PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL" };
 	const struct conf_auth *a = &k->c->auth;
 
 	check_path(k, &a->users_file);
 	check_path(k, &a->certificates_file);
-	check_path(k, &a->limits_file);
-	if (*a->dovecot != '\0' && strncmp(a->dovecot, "unix:/", 6) != 0)
-		complain(k, &a->dovecot, "'%s' makes no sense; write unix: and the path of Dovecot's auth socket", a->dovecot);
-	if (*a->dovecot != '\0' && *a->users_file != '\0')
-		complain(k, &a->dovecot, "and users-file exclude each other; leave one out");
 	if (a->failure_delay > a->failure_delay_max)
 		complain(k, &a->failure_delay, "is longer than failure-delay-max; lower it or raise failure-delay-max");
 	for (size_t i = 0; i < a->mechanisms.n; i++) {

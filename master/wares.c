@@ -196,7 +196,7 @@ open_auth(struct opening *o)
 {
 	const struct conf_auth *a = &o->conf->auth;
 	const struct { const char *name, *path; } files[] = {
-		{ "users", a->users_file }, { "certificates", a->certificates_file }, { "limits", a->limits_file },
+		{ "users", a->users_file }, { "certificates", a->certificates_file },
 	};
 	enum rc rc = RC_OK;
 

@@ -23,7 +23,6 @@ static const struct {
 	{ ROLE_CONTROL, ROLE_QUEUE },	/* what the administrator asks */
 	{ ROLE_CONTROL, ROLE_ROUTER },
 	{ ROLE_CONTROL, ROLE_LOG },
-	{ ROLE_CONTROL, ROLE_AUTH },
 };
 
 bool

@@ -106,7 +106,7 @@ read_arg(struct slice arg, struct policy_query *q)
 		struct slice *to;
 	} keys[] = {
 		{ S("from"), &q->from }, { S("to"), &q->to }, { S("listener"), &q->listener }, { S("helo"), &q->helo },
-		{ S("client_name"), &q->client_name }, { S("fingerprint"), &q->fingerprint },
+		{ S("client_name"), &q->client_name }, { S("user"), &q->user }, { S("fingerprint"), &q->fingerprint },
 	};
 
 	while (arg.n > 0) {

@@ -16,6 +16,13 @@ put_from(struct buf *to, const struct session *s)
 {
 	struct slice name = session_client_name(s);
 
+	/* A user's address tells where he is. What is left can be traced by us, who have the log (RFC 5321 7.6). */
+	if (s->user != NULL && s->listener_conf != NULL && s->listener_conf->hide_client) {
+		(void)buf_put_str(to, "Received: from ");
+		(void)buf_put_slice(to, smtpd_name(s->smtpd, s->conf));
+		(void)buf_put_str(to, " (client not shown)\r\n");
+		return;
+	}
 	(void)buf_put_str(to, "Received: from ");
 	(void)buf_put_slice(to, session_helo(s));
 	(void)buf_put_str(to, " (");

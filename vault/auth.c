@@ -17,8 +17,6 @@ place_of(struct auth *auth, enum role them, unsigned index)
 {
 	if (them == ROLE_SMTPD && index < AUTH_SMTPDS_MAX)
 		return &auth->smtpds[index];
-	if (them == ROLE_CONTROL)
-		return &auth->control;
 	return NULL;
 }
 
@@ -83,8 +81,7 @@ auth_take_line(struct auth *auth, enum role them, unsigned index, int fd)
 		peer_free(*place);
 	}
 	*place = peer_new(auth->loop, fd, ROLE_AUTH, them, index, &line_ops, auth);
-	if (them == ROLE_SMTPD)
-		tell_state(auth, *place);
+	tell_state(auth, *place);
 }
 
 /* --- generations --- */
@@ -108,7 +105,6 @@ setup(struct auth *auth, struct loop *loop, struct conf *conf)
 	auth->loop = loop;
 	auth->conf = conf_ref(conf);
 	buf_init(&auth->why, 4096);
-	randombytes_buf(auth->secret, sizeof auth->secret);
 	return delays_init(&auth->delays) ? RC_OK : RC_NOMEM;
 }
 
@@ -135,7 +131,6 @@ auth_free(struct auth *auth)
 	workers_stop(auth->workers);
 	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
 		peer_free(auth->smtpds[i]);
-	peer_free(auth->control);
 	auth_files_forget(auth);
 	users_free(auth->users);
 	delays_free(&auth->delays);

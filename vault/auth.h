@@ -3,7 +3,7 @@
  * smtpd starts an exchange (AU_BEGIN), passes the client's responses on, and hears challenges, then yes with a name, or
  * no. What comes over its lines comes from strangers: everything is bounded, and a password is computed on only after
  * the wait that earlier failures have earned (auth_delay.h), by one of a few threads (auth_workers.h). Unknown users
- * cost what known ones cost. Credentials come in by descriptor from master, or are a Dovecot's (auth_dovecot.h). */
+ * cost what known ones cost. Credentials come in by descriptor from master. */
 #ifndef POSTERN_VAULT_AUTH_H
 #define POSTERN_VAULT_AUTH_H
 
@@ -36,10 +36,8 @@ struct auth {
 	struct conf *conf;		/* counted */
 	struct users *users;		/* never NULL once started */
 	struct peer *smtpds[AUTH_SMTPDS_MAX];
-	struct peer *control;
 	struct workers *workers;
 	struct delays delays;
-	uint8_t secret[SCRAM_KEY_BYTES];	/* of the installation, so that salts of nobody stay what they are */
 	struct exchange *buckets[AUTH_BUCKETS];
 	unsigned n_exchanges;
 	struct auth_file *files;

@@ -11,8 +11,7 @@ enum {
 	NEEDS_BINDING = 1 << 0,		/* works with channel binding only */
 	NEEDS_CERTIFICATE = 1 << 1,
 	NEEDS_HASHES = 1 << 2,		/* works with a users file */
-	NEEDS_DOVECOT = 1 << 3,
-	SERVER_FIRST = 1 << 4,		/* asks before the client says anything; an initial response is its first answer */
+	SERVER_FIRST = 1 << 3,		/* asks before the client says anything; an initial response is its first answer */
 };
 
 struct mechanism {

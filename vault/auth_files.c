@@ -102,10 +102,8 @@ load_one(struct users *u, const struct conf_auth *conf, const char *name, const 
 		return rc;
 	if (strcmp(name, "users") == 0)
 		rc = users_load(u, slice_of(bytes, n), path, conf->hash_memory, why);
-	else if (strcmp(name, "certificates") == 0)
-		rc = users_load_certificates(u, slice_of(bytes, n), path, why);
 	else
-		rc = users_load_limits(u, slice_of(bytes, n), path, why);
+		rc = users_load_certificates(u, slice_of(bytes, n), path, why);
 	sodium_memzero(bytes, n);
 	free(bytes);
 	return rc;
@@ -115,7 +113,7 @@ static enum rc
 load_all(const struct conf_auth *conf, find_fn *find, void *ctx, struct users **ret_users, struct buf *why)
 {
 	const struct { const char *name, *path; } files[] = {
-		{ "users", conf->users_file }, { "certificates", conf->certificates_file }, { "limits", conf->limits_file },
+		{ "users", conf->users_file }, { "certificates", conf->certificates_file },
 	};
 	struct users *u = users_new();
 	enum rc rc = u == NULL ? RC_NOMEM : RC_OK;

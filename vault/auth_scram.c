@@ -95,7 +95,7 @@ find_verifier(struct exchange *x)
 	if (s->known)
 		s->verifier = user->scram;
 	else
-		users_scram_decoy(x->auth->users, x->auth->secret, exchange_user(x), &s->verifier);
+		users_scram_decoy(x->auth->users, exchange_user(x), &s->verifier);
 }
 
 static void

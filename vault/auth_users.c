@@ -4,19 +4,11 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-enum { CHAINS_FIRST = 64, LINE_WORDS = 5 };
+enum { CHAINS_FIRST = 64, LINE_WORDS = 2 };
 
-/* A certificate, or the limits of a user: few, and found by a walk along a chain like users. */
 struct certificate {
 	struct certificate *next;
 	uint8_t fingerprint[FINGERPRINT_BYTES];
-	size_t n;
-	uint8_t user[];
-};
-
-struct limits {
-	struct limits *next;
-	uint32_t v[LIMITS];
 	size_t n;
 	uint8_t user[];
 };
@@ -28,9 +20,9 @@ struct users {
 	const struct user **hashed;	/* those that have a hash: decoys */
 	size_t n_hashed;
 	uint32_t scram_iterations;	/* of the first user who has a verifier; 0: nobody has */
+	uint8_t secret[SCRAM_KEY_BYTES];	/* made of that verifier, so that salts of nobody stay what they are at a restart */
 	char stand_in[crypto_pwhash_STRBYTES];	/* when nobody has a hash */
 	struct certificate *certificates[CHAINS_FIRST * 64];
-	struct limits *limits[CHAINS_FIRST * 64];
 };
 
 static uint64_t
@@ -58,6 +50,8 @@ users_new(void)
 
 	if (u != NULL)
 		randombytes_buf(u->hash_key, sizeof u->hash_key);
+	if (u != NULL)
+		randombytes_buf(u->secret, sizeof u->secret);
 	return u;
 }
 
@@ -74,20 +68,13 @@ users_free(struct users *u)
 			sodium_memzero(gone, sizeof *gone);
 			free(gone);
 		}
-	for (size_t i = 0; i < CHAINS_FIRST * 64; i++) {
+	for (size_t i = 0; i < CHAINS_FIRST * 64; i++)
 		while (u->certificates[i] != NULL) {
 			struct certificate *gone = u->certificates[i];
 
 			u->certificates[i] = gone->next;
 			free(gone);
 		}
-		while (u->limits[i] != NULL) {
-			struct limits *gone = u->limits[i];
-
-			u->limits[i] = gone->next;
-			free(gone);
-		}
-	}
 	free(u->chains);
 	free(u->hashed);
 	free(u);
@@ -161,8 +148,11 @@ add(struct users *u, const struct credential *c, struct buf *why)
 	user->next = *chain;
 	*chain = user;
 	u->n++;
-	if (user->has_scram && u->scram_iterations == 0)
+	if (user->has_scram && u->scram_iterations == 0) {
 		u->scram_iterations = user->scram.iterations;
+		(void)crypto_generichash(u->secret, sizeof u->secret, user->scram.server_key, SCRAM_KEY_BYTES, user->scram.stored_key,
+		    SCRAM_KEY_BYTES);
+	}
 	return RC_OK;
 }
 
@@ -221,7 +211,7 @@ users_load(struct users *u, struct slice bytes, const char *path, uint64_t hash_
 	return rc;
 }
 
-/* --- certificates and limits: words in lines --- */
+/* --- certificates: words in lines --- */
 
 /* Splits at blanks and tabs; returns how many words there are, LINE_WORDS + 1 at most. */
 static size_t
@@ -301,49 +291,6 @@ certificate_line(struct users *u, const struct slice *words, size_t n, struct bu
 	return RC_OK;
 }
 
-static bool
-limit_parse(struct slice text, uint32_t *ret_v)
-{
-	uint64_t v = 0;
-
-	if (slice_eq(text, S("-"))) {
-		*ret_v = LIMIT_DEFAULT;
-		return true;
-	}
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] < '0' || text.p[i] > '9')
-			return false;
-		v = v * 10 + (text.p[i] - (uint64_t)'0');
-		if (v >= LIMIT_DEFAULT)
-			return false;
-	}
-	*ret_v = (uint32_t)v;
-	return text.n > 0;
-}
-
-static enum rc
-limits_line(struct users *u, const struct slice *words, size_t n, struct buf *name)
-{
-	struct limits *l, **chain;
-
-	if (n != 1 + LIMITS || !take_user(words[0], name))
-		return RC_SYNTAX;
-	l = calloc(1, sizeof *l + buf_len(name));
-	if (l == NULL)
-		return RC_NOMEM;
-	for (size_t i = 0; i < LIMITS; i++)
-		if (!limit_parse(words[1 + i], &l->v[i])) {
-			free(l);
-			return RC_SYNTAX;
-		}
-	l->n = buf_len(name);
-	memcpy(l->user, buf_slice(name).p, l->n);
-	chain = &u->limits[chain_of(u, buf_slice(name))];
-	l->next = *chain;
-	*chain = l;
-	return RC_OK;
-}
-
 static enum rc
 load_words(struct users *u, struct slice bytes, const char *path,
     enum rc (*take)(struct users *u, const struct slice *words, size_t n, struct buf *name), const char *form, struct buf *why)
@@ -374,12 +321,6 @@ enum rc
 users_load_certificates(struct users *u, struct slice bytes, const char *path, struct buf *why)
 {
 	return load_words(u, bytes, path, certificate_line, "is not a SHA-256 fingerprint and a user", why);
-}
-
-enum rc
-users_load_limits(struct users *u, struct slice bytes, const char *path, struct buf *why)
-{
-	return load_words(u, bytes, path, limits_line, "is not a user and four numbers", why);
 }
 
 /* --- decoys --- */
@@ -418,12 +359,12 @@ users_decoy(const struct users *u, struct slice name)
 }
 
 void
-users_scram_decoy(const struct users *u, const uint8_t secret[SCRAM_KEY_BYTES], struct slice name, struct scram_verifier *ret_v)
+users_scram_decoy(const struct users *u, struct slice name, struct scram_verifier *ret_v)
 {
 	const struct slice parts[] = { S("salt of nobody\0"), name };
 	uint8_t mac[SCRAM_KEY_BYTES];
 
-	hmac_sha256(slice_of(secret, SCRAM_KEY_BYTES), parts, 2, mac);
+	hmac_sha256(slice_of(u->secret, SCRAM_KEY_BYTES), parts, 2, mac);
 	*ret_v = (struct scram_verifier){ .iterations = u->scram_iterations, .salt_n = SCRAM_SALT_BYTES };
 	if (ret_v->iterations == 0)
 		ret_v->iterations = SCRAM_ITERATIONS;
@@ -442,16 +383,4 @@ users_of_certificate(const struct users *u, const uint8_t fingerprint[FINGERPRIN
 	while (c != NULL && memcmp(c->fingerprint, fingerprint, FINGERPRINT_BYTES) != 0)
 		c = c->next;
 	return c == NULL ? S("") : slice_of(c->user, c->n);
-}
-
-void
-users_limits(const struct users *u, const struct conf_auth *conf, struct slice name, uint32_t ret_limits[LIMITS])
-{
-	const uint32_t defaults[LIMITS] = { conf->messages_hour, conf->messages_day, conf->recipients_hour, conf->recipients_day };
-	const struct limits *l = u->limits[chain_of(u, name)];
-
-	while (l != NULL && !slice_eq(slice_of(l->user, l->n), name))
-		l = l->next;
-	for (size_t i = 0; i < LIMITS; i++)
-		ret_limits[i] = l == NULL || l->v[i] == LIMIT_DEFAULT ? defaults[i] : l->v[i];
 }

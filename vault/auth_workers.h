@@ -1,4 +1,4 @@
-/* vault/auth_workers.h -- what takes long, done by a few threads: checking a password, writing counters.
+/* vault/auth_workers.h -- what takes long, done by a few threads: checking passwords.
  *
  * The number of threads is the bound of the memory that hashing takes; the queue before them is bounded too. Threads are
  * made once, inside the sandbox and before its filter. */

@@ -190,13 +190,6 @@ enum {
 #define AU_FAIL_FIELDS(F)	F(u8, kind) F(str, user) F(str, why)
 /* The mechanisms that can be had, separated by one space. Sent when the line comes up, and when it changes. */
 #define AU_STATE_FIELDS(F)	F(str, mechanisms)
-/* May this user send a message to so many recipients now? Counts it if so. handle: smtpd's session. */
-#define AU_SPEND_FIELDS(F)	F(str, user) F(u32, recipients)
-#define AU_SPENT_FIELDS(F)	F(u8, allowed) F(str, text)
-/* auth to master: a connection to Dovecot's auth socket, please. The answer: one (descriptor), or words. */
-#define AU_WANT_FIELDS(F)	F(u32, generation)
-#define AU_DOVECOT_FIELDS(F)	F(u32, generation)
-#define AU_NONE_FIELDS(F)	F(str, why)
 
 #define TO_ANY		(~UINT32_C(0))
 #define FROM_ROOMS	(~ROLE_BIT(ROLE_MASTER))
@@ -204,7 +197,7 @@ enum {
 #define CARRIERS	(ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_LOCAL) | ROLE_BIT(ROLE_MAILBOX))
 #define DISPATCHERS	(ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_LOCAL))
 #define ADMIN_ROOMS	(ROLE_BIT(ROLE_MASTER) | ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_ROUTER) | \
-			 ROLE_BIT(ROLE_RESOLVER) | ROLE_BIT(ROLE_LOG) | ROLE_BIT(ROLE_AUTH) | ROLE_BIT(ROLE_CONTROL))
+			 ROLE_BIT(ROLE_RESOLVER) | ROLE_BIT(ROLE_LOG) | ROLE_BIT(ROLE_CONTROL))
 #define TLS_ROOMS	(ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_VAULT))
 #define ADMIN_ASKERS	(ROLE_BIT(ROLE_CONTROL) | ROLE_BIT(ROLE_CLIENT))
 
@@ -267,12 +260,7 @@ enum {
 	X(AU_CHALLENGE,	au_challenge,	 113,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(AU_OK,	au_ok,	 114,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(AU_FAIL,	au_fail,	 115,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
-	X(AU_STATE,	au_state,	 116,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
-	X(AU_SPEND,	au_spend,	 117,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_AUTH),	0)		\
-	X(AU_SPENT,	au_spent,	 118,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
-	X(AU_WANT,	au_want,	 119,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_MASTER),	0)		\
-	X(AU_DOVECOT,	au_dovecot,	 126,	ROLE_BIT(ROLE_MASTER),	ROLE_BIT(ROLE_AUTH),	1)		\
-	X(AU_NONE,	au_none,	 127,	ROLE_BIT(ROLE_MASTER),	ROLE_BIT(ROLE_AUTH),	0)
+	X(AU_STATE,	au_state,	 116,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)
 
 enum ipc_type {
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a name that is declared cannot stand in parentheses */
@@ -372,8 +360,7 @@ enum file_purpose {		/* M_FILE */
 	FILE_CHAIN,		/* smtpd: a certificate and its chain, as in common/identity.h; name is the title */
 	FILE_COUNTS = 20,	/* smtpd, when it starts only: memory for common/counts.h; name is "write" or "read" */
 	FILE_CLIENT_CA,		/* smtpd: who signs clients' certificates (PEM), open for reading; name is the listener's */
-	FILE_AUTH,		/* auth: the users file, certificates or limits, open for reading; name says which (AUTH_FILE_) */
-	FILE_AUTH_STATE,	/* auth: its secret and the users' counters, open for reading and writing */
+	FILE_AUTH,		/* auth: open for reading; name is "users" or "certificates" */
 };
 
 enum verdict_action { VERDICT_ACCEPT = 1, VERDICT_REJECT, VERDICT_DEFER };

@@ -3,6 +3,7 @@
 #include "common/policy/check.h"
 
 #include "common/policy/address.h"
+#include "common/policy/senders.h"
 
 #include <stdio.h>
 
@@ -315,6 +316,9 @@ rule_matches(struct decision *d, const struct policy_rule *r)
 	has = patterns_have_address(&r->to, &d->to.parts, &hit);
 	if (!condition(d, "to", &r->to, has, &hit))
 		return false;
+	has = senders_have_user(&r->user, q->user, &hit);
+	if (!condition(d, "user", &r->user, has, &hit))
+		return false;
 	has = user_matches(d, &r->to_user, &hit);
 	return condition(d, "to-user", &r->to_user, has, &hit);
 }
@@ -323,7 +327,7 @@ static bool
 needs_client(const struct policy_rule *r)
 {
 	return r->conf->listener.n > 0 || !patterns_empty(&r->client) || !patterns_empty(&r->client_name) ||
-	    !patterns_empty(&r->client_certificate) || *r->conf->tls != '\0';
+	    !patterns_empty(&r->client_certificate) || !patterns_empty(&r->user) || *r->conf->tls != '\0';
 }
 
 static const struct policy_rule *
@@ -402,11 +406,11 @@ builtins(struct decision *d)
 	}
 	tell(d, "builtin:local", false, "the domain is not one of local-domains");
 	if (d->is_trusted || d->routing) {
-		tell(d, "builtin:relay", true, "the client is one of relay-clients or relay-certificates");
+		tell(d, "builtin:relay", true, "the client is one of relay-clients or relay-certificates, or has logged in");
 		allow(d, "builtin:relay");
 		return;
 	}
-	tell(d, "builtin:relay", false, "the client is not one of relay-clients or relay-certificates");
+	tell(d, "builtin:relay", false, "the client is not one of relay-clients or relay-certificates, and has not logged in");
 	tell(d, "builtin:reject", true, "nothing else matched");
 	refuse(d, "builtin:reject", 550, "5.7.1", "Relay access denied");	/* RFC 5321 3.6.2, 7.9 */
 }
@@ -426,7 +430,12 @@ decide(struct decision *d)
 		return;
 	}
 	d->is_trusted = patterns_have_ip(&d->p->relay_clients, d->q->client, &hit) ||
-	    certificate_matches(d->q, &d->p->relay_certificates, &hit);
+	    certificate_matches(d->q, &d->p->relay_certificates, &hit) || d->q->user.n > 0;
+	if (!senders_allow(d->p, d->q->user, &d->from)) {
+		tell(d, "builtin:sender", true, "the user may not use this sender address");
+		refuse(d, "builtin:sender", 553, "5.7.1", "Sender address not allowed for this user");
+		return;
+	}
 	r = first_rule(d);
 	if (r == NULL)
 		builtins(d);

@@ -1,6 +1,7 @@
 /* common/policy/check.h -- the decision: may this client send from here to there, and where does it go?
  *
  * The rules of the configuration in their order, the first that matches decides; then what is built in:
+ *	builtin:sender		the user who has logged in may not use this sender address: refused, before all rules
  *	builtin:postmaster	postmaster of a local domain, or without a domain: accepted (RFC 5321 4.5.1)
  *	builtin:local		a user of a local domain: accepted
  *	builtin:relay-trick	user%other@here and its kin (THREATS 22): refused
@@ -24,6 +25,7 @@ struct policy_query {
 	struct slice client_name;	/* confirmed */
 	struct slice helo;		/* decides nothing; explain shows it */
 	bool tls;
+	struct slice user;		/* who has logged in; empty: nobody */
 	struct slice fingerprint, key_fingerprint; /* of the client's certificate: 64 hexadecimal digits, or empty */
 	struct slice from;
 	struct slice to;		/* or the bare word postmaster */

@@ -243,6 +243,7 @@ static const char wanted_names[] = "a domain such as example.org or *.example.or
 static const char wanted_domains[] = "a domain such as example.org or *.example.org, or a literal such as [192.0.2.1]";
 static const char wanted_addresses[] = "an address, a domain, user@ or <>";
 static const char wanted_users[] = "the name of a user";
+static const char wanted_logins[] = "the name of a user, which may be an address, or the domain of such names";
 static const char wanted_prints[] = "the SHA-256 fingerprint of a certificate: 64 hexadecimal digits";
 
 /* --- routes --- */
@@ -422,6 +423,7 @@ compile_conditions(struct work *w, struct policy_rule *r)
 		{ "from", &c->from, TABLE_FOR_ADDRESSES, wanted_addresses, &r->from },
 		{ "to", &c->to, TABLE_FOR_ADDRESSES, wanted_addresses, &r->to },
 		{ "to-user", &c->to_user, TABLE_FOR_USERS, wanted_users, &r->to_user },
+		{ "user", &c->user, TABLE_FOR_LOGINS, wanted_logins, &r->user },
 	};
 	enum rc rc = check_listeners(w, &c->listener);
 
@@ -462,7 +464,7 @@ check_open_relay(struct work *w, const struct policy_rule *r)
 
 	w->option = NULL;
 	if (r->action != VERDICT_ACCEPT || !any_client || r->conf->listener.n > 0 || !patterns_empty(&r->client_name) ||
-	    !patterns_empty(&r->client_certificate) || !patterns_empty(&r->to))
+	    !patterns_empty(&r->client_certificate) || !patterns_empty(&r->user) || !patterns_empty(&r->to))
 		return RC_OK;
 	return refuse(w, RC_DENIED, "this rule makes an open relay: anybody could send anywhere (a sender is easily forged); "
 	    "limit it by client, client-name, client-certificate, listener or to");
@@ -538,6 +540,8 @@ compile_router(struct work *w)
 	rc = compile_local_domains(w);
 	if (rc == RC_OK)
 		rc = compile_list(w, "local-users", &r->local_users, TABLE_FOR_USERS, wanted_users, &p->local_users);
+	if (rc == RC_OK)
+		rc = compile_list(w, "senders", &r->senders, TABLE_FOR_LOGINS, wanted_logins, &p->senders);
 	if (rc == RC_OK)
 		rc = compile_list(w, "relay-clients", &r->relay_clients, TABLE_FOR_CLIENTS, wanted_nets, &p->relay_clients);
 	if (rc == RC_OK)
@@ -637,6 +641,7 @@ policy_free(struct policy *p)
 		patterns_free(&p->rules[i].from);
 		patterns_free(&p->rules[i].to);
 		patterns_free(&p->rules[i].to_user);
+		patterns_free(&p->rules[i].user);
 	}
 	for (size_t i = 0; p->ways != NULL && i <= p->n_ways && i < p->conf->n_routes; i++) {
 		patterns_free(&p->ways[i].from);
@@ -644,6 +649,7 @@ policy_free(struct policy *p)
 	}
 	patterns_free(&p->local_domains);
 	patterns_free(&p->local_users);
+	patterns_free(&p->senders);
 	patterns_free(&p->relay_clients);
 	patterns_free(&p->relay_certificates);
 	for (size_t i = 0; i < p->n_tables; i++)

@@ -26,7 +26,7 @@ struct policy_route {
 
 struct policy_rule {
 	const struct conf_rule *conf;	/* its title, listeners, and where it stands */
-	struct patterns client, client_name, client_certificate, from, to, to_user;
+	struct patterns client, client_name, client_certificate, from, to, to_user, user;
 	enum verdict_action action;
 	uint16_t code;
 	char enhanced[10];
@@ -45,7 +45,7 @@ struct policy {
 	struct conf *conf;		/* counted */
 	struct table **tables;		/* one for each table section, in their order, then @passwd when it is used */
 	size_t n_tables;
-	struct patterns local_domains, local_users, relay_clients, relay_certificates;
+	struct patterns local_domains, local_users, senders, relay_clients, relay_certificates;
 	struct policy_rule *rules;
 	size_t n_rules;
 	struct policy_way *ways;

@@ -8,8 +8,7 @@
 #define FUTEX(op, why) { SCMP_SYS(futex), SC_ALLOW, { SC_INT(1, op) }, why }
 
 static const struct sc_rule rules[] = {
-	{ SCMP_SYS(pread64), SC_ALLOW, { { 0 } }, "the users file, and its like; the counters" },
-	{ SCMP_SYS(pwrite64), SC_ALLOW, { { 0 } }, "the counters of what users have sent" },
+	{ SCMP_SYS(pread64), SC_ALLOW, { { 0 } }, "the users file, and its like" },
 	{ SCMP_SYS(lseek), SC_ALLOW, { { 0 } }, "the size of a file" },
 	{ SCMP_SYS(set_robust_list), SC_ALLOW, { { 0 } }, "a thread may still be starting when the filter falls" },
 	{ SCMP_SYS(rseq), SC_ALLOW, { { 0 } }, "the same" },

@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
-from lab.hosts import POSTERN, SINK  # noqa: E402
+from lab.hosts import POSTERN  # noqa: E402
 from lab.postern import STAGE  # noqa: E402
 
 STRANGER = "10.77.0.20"
@@ -31,6 +31,8 @@ def house(folder, auth="", router="", more="", users=USERS):
     net = lab.Lab(folder)
     net.standard_zones()
     net.start_dns()
+    with open(os.path.join(folder, "senders"), "w") as f:
+        f.write("alice alice@postern.test, team.test\n")
     path = net.path("users")
     for user, password in users.items():
         r = passwd(path, user, password)
@@ -159,6 +161,38 @@ def test_changed_users(folder):
     lab.check(r.returncode != 0 and "users:4" in r.stdout + r.stderr + postern.log(), f"a broken file is refused with its line: {r}")
     with client(source="10.77.0.1") as c:
         lab.equal(plain(c, "carol", "new")[0], "235", "the last good one stays")
+
+
+def test_users_may_relay_and_their_senders_are_theirs(folder):
+    net, postern = house(folder, router='senders = {"@senders"}', more="""
+        table "senders" { file = "%s" }
+        rule "no-sink-for-bob" { user = {"bob@postern.test"} to = {"elsewhere.test"} action = reject reply = "550 5.7.1 Not you" }
+        """ % os.path.join(folder, "senders"))
+    with client() as c:
+        lab.equal(plain(c, "alice", "correct horse")[0], "235", "AUTH")
+        for sender, code in (("alice@postern.test", "250"), ("alice@other.test", "553"), ("boss@team.test", "250"), ("", "250")):
+            c.cmd(f"MAIL FROM:<{sender}>", "250")
+            lab.equal(c.cmd("RCPT TO:<x@sink.test>")[0], code, f"alice as {sender!r} to elsewhere")
+            c.cmd("RSET", "250")
+    with client() as c:
+        lab.equal(plain(c, "bob@postern.test", "battery staple")[0], "235", "AUTH")
+        for sender, to, code in (("bob@postern.test", "x@sink.test", "250"), ("bob@postern.test", "x@elsewhere.test", "550"),
+                                 ("alice@postern.test", "x@sink.test", "553")):
+            c.cmd(f"MAIL FROM:<{sender}>", "250")
+            lab.equal(c.cmd(f"RCPT TO:<{to}>")[0], code, f"bob as {sender!r} to {to}")
+            c.cmd("RSET", "250")
+
+
+def test_fail2ban_finds_who_guesses(folder):
+    net, postern = house(folder)
+    with client() as c:
+        for user in ("alice", "nobody", "x code=1 client=10.0.0.1"):
+            lab.equal(plain(c, user, "guess")[0], "535", "a guess")
+        lab.equal(plain(c, "alice", "correct horse")[0], "235", "no guess")
+    lab.wait_for(lambda: postern.log().count("auth-failed") == 3, "the events")
+    config = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging/fail2ban/filter.d/postern.conf")
+    r = subprocess.run(["fail2ban-regex", "-o", "ip", postern.log_file, config], capture_output=True, text=True, timeout=60)
+    lab.equal(r.stdout.split(), ["10.77.0.20"] * 3, f"what fail2ban finds: {r.stdout} {r.stderr}")
 
 
 lab.main(globals())

@@ -1,0 +1,98 @@
+/* common/policy/senders.c -- see senders.h. */
+#include "common/policy/senders.h"
+
+static struct pattern_address
+address_of(struct slice name)
+{
+	size_t at = slice_rfind(name, '@');
+
+	if (at == name.n)
+		return (struct pattern_address){ .local = name };
+	return (struct pattern_address){ .local = slice_first(name, at), .domain = slice_from(name, at + 1) };
+}
+
+bool
+senders_have_user(const struct patterns *list, struct slice user, struct pattern_hit *ret_hit)
+{
+	struct pattern_address a = address_of(user);
+
+	if (user.n == 0)
+		return false;
+	return patterns_have_user(list, user, ret_hit) || (a.domain.n > 0 && patterns_have_address(list, &a, ret_hit));
+}
+
+/* Takes the next word of a value off; commas and white space separate. False at the end. */
+static bool
+next_word(struct slice *rest, struct slice *ret_word)
+{
+	size_t n = 0;
+
+	while (rest->n > 0 && (rest->p[0] == ' ' || rest->p[0] == '\t' || rest->p[0] == ','))
+		*rest = slice_from(*rest, 1);
+	while (n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t' && rest->p[n] != ',')
+		n++;
+	*ret_word = slice_first(*rest, n);
+	*rest = slice_from(*rest, n);
+	return n > 0;
+}
+
+static const struct table *
+table_called(const struct policy *p, struct slice name)
+{
+	for (size_t i = 0; i < p->n_tables; i++)
+		if (slice_eq(slice_str(table_name(p->tables[i])), name))
+			return p->tables[i];
+	return NULL;
+}
+
+/* A word that says nothing matches nothing. */
+static bool
+word_matches(const struct policy *p, struct slice word, const struct subject *from)
+{
+	const struct table *named = slice_starts(word, S("@")) ? table_called(p, slice_from(word, 1)) : NULL;
+	struct patterns one = { NULL, &named, named == NULL ? 0 : 1 };
+	struct buf why = BUF_INIT(512);
+	struct pattern_hit hit;
+	bool has = slice_eq(word, S("*"));
+
+	if (!has && !slice_starts(word, S("@"))) {
+		one.own = table_new("");
+		if (one.own != NULL && table_add(one.own, word, S(""), 0, &why) != RC_OK) {
+			table_free(one.own);
+			one.own = NULL;
+		}
+	}
+	has = has || patterns_have_address(&one, &from->parts, &hit);
+	table_free(one.own);
+	buf_free(&why);
+	return has;
+}
+
+/* Of a user about whom the list says nothing. */
+static bool
+is_own_address(const struct policy *p, struct slice user, const struct subject *from)
+{
+	struct pattern_hit hit;
+
+	if (slice_find(user, '@') < user.n)
+		return slice_caseeq(user, subject_text(from));
+	return (slice_caseeq(from->meaning, user) || (from->parts.base.n > 0 && slice_caseeq(from->parts.base, user))) &&
+	    patterns_have_domain(&p->local_domains, &from->parts, &hit);
+}
+
+bool
+senders_allow(const struct policy *p, struct slice user, const struct subject *from)
+{
+	struct pattern_hit hit;
+	struct slice rest, word;
+
+	if (user.n == 0 || patterns_empty(&p->senders) || from->parts.null)
+		return true;
+	if (!senders_have_user(&p->senders, user, &hit))
+		return is_own_address(p, user, from);
+	rest = hit.hit.value;
+	while (next_word(&rest, &word))
+		if (word_matches(p, word, from))
+			return true;
+	return false;
+}

@@ -1,0 +1,13 @@
+/* common/policy/senders.h -- which sender addresses a user who has logged in may use: router { senders }. */
+#ifndef POSTERN_COMMON_POLICY_SENDERS_H
+#define POSTERN_COMMON_POLICY_SENDERS_H
+
+#include "common/policy/address.h"
+
+/* Is this user in the list: by name, or, where the name is an address, by that? */
+bool senders_have_user(const struct patterns *list, struct slice user, struct pattern_hit *ret_hit);
+
+/* May the user send as this address? <> may be sent by everybody: notifications of mail programs are (RFC 8098 3). */
+bool senders_allow(const struct policy *p, struct slice user, const struct subject *from);
+
+#endif
