@@ -56,8 +56,7 @@ is_prepared_as(struct slice text, const char *expected)
 	buf_free(&b);
 }
 
-/* RFC 4013 3, and what the header says beyond it.
- * shows: RFC4616 2/4, RFC5802 2.2/1 */
+/* RFC 4013 3, and what the header says beyond it. */
 static void
 preparation(void **state)
 {

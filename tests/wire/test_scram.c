@@ -26,7 +26,6 @@ base64_both_ways(void **state)
 	}
 }
 
-/* shows: RFC4954 4/7, RFC4954 4/8 */
 static void
 base64_is_strict(void **state)
 {
@@ -44,7 +43,6 @@ base64_is_strict(void **state)
 	buf_free(&b);
 }
 
-/* shows: RFC5802 7/1 */
 static void
 first_messages(void **state)
 {
@@ -87,7 +85,6 @@ final_messages(void **state)
 	assert_int_equal(scram_final_parse(S(""), &f), RC_SYNTAX);
 }
 
-/* shows: RFC5802 5.1/1 */
 static void
 names(void **state)
 {
