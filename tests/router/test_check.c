@@ -515,7 +515,7 @@ explain_tells_every_step(void **state)
 	told = (struct told){ "", 0 };
 	q.to = S("a@victim.test");
 	policy_check(p, &q, note, &told, &v);
-	assert_non_null(strstr(told.text, "-builtin:relay: the client is not one of relay-clients or relay-certificates\n+builtin:reject: nothing else matched\n"));
+	assert_non_null(strstr(told.text, "-builtin:relay: the client is not one of relay-clients or relay-certificates, and has not logged in\n+builtin:reject: nothing else matched\n"));
 	told = (struct told){ "", 0 };
 	q.from = S("x@spam.test");
 	q.to = S("postmaster");
