@@ -169,7 +169,7 @@ login_of(struct smtpd *smtpd, uint32_t handle)
 {
 	struct login *l = handle_find(&smtpd->logins, handle);
 
-	return l != NULL && l->session->phase == PH_AUTH && l->session->held ? l : NULL;
+	return l != NULL && l->session->phase == PH_AUTH && l->asked ? l : NULL;
 }
 
 /* Names of RFC 4422 3.1, one space between two. */
@@ -220,6 +220,7 @@ on_challenge(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd
 	if (l == NULL)
 		return NULL;
 	s = l->session;
+	l->asked = false;
 	s->verb = "AUTH";
 	/* Said before the challenge: no answer to it, and not to be taken for one (RFC 4954 4, last paragraph). */
 	if (buf_len(&s->in) > 0)
@@ -374,7 +375,7 @@ ask(struct session *s, const struct buf *initial)
 		login_fail(s, AUTH_TEMPORARY, S(""), S("the auth room is away"));
 		return;
 	}
-	s->held = true;
+	s->held = s->login->asked = true;
 }
 
 static bool
@@ -446,7 +447,7 @@ respond(struct session *s, struct slice line)
 	} else if (decode(s, line, &bytes)) {
 		m.response = buf_slice(&bytes);
 		if (s->smtpd->auth != NULL && au_continue_send(s->smtpd->auth, s->login->handle, &m) == RC_OK)
-			s->held = true;
+			s->held = s->login->asked = true;
 		else
 			login_fail(s, AUTH_TEMPORARY, S(""), S("the auth room is away"));
 	}
@@ -460,6 +461,8 @@ login_input(struct session *s, struct slice in, size_t *ret_used)
 	struct slice line;
 
 	*ret_used = 0;
+	if (s->login->asked)
+		return RC_AGAIN;
 	what = smtp_line_next(&s->scan, in, LOGIN_LINE_MAX, &line, ret_used);
 	if (what == SMTP_LINE_MORE)
 		return RC_MORE;

@@ -150,7 +150,7 @@ no_login(struct session *s, const char *reason)
 static void
 login_deadlines(const struct session *s, struct deadline *d)
 {
-	if (s->held)
+	if (s->login->asked)
 		sooner(d, s->since + s->conf->auth.failure_delay_max + LOGIN_PATIENCE_MS, no_login, "");
 	else
 		sooner(d, s->since + s->conf->smtpd.timeout_command, throw_out, "Timeout: no response");

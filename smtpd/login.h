@@ -15,6 +15,7 @@ enum {
 struct login {
 	struct session *session;
 	uint32_t handle;		/* at the auth room */
+	bool asked;			/* it has the word: the session may be woken by others, and waits on */
 	char mechanism[LOGIN_MECHANISM_MAX + 1];
 };
 
