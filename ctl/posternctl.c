@@ -34,7 +34,7 @@ static const char usage[] =
     "  config show                 every option, its value and where it was set\n"
     "  tls show                    certificates: names, keys, how long they last, and what is wrong\n"
     "  explain --client IP --from ADDRESS --to ADDRESS [--listener NAME] [--helo NAME] [--client-name NAME]\n"
-    "          [--tls yes|no] [--fingerprint SHA256]\n"
+    "          [--tls yes|no] [--fingerprint SHA256] [--user NAME]\n"
     "                              what would be decided, and which rule decides\n"
     "  passwd USER                 add a user, or change a password; --remove, --lock, --check, --list\n"
     "  reload                      take a changed configuration over\n"
