@@ -15,7 +15,7 @@ enum { BINDING_MAX = 64 };	/* bytes: a hash, or 32 of RFC 9266 */
 static bool
 listener_offers(const struct session *s)
 {
-	if (s->listener_conf == NULL)
+	if (s->listener_conf == NULL || (s->extensions_off & (UINT32_C(1) << EXT_AUTH)) != 0)
 		return false;
 	return *s->listener_conf->auth == '\0' ? session_is_submission(s) : strcmp(s->listener_conf->auth, "yes") == 0;
 }
@@ -92,7 +92,7 @@ bool
 login_is_offered(const struct session *s)
 {
 	struct buf text = BUF_INIT(LOGIN_MECHANISMS_MAX);
-	bool any = (s->extensions_off & (UINT32_C(1) << EXT_AUTH)) == 0 && s->user == NULL && listener_offers(s) && is_private(s) && login_mechanisms_put(&text, s);
+	bool any = s->user == NULL && listener_offers(s) && is_private(s) && login_mechanisms_put(&text, s);
 
 	buf_free(&text);
 	return any;
@@ -403,6 +403,8 @@ may_log_in(struct session *s, struct slice mechanism)
 		session_fault(s, 503, "5.5.1", "You have logged in already");
 	else if (!listener_offers(s))
 		session_fault(s, 502, "5.5.1", "Command not implemented");
+	else if (s->phase != PH_READY)		/* RFC 4954 4: never within a transaction */
+		session_fault(s, 503, "5.5.1", s->phase == PH_HELLO ? "Say EHLO first" : "A transaction is under way");
 	else if (mechanism.n == 0)
 		session_fault(s, 501, "5.5.4", "Syntax: AUTH mechanism and perhaps a response");
 	else if (!is_private(s))

@@ -6,6 +6,7 @@ import hmac
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
@@ -43,8 +44,7 @@ def house(folder, auth="", router="", more="", users=USERS):
             kind = submission
             auth-without-tls = yes }}
         auth {{ users-file = "{path}"
-            failure-delay = "100ms"
-            {auth} }}
+            {auth or 'failure-delay = "100ms"'} }}
         router {{ {router} }}
         {more}
         """)
@@ -110,6 +110,52 @@ def test_mechanisms(folder):
     with lab.Client(POSTERN, 25, source=STRANGER) as c:
         lab.check(not any("AUTH" in line for line in c.ehlo()), "a relay listener offers no AUTH")
         lab.equal(c.cmd("AUTH PLAIN =")[0], "502", "and knows none")
+
+
+def test_out_of_place(folder):
+    net, postern = house(folder, more=f"""
+        listener "both" {{ address = {{"{POSTERN}"}}
+            port = 26
+            auth = yes
+            auth-without-tls = yes }}
+        listener "none" {{ address = {{"{POSTERN}"}}
+            port = 28
+            auth = yes
+            auth-without-tls = yes
+            disable = {{"AUTH"}} }}
+        """)
+    with lab.Client(POSTERN, 26, source=STRANGER) as c:
+        lab.equal(plain(c, "alice", "correct horse")[0], "503", "before EHLO")
+        c.ehlo()
+        c.cmd("MAIL FROM:<a@client.test>", "250")
+        lab.equal(plain(c, "alice", "correct horse")[0], "503", "behind MAIL")      # RFC 4954 4
+        c.cmd("RCPT TO:<alice@postern.test>", "250")
+        lab.equal(plain(c, "alice", "correct horse")[0], "503", "behind RCPT")
+        c.raw(b"BDAT 6\r\nX: y\r\n")
+        c.expect("250")
+        lab.equal(plain(c, "alice", "correct horse")[0], "503", "between chunks")
+        c.raw(b"BDAT 9 LAST\r\n\r\nhello\r\n")
+        c.reply()
+        c.cmd("RSET", "250")
+        lab.equal(plain(c, "alice", "correct horse")[0], "235", "where it belongs")
+    with lab.Client(POSTERN, 28, source=STRANGER) as c:
+        c.ehlo()
+        lab.equal(plain(c, "alice", "correct horse")[0], "502", "where it is disabled")
+    lab.check("room-died" not in postern.log(), "nothing died")
+
+
+def test_answer_comes_late(folder):
+    """What wakes a session meanwhile does not make it deaf to the answer."""
+    net, postern = house(folder, more='smtpd { delay-errors = 0\nerror-delay = "100ms" }',
+                         auth='failure-delay = "1500ms"')
+    with client() as c:
+        lab.equal(plain(c, "alice", "wrong")[0], "535", "a wrong password")
+        c.raw(b"AUTH PLAIN " + b64("\0alice\0correct horse").encode() + b"\r\n")
+        time.sleep(0.6)
+        c.raw(b"QUFB\r\n")
+        c.expect("235")
+        lab.equal(c.reply()[0], "500", "what was no response is a command")
+    lab.check("AU_CONTINUE" not in postern.log(), "the auth room is not told what it did not ask for")
 
 
 def test_passwd(folder):
