@@ -481,7 +481,8 @@ session_wake(struct session *s)
 {
 	if (s->tx != NULL && s->phase == PH_MAIL)
 		rcpts_reply(s->tx);
-	if (s->held && !s->asleep) {
+	/* Timers and other rooms wake it too: only the queue's answer ends ETRN. */
+	if (s->held && !s->asleep && s->flush_handle == 0) {
 		s->held = false;
 		deadline_progress(s);
 	}
