@@ -85,13 +85,11 @@ prepare_unicode(struct slice text, size_t max, struct buf *to)
 		rc = RC_SYNTAX;
 	if (rc == RC_OK) {
 		folded = u8_normalize(UNINORM_NFKC, mapped, n, NULL, &n_folded);
-		if (folded == NULL)
-			rc = RC_NOMEM;
-		else if (!is_allowed(slice_of(folded, n_folded)))
+		if (folded != NULL && !is_allowed(slice_of(folded, n_folded)))
 			rc = RC_SYNTAX;
-		else if (n_folded > max)
+		else if (folded != NULL && n_folded > max)
 			rc = RC_RANGE;
-		else if (!buf_put(to, folded, n_folded))
+		else if (folded == NULL || !buf_put(to, folded, n_folded))
 			rc = RC_NOMEM;
 	}
 	sodium_memzero(mapped, text.n);

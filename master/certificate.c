@@ -189,6 +189,7 @@ read_chain(struct reading *r)
 
 /* Never a question on a terminal. */
 static int
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL says what it is like */
 no_passphrase(char *to, int max, int writing, void *ctx)
 {
 	bool *asked = ctx;

@@ -24,18 +24,24 @@ offers_futurerelease(const struct session *s)
 	return s->submission && s->conf->smtpd.max_future_release >= 1000;
 }
 
+static bool
+is_on(const struct session *s, enum extension e)
+{
+	return (s->extensions_off & (UINT32_C(1) << e)) == 0;
+}
+
 bool
 offers(const struct session *s, enum extension e)
 {
-	if ((s->extensions_off & (UINT32_C(1) << e)) != 0)
+	if (!is_on(s, e))
 		return false;
 	switch (e) {
 	case EXT_BINARYMIME:
-		return offers(s, EXT_CHUNKING);		/* RFC 3030 3 */
+		return is_on(s, EXT_CHUNKING);		/* RFC 3030 3 */
 	case EXT_FUTURERELEASE:
 		return offers_futurerelease(s);
 	case EXT_SMTPUTF8:
-		return offers(s, EXT_8BITMIME);		/* RFC 6531 3.1 8 */
+		return is_on(s, EXT_8BITMIME);		/* RFC 6531 3.1 8 */
 	case EXT_VRFY:			/* RFC 5321 3.5.2: EXPN must be announced, VRFY may */
 	case EXT_EXPN:
 		return verify_offered(s);

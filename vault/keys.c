@@ -87,6 +87,7 @@ read_whole(int fd, uint8_t *to, size_t max, size_t *ret_n)
 
 /* Never a question on a terminal. */
 static int
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL says what it is like */
 no_passphrase(char *to, int max, int writing, void *ctx)
 {
 	(void)to, (void)max, (void)writing, (void)ctx;

@@ -46,23 +46,31 @@ add_table(struct work *w, const char *name)
 }
 
 static enum rc
+add_entry(struct work *w, const char *word)
+{
+	return *word == '@' ? add_table(w, word) : add_word(w, word);
+}
+
+static enum rc
+add_relay_clients(const struct work *w)
+{
+	const struct conf_list *list = &w->conf->router.relay_clients;
+	struct work theirs = *w;
+	enum rc rc = RC_OK;
+
+	theirs.passes_files = true;
+	for (size_t i = 0; i < list->n && rc == RC_OK; i++)
+		rc = add_entry(&theirs, list->v[i]);
+	return rc;
+}
+
+static enum rc
 add_list(struct work *w, const struct conf_list *list)
 {
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; i < list->n && rc == RC_OK; i++) {
-		const char *word = list->v[i];
-
-		if (*word == '@') {
-			rc = add_table(w, word);
-		} else if (strcmp(word, "relay-clients") == 0 && !w->passes_files) {
-			struct work theirs = *w;
-
-			theirs.passes_files = true;
-			rc = add_list(&theirs, &w->conf->router.relay_clients);
-		} else
-			rc = add_word(w, word);
-	}
+	for (size_t i = 0; i < list->n && rc == RC_OK; i++)
+		rc = strcmp(list->v[i], "relay-clients") == 0 ? add_relay_clients(w) : add_entry(w, list->v[i]);
 	return rc;
 }
 

@@ -66,14 +66,14 @@ base64_put(struct buf *to, struct slice bytes)
 	for (size_t i = 0; i < bytes.n; i += 3) {
 		size_t n = bytes.n - i < 3 ? bytes.n - i : 3;
 		uint32_t bits = (uint32_t)bytes.p[i] << 16;
-		char four[4];
+		char four[4] = { '=', '=', '=', '=' };
 
 		if (n > 1)
 			bits |= (uint32_t)bytes.p[i + 1] << 8;
 		if (n > 2)
 			bits |= bytes.p[i + 2];
-		for (unsigned k = 0; k < 4; k++)
-			four[k] = k <= n ? alphabet[bits >> (18 - 6 * k) & 63] : '=';
+		for (unsigned k = 0; k <= n; k++)
+			four[k] = alphabet[bits >> (18 - 6 * k) & 63];
 		(void)buf_put(to, four, sizeof four);
 	}
 	return !to->failed;

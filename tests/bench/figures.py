@@ -381,18 +381,22 @@ def flood_of_foes(folder, o):
             times += a
             refused += b
             during.append(peer())
-            say(f"good client: {len(a)} transactions, {b} refused; listed peers: {during[-1]:.0f}/s (calm: {statistics.median(calm):.0f}/s)")
+            say(f"good client: {len(a)} transactions, {b} refused; listed peers: {during[-1]:.0f}/s "
+                f"(calm: {statistics.median(calm):.0f}/s)")
         sessions = sum(1 for line in postern.ss() if line)
-        say("CPU seconds: " + ", ".join(f"{k} {v - spent.get(k, 0):.1f}" for k, v in sorted(measure.cpu_by_name(postern.root).items())))
+        say("CPU seconds: " + ", ".join(
+                f"{k} {v - spent.get(k, 0):.1f}" for k, v in sorted(measure.cpu_by_name(postern.root).items())))
     finally:
         foes.stop()
     times.sort()
     calm_times.sort()
-    yield compare(f"good client, p99 of a transaction, {n} hostile ({sessions} connected)", "ms", [times[int(len(times) * 0.99)] * 1000], None,
+    yield compare(f"good client, p99 of a transaction, {n} hostile ({sessions} connected)", "ms",
+                  [times[int(len(times) * 0.99)] * 1000], None,
                   False, "<2000")
     yield compare("the same before them", "ms", [calm_times[int(len(calm_times) * 0.99)] * 1000], None)
     yield compare("transactions of it that were refused", "%", [100 * refused / (refused + len(times))], None, False)
-    yield compare("loss of listed peers' rate", "%", [100 * (1 - statistics.median(during) / statistics.median(calm))], None, False, "<20")
+    yield compare("loss of listed peers' rate", "%", [100 * (1 - statistics.median(during) / statistics.median(calm))], None,
+                  False, "<20")
 
 
 # --- what the disk is asked ---

@@ -318,7 +318,8 @@ def test_slow_writes_push_back(folder):
                 for room, (_, pss, _) in rig.gauge.look().items():
                     most[room] = max(most.get(room, 0), pss)
             c.s.settimeout(60)
-        lab.check(sent < len(data) // 2, f"{sent} of {len(data)} bytes were taken in five seconds, by a disk of half a MB a second")
+        lab.check(sent < len(data) // 2,
+                  f"{sent} of {len(data)} bytes were taken in five seconds, by a disk of half a MB a second")
         for room in ("smtpd", "queue"):
             grown = most[room] - rig.gauge.base[room][1]
             lab.check(grown < 2048, f"{room} has grown by {grown} KiB")

@@ -24,7 +24,8 @@ def b64(data):
 def passwd(path, user, password=None, *words):
     """posternctl passwd; what it answers."""
     return subprocess.run([os.path.join(STAGE, "sbin", "posternctl"), "passwd", "--file", path, "--memory", "8", *words] +
-                          ([user] if user else []), input=password and password + "\n", capture_output=True, text=True, timeout=60)
+                          ([user] if user else []), input=password and password + "\n", capture_output=True, text=True,
+                          timeout=60)
 
 
 def house(folder, auth="", router="", more="", users=USERS):
@@ -204,7 +205,8 @@ def test_changed_users(folder):
     with open(net.path("users"), "a") as f:
         f.write("broken line\n")
     r = postern.ctl("reload", check=False)
-    lab.check(r.returncode != 0 and "users:4" in r.stdout + r.stderr + postern.log(), f"a broken file is refused with its line: {r}")
+    lab.check(r.returncode != 0 and "users:4" in r.stdout + r.stderr + postern.log(),
+              f"a broken file is refused with its line: {r}")
     with client(source="10.77.0.1") as c:
         lab.equal(plain(c, "carol", "new")[0], "235", "the last good one stays")
 

@@ -116,7 +116,8 @@ def by_msmtp(house, mode, rcpts, data):
     login = ["--auth=on", f"--user={USER}", f"--passwordeval=echo '{PASSWORD}'"] if mode.login else ["--auth=off"]
     return run(["msmtp", f"--host={POSTERN}", f"--port={mode.port}", "--domain=client.test", f"--from={SENDER}", *login,
                 f"--tls={'on' if mode.tls else 'off'}", f"--tls-starttls={'on' if mode.tls == 'starttls' else 'off'}",
-                f"--tls-trust-file={house.chain}", "--set-from-header=off", "--set-date-header=off", "--", *rcpts], data.replace(b"\r\n", b"\n"))
+                f"--tls-trust-file={house.chain}", "--set-from-header=off", "--set-date-header=off", "--", *rcpts],
+                data.replace(b"\r\n", b"\n"))
 
 
 def by_s_client(house, mode, rcpts, data):
@@ -154,7 +155,8 @@ def trace_of(content):
 def check_trace(house, mode, content):
     trace = trace_of(content)
     protocol = "ESMTP" + ("S" if mode.tls else "") + ("A" if mode.login else "")
-    lab.check(f" with {protocol} id " in trace and ("using TLSv1." in trace) == bool(mode.tls), f"{mode.name}: the trace field: {trace}")
+    lab.check(f" with {protocol} id " in trace and ("using TLSv1." in trace) == bool(mode.tls),
+              f"{mode.name}: the trace field: {trace}")
 
 
 def refused(house, client, mode):
@@ -163,7 +165,8 @@ def refused(house, client, mode):
     said = client(house, mode, ["bob@postern.test", "nobody@postern.test"], data)
     if said is None:
         return
-    lab.check("No such user here" in said[1] or "550" in said[1] or not said[0], f"{mode.name}: the refusal is heard: {said[1][-300:]!r}")
+    lab.check("No such user here" in said[1] or "550" in said[1] or not said[0],
+              f"{mode.name}: the refusal is heard: {said[1][-300:]!r}")
     alone = client(house, mode, ["nobody@postern.test"], data)
     lab.check(not alone[0], f"{mode.name}: a message for nobody is a failure: {alone[1][-300:]!r}")
     house.postern.wait_empty()

@@ -71,8 +71,9 @@ def test_swaks_says_xclient(folder):
     conf = net.postern_conf("").replace("port = 25 }", f'port = 25\n xclient = {{"{PROXY}"}} }}')
     postern = lab.Postern(net, conf)
     with net.host(PROXY).inside():
-        r = subprocess.run(["swaks", "--server", POSTERN, "--local-interface", PROXY, "--from", "a@b.test", "--to", "alice@postern.test",
-                            "--xclient", "ADDR=198.51.100.9 NAME=client.example HELO=said.example"], capture_output=True, text=True)
+        r = subprocess.run(["swaks", "--server", POSTERN, "--local-interface", PROXY, "--from", "a@b.test",
+                            "--to", "alice@postern.test", "--xclient", "ADDR=198.51.100.9 NAME=client.example HELO=said.example"],
+                           capture_output=True, text=True)
     lab.equal(r.returncode, 0, "swaks: " + r.stdout + r.stderr)
     lab.wait_for(lambda: net.mailbox("alice"), "the message")
     mail = net.mailbox("alice")[0]

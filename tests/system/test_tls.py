@@ -86,11 +86,14 @@ def test_programs_send_mail(folder):
         house.run("msmtp", "--host=" + POSTERN, "--tls=on", "--tls-certcheck=off", *how, "--from=a@b.test", to,
                   input="Subject: msmtp\n\nbody\n")
     program = (f"import smtplib, ssl\nc = ssl._create_unverified_context()\n"
-               f"s = smtplib.SMTP('{POSTERN}')\ns.starttls(context=c)\ns.sendmail('a@b.test', ['{to}'], b'Subject: x\\r\\n\\r\\nb')\ns.quit()\n"
-               f"s = smtplib.SMTP_SSL('{POSTERN}', 465, context=c)\ns.sendmail('a@b.test', ['{to}'], b'Subject: x\\r\\n\\r\\nb')\ns.quit()\n")
+               f"s = smtplib.SMTP('{POSTERN}')\ns.starttls(context=c)\n"
+               f"s.sendmail('a@b.test', ['{to}'], b'Subject: x\\r\\n\\r\\nb')\ns.quit()\n"
+               f"s = smtplib.SMTP_SSL('{POSTERN}', 465, context=c)\n"
+               f"s.sendmail('a@b.test', ['{to}'], b'Subject: x\\r\\n\\r\\nb')\ns.quit()\n")
     house.run("python3", "-c", program)
     for mail in house.mail_arrives(8):
-        lab.check(b"(using TLSv1.3 with cipher " in mail and b" with ESMTPS id " in mail, f"the trace field says TLS: {mail[:400]!r}")
+        lab.check(b"(using TLSv1.3 with cipher " in mail and b" with ESMTPS id " in mail,
+                  f"the trace field says TLS: {mail[:400]!r}")
     lab.equal(house.postern.log().count("tls-established"), 8, "handshakes in the log")
 
 
@@ -122,7 +125,8 @@ def test_postfix_relays_with_a_certificate(folder):
     code, lines = lab.send(POSTFIX, "a@b.test", ["alice@postern.test", "far@sink.test"], lab.message(1, 500))
     lab.equal(code, "250", "Postfix takes it")
     mail = house.mail_arrives(1)[0]
-    lab.check(b'(Client CN "mx.postfix.test", Issuer "mx.postfix.test" (not verified))' in mail, f"the trace field: {mail[:600]!r}")
+    lab.check(b'(Client CN "mx.postfix.test", Issuer "mx.postfix.test" (not verified))' in mail,
+              f"the trace field: {mail[:600]!r}")
     house.postern.wait_log("destination=smtp:sink.test")
     lab.check(f"fingerprint={house_cert.fingerprint()}" in house.postern.log(), "the fingerprint is in the log")
     lab.check("Relay access denied" not in house.postern.log(), "nothing was refused")
@@ -238,7 +242,8 @@ def test_slow_and_broken_handshakes(folder):
             c.cmd("STARTTLS", "220")
         c.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01")
         slow.append(c)
-    for junk in (b"\0" * 100, b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"x" * 100, b"\x15\x03\x01\0\2\2\x28", os.urandom(300)):
+    for junk in (b"\0" * 100, b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"x" * 100, b"\x15\x03\x01\0\2\2\x28",
+                 os.urandom(300)):
         c = lab.Client(POSTERN, 465, greet=False)
         c.raw(junk)
         try:

@@ -29,7 +29,8 @@ class Files:
     def make(self, days=90):
         self.count += 1
         pem, key = (os.path.join(self.folder, f"{self.title}-{self.count}.{end}") for end in ("pem", "key"))
-        subprocess.run(["openssl", "req", "-x509", "-newkey", *self.kind, "-nodes", "-keyout", key, "-out", pem, "-days", str(days),
+        subprocess.run(["openssl", "req", "-x509", "-newkey", *self.kind, "-nodes", "-keyout", key, "-out", pem,
+                        "-days", str(days),
                         "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"], check=True, capture_output=True)
         os.chmod(key, 0o600)
         return pem, key
@@ -54,10 +55,11 @@ class Files:
 
     def secrets(self):
         """{what: its bytes, big-endian}: every number that is private, and the file's own forms."""
-        out = subprocess.run(["openssl", "pkey", "-in", self.key, "-noout", "-text"], check=True, capture_output=True, text=True).stdout
+        out = subprocess.run(["openssl", "pkey", "-in", self.key, "-noout", "-text"], check=True, capture_output=True,
+                             text=True).stdout
         found = {}
-        for name, digits in re.findall(r"^(priv|privateExponent|prime1|prime2|exponent1|exponent2|coefficient):\n((?: +[0-9a-f:]+\n)+)",
-                                       out, re.M):
+        numbers = r"^(priv|privateExponent|prime1|prime2|exponent1|exponent2|coefficient):\n((?: +[0-9a-f:]+\n)+)"
+        for name, digits in re.findall(numbers, out, re.M):
             found[name] = bytes.fromhex(re.sub(r"[^0-9a-f]", "", digits)).lstrip(b"\0")
         with open(self.key, "rb") as f:
             found["PEM"] = f.read().split(b"\n")[1]
@@ -147,7 +149,8 @@ def test_no_key_outside_the_vault(folder):
         lab.equal(shake(only("ECDSA")), ec.fingerprint(), "the certificate with the EC key")
         shake()
     secrets = {**{f"rsa {k}": v for k, v in rsa.secrets().items()}, **{f"ec {k}": v for k, v in ec.secrets().items()}}
-    lab.check({"rsa privateExponent", "rsa prime1", "rsa prime2", "ec priv"} <= set(secrets), f"the numbers of the keys: {set(secrets)}")
+    lab.check({"rsa privateExponent", "rsa prime1", "rsa prime2", "ec priv"} <= set(secrets),
+              f"the numbers of the keys: {set(secrets)}")
     # That the search finds what is there: the vault has to have them.
     vault = found_in(postern.pids("vault")[0], secrets)
     lab.check({"rsa prime1", "rsa prime2", "ec priv"} <= vault, f"found in the vault: {vault}")
@@ -305,7 +308,8 @@ def test_a_bad_certificate_at_reload(folder):
     postern.configure(text + third.section())
     said = postern.ctl("reload", check=False)
     lab.equal(said.returncode, 65, "the status of a reload that was refused")
-    lab.check("everybody on this machine may read" in said.stderr and "chmod o=" in said.stderr, f"why, and the remedy: {said.stderr}")
+    lab.check("everybody on this machine may read" in said.stderr and "chmod o=" in said.stderr,
+              f"why, and the remedy: {said.stderr}")
     lab.equal((shake(only("RSA")), shake(only("ECDSA"))), old, "the certificates of before")
 
 

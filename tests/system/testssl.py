@@ -22,7 +22,8 @@ def findings(folder, *words):
     net = lab.Lab(folder)
     net.standard_zones()
     net.start_dns()
-    certificates = "".join(Certificate(folder, kind[:2], ["mx.postern.test"], kind=kind).section(kind[:2]) for kind in ("rsa:2048", "ec"))
+    certificates = "".join(Certificate(folder, kind[:2], ["mx.postern.test"], kind=kind).section(kind[:2])
+                           for kind in ("rsa:2048", "ec"))
     # It shakes hands more often than one network may.
     conf = net.postern_conf(certificates + f'listener "smtps" {{ address = {{"{POSTERN}"}}\n port = 465\n tls = implicit }}\n'
                             'limits { exempt = {"10.77.0.0/16"} }\n')
