@@ -108,9 +108,9 @@ counts_shape(const void *memory, size_t size, uint32_t *ret_rows, uint32_t *ret_
 static void
 be_born(struct counts_table *t)
 {
-	uint32_t born = get(&t->born) + 1;
+	uint32_t born = get(&t->born);
 
-	set(&t->born, born == 0 ? 1 : born);
+	set(&t->born, born == UINT32_MAX ? 1 : born + 1);
 }
 
 enum rc

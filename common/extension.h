@@ -37,13 +37,13 @@ enum extension {
 static inline const char *
 extension_keyword(enum extension e)
 {
-	static const char *const keywords[] = {
+	static const char *const of[] = {
 #define EXTENSION_KEYWORD(NAME, keyword) keyword,
 		EXTENSIONS(EXTENSION_KEYWORD)
 #undef EXTENSION_KEYWORD
 	};
 
-	return keywords[e];
+	return of[e];
 }
 
 /* EXT_COUNT: there is no such extension. */

@@ -204,10 +204,10 @@ prepare(struct master *m, struct buf *why)
 		rc = privileges_reduce(why);
 	if (rc == RC_OK)
 		rc = generation_prepare(m, 1, NULL, &g, why);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		generation_adopt(m, &g);
-	if (rc == RC_OK)
 		certificates_use_next(m);
+	}
 	return rc;
 }
 

@@ -64,7 +64,7 @@ bool
 base64_put(struct buf *to, struct slice bytes)
 {
 	for (size_t i = 0; i < bytes.n; i += 3) {
-		size_t n = bytes.n - i < 3 ? bytes.n - i : 3;
+		size_t n = slice_first(slice_from(bytes, i), 3).n;
 		uint32_t bits = (uint32_t)bytes.p[i] << 16;
 		char four[4] = { '=', '=', '=', '=' };
 

@@ -26,7 +26,7 @@ list_add(struct conf_list *l, const char *word)
 static struct conf_listener *
 listener(struct conf *c)
 {
-	void *at;
+	void *at = NULL;
 
 	for (size_t i = 0; i < n_conf_sections; i++)
 		if (strcmp(conf_sections[i].name, "listener") == 0)
