@@ -129,8 +129,9 @@ end(struct fuzz_world *w)
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		if (clients[i] != -1)
 			(void)close(clients[i]);
-	/* Whatever it waits for: its clients and its neighbours are gone, and time passes. */
-	for (unsigned i = 0; i < 4 && s->n_sessions > 0; i++) {
+	/* Whatever it waits for: its clients and its neighbours are gone, and time passes. Each reply to an error may be late, and
+	 * what a client has left behind is many errors. */
+	for (unsigned i = 0; i < 64 && s->n_sessions > 0; i++) {
 		fuzz_settle(w);
 		fuzz_clock_pass(3600 * 1000);
 		fuzz_settle(w);

@@ -30,6 +30,14 @@ struct proc *world_current;
 bool world_blackout;
 
 /* Functions that the real code calls and the linker brings here; the __real_ ones are those of libc. */
+/* A process that is killed takes along what OpenSSL made for it. Here it stays behind: OpenSSL's memory is not of its arena. */
+const char *__lsan_default_suppressions(void);
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:libcrypto.so\nleak:libssl.so\n";
+}
+
 void *__real_malloc(size_t n);
 void *__real_realloc(void *p, size_t n);
 void *__real_aligned_alloc(size_t alignment, size_t n);

@@ -10,13 +10,15 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import lab  # noqa: E402
 from lab.postern import STAGE  # noqa: E402
 
-ROOMS = ["log", "control", "router", "resolver", "queue", "smtpd", "deliver", "local", "mailbox", "vault"]
+ROOMS = ["log", "control", "router", "resolver", "queue", "smtpd", "deliver", "local", "mailbox", "vault", "auth"]
 
 # Beside these: the C library, libevent, libseccomp, libsodium and libxxhash, which common needs.
 COMMON = {"libc.so.6", "libevent-2.1.so.7", "libseccomp.so.2", "libsodium.so.23", "libxxhash.so.0", "ld-linux-x86-64.so.2"}
-OWN = {"postern": {"libconfuse.so.2", "libcrypto.so.3"}, "posternctl": {"libjansson.so.4"},
-       "postern-resolver": {"libunbound.so.8"}, "postern-smtpd": {"libssl.so.3", "libcrypto.so.3"},
-       "postern-vault": {"libcrypto.so.3"}}
+OWN = {"postern": {"libconfuse.so.2", "libssl.so.3", "libcrypto.so.3", "libidn2.so.0", "libunistring.so.2"},
+       "posternctl": {"libjansson.so.4", "libunistring.so.2"},
+       "postern-resolver": {"libunbound.so.8"}, "postern-router": {"libidn2.so.0"},
+       "postern-smtpd": {"libssl.so.3", "libcrypto.so.3", "libidn2.so.0"},
+       "postern-vault": {"libcrypto.so.3"}, "postern-auth": {"libunistring.so.2"}}
 
 # Whoever makes a process, changes who it is or loads code; in a room the filter kills for it, and it is not even linked.
 PRIVILEGED = {"fork", "vfork", "execve", "execv", "execvp", "execl", "execlp", "execle", "execveat", "fexecve", "posix_spawn",
