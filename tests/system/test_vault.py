@@ -195,7 +195,7 @@ def test_vault_dies_and_comes_back(folder):
 
 
 def test_454_while_there_is_no_vault(folder):
-    """RFC 3207 4: 454 TLS not available due to temporary reason. shows: RFC3207 4/7"""
+    """RFC 3207 4: 454 TLS not available due to temporary reason. shows: RFC3207 4/5"""
     ec = Files(folder, "ec", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
     net, postern = house(folder, ec)
     seen = set()
