@@ -43,7 +43,7 @@ static const unsigned may_follow[PHASE_COUNT] = {
 	[PH_AUTH] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_MAIL] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_DATA) | PHASE_BIT(PH_SKIP) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_CHUNKS] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_DATA) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
-	[PH_SKIP] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_SKIP] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_DATA] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_CHUNKS) | PHASE_BIT(PH_COMMIT) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_COMMIT] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_SHAKE] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_DEAD),
@@ -280,7 +280,9 @@ session_skip(struct session *s, const struct skip *skip)
 {
 	s->skip = *skip;
 	s->skip.began = loop_now(s->smtpd->loop);
-	s->skip.back = s->phase;
+	s->skip.back = s->phase == PH_HELLO ? PH_HELLO : PH_READY;
+	/* A message must not begin with what follows a chunk that is missing (RFC 3030 2: after a failure only RSET helps). */
+	transaction_free(&s->tx, "a chunk was refused");
 	session_enter(s, PH_SKIP);
 }
 

@@ -135,13 +135,13 @@ static unsigned
 bdat(struct model *m, bool last)
 {
 	bool stale = is_stale(m);
+	unsigned refusal = !m->mail ? 503 : m->n_rcpts == 0 && m->rcpt_seen ? 554 : m->n_rcpts == 0 ? 503 : stale && !m->chunks ? 451 : 0;
 
-	if (!m->mail)
-		return 503;
-	if (m->n_rcpts == 0)
-		return m->rcpt_seen ? 554 : 503;
-	if (stale && !m->chunks)
-		return 451;
+	/* What follows a chunk that is missing is no message. */
+	if (refusal != 0) {
+		forget(m);
+		return refusal;
+	}
 	m->chunks = true;
 	if (last)
 		forget(m);
