@@ -140,7 +140,7 @@ main(int argc, char **argv)
 		if (pid == 0) {
 			unsigned mine = work(o.n / o.processes + (i < o.n % o.processes));
 
-			_exit(write(pipes[1], &mine, sizeof mine) != (ssize_t)sizeof mine);
+			_exit(write(pipes[1], &mine, sizeof mine) == (ssize_t)sizeof mine ? 0 : 1);
 		}
 	}
 	for (unsigned i = 0; i < o.processes; i++) {
