@@ -66,6 +66,14 @@ take_envid(const struct session *s, struct slice value, struct mail *m)
 	return smtp_envid_parse(value);
 }
 
+/* Nobody here is trusted to say who else has submitted a message, so each is treated as if he had said AUTH=<> (RFC 4954 5). */
+static enum rc
+take_auth(const struct session *s, struct slice value, struct mail *m)
+{
+	(void)s, (void)m;
+	return smtp_auth_parse(value);
+}
+
 static enum rc
 take_by(const struct session *s, struct slice value, struct mail *m)
 {
@@ -146,6 +154,7 @@ static const struct {
 	{ SLICE("BODY"), EXT_8BITMIME, true, take_body },		/* RFC 6152, RFC 3030 */
 	{ SLICE("RET"), EXT_DSN, true, take_ret },			/* RFC 3461 4.3 */
 	{ SLICE("ENVID"), EXT_DSN, true, take_envid },			/* RFC 3461 4.4 */
+	{ SLICE("AUTH"), EXT_AUTH, true, take_auth },			/* RFC 4954 5 */
 	{ SLICE("SMTPUTF8"), EXT_SMTPUTF8, false, take_smtputf8 },	/* RFC 6531 3.4 */
 	{ SLICE("BY"), EXT_DELIVERBY, true, take_by },			/* RFC 2852 4 */
 	{ SLICE("HOLDFOR"), EXT_FUTURERELEASE, true, take_holdfor },	/* RFC 4865 3 */
@@ -154,11 +163,18 @@ static const struct {
 	{ SLICE("REQUIRETLS"), EXT_REQUIRETLS, false, take_requiretls }, /* RFC 8689 2 */
 };
 
+/* Who has logged in is not offered AUTH again, and may say the parameter. */
+static bool
+is_taken(const struct session *s, enum extension e)
+{
+	return offers(s, e) || (e == EXT_AUTH && s->user != NULL);
+}
+
 static enum rc
 take_param(const struct session *s, const struct smtp_param *p, struct mail *m)
 {
 	for (size_t i = 0; i < sizeof params / sizeof params[0]; i++) {
-		if (!slice_caseeq(p->keyword, params[i].keyword) || !offers(s, params[i].needs))
+		if (!slice_caseeq(p->keyword, params[i].keyword) || !is_taken(s, params[i].needs))
 			continue;
 		return p->has_value == params[i].has_value ? params[i].take(s, p->value, m) : RC_SYNTAX;
 	}

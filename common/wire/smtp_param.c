@@ -1,6 +1,7 @@
 /* common/wire/smtp_param.c -- see smtp_param.h. */
 #include "common/wire/smtp_param.h"
 
+#include "common/wire/address.h"
 #include "common/wire/chars.h"
 
 /* --- numbers --- */
@@ -157,6 +158,21 @@ smtp_envid_parse(struct slice value)
 	if (value.n == 0 || !is_printable_xtext(value, false))
 		return RC_SYNTAX;
 	return value.n > SMTP_ENVID_MAX ? RC_RANGE : RC_OK;
+}
+
+enum rc
+smtp_auth_parse(struct slice value)
+{
+	struct buf text = BUF_INIT(ADDRESS_TEXT_MAX);
+	struct address a;
+	enum rc rc = RC_SYNTAX;
+
+	/* Longer than any address is no address. */
+	if (smtp_xtext_is_valid(value) && smtp_xtext_decode(&text, value) &&
+	    (slice_eq(buf_slice(&text), S("<>")) || address_parse(buf_slice(&text), &a) == RC_OK))
+		rc = RC_OK;
+	buf_free(&text);
+	return rc;
 }
 
 enum rc

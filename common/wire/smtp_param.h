@@ -44,6 +44,11 @@ enum rc smtp_notify_parse(struct slice value, uint8_t *ret_bits);
  * RC_RANGE: too long. */
 enum rc smtp_orcpt_parse(struct slice value, struct slice *ret_type, struct slice *ret_xtext);
 
+/* ---- AUTH (RFC 4954 5) ---- */
+
+/* The AUTH parameter of MAIL: "<>" or an address, as xtext. */
+enum rc smtp_auth_parse(struct slice value);
+
 /* ---- when, and how urgently ---- */
 
 /* BY (RFC 2852 4): by-time ";" by-mode [by-trace]. RC_SYNTAX also for a time that is not in the future with mode R. */

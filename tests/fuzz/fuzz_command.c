@@ -32,6 +32,7 @@ parse_values(struct slice v)
 
 	(void)smtp_bdat_parse(v, &n, &last);
 	(void)smtp_ret_parse(v, &ret);
+	(void)smtp_auth_parse(v);
 	if (smtp_envid_parse(v) == RC_OK && (v.n == 0 || v.n > SMTP_ENVID_MAX))
 		abort();
 	if (smtp_orcpt_parse(v, &type, &xtext) == RC_OK && type.n + 1 + xtext.n != v.n)

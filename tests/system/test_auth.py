@@ -89,13 +89,17 @@ def test_mechanisms(folder):
         lines = c.ehlo()
         lab.check(any(line[4:] == "AUTH PLAIN LOGIN SCRAM-SHA-256" for line in lines), f"AUTH in EHLO: {lines}")
         code, lines = c.cmd("MAIL FROM:<alice@postern.test>")
-        lab.equal(lines[-1][:9], "530 5.7.0", "MAIL before AUTH")
+        lab.equal(lines[-1][:9], "530 5.7.0", "MAIL before AUTH")                   # shows: RFC4954 6/1
         lab.equal(plain(c, "alice", "wrong")[1][-1][:9], "535 5.7.8", "a wrong password")
         lab.equal(plain(c, "alice", "correct horse")[0], "235", "the right one")
         lab.check(not any("AUTH" in line for line in c.ehlo()), "no AUTH in EHLO afterwards")
-        lab.equal(plain(c, "alice", "correct horse")[0], "503", "AUTH again")
+        lab.equal(plain(c, "alice", "correct horse")[0], "503", "AUTH again")       # shows: RFC4954 4/1
         lab.equal(c.mail("alice@postern.test", ["bob@postern.test"], lab.message(1, 100))[0], "250", "the answer")
     with client() as c:
+        c.cmd("AUTH LOGIN", "334")
+        c.cmd("*", "501")                                                           # shows: RFC4954 4/3
+        c.cmd("AUTH LOGIN", "334")
+        c.cmd("not=base64!", "501")                                                 # shows: RFC4954 4/4
         c.cmd("AUTH LOGIN", "334")
         c.cmd(b64("bob@postern.test"), "334")
         c.cmd(b64("battery staple"), "235")
@@ -129,7 +133,7 @@ def test_out_of_place(folder):
         lab.equal(plain(c, "alice", "correct horse")[0], "503", "before EHLO")
         c.ehlo()
         c.cmd("MAIL FROM:<a@client.test>", "250")
-        lab.equal(plain(c, "alice", "correct horse")[0], "503", "behind MAIL")      # RFC 4954 4
+        lab.equal(plain(c, "alice", "correct horse")[0], "503", "behind MAIL")      # shows: RFC4954 4/2
         c.cmd("RCPT TO:<alice@postern.test>", "250")
         lab.equal(plain(c, "alice", "correct horse")[0], "503", "behind RCPT")
         c.raw(b"BDAT 6\r\nX: y\r\n")
@@ -138,7 +142,11 @@ def test_out_of_place(folder):
         c.raw(b"BDAT 9 LAST\r\n\r\nhello\r\n")
         c.reply()
         c.cmd("RSET", "250")
+        c.cmd("MAIL FROM:<a@client.test> AUTH=<>", "250")                           # shows: RFC4954 5/1
+        c.cmd("RSET", "250")
+        c.cmd("MAIL FROM:<a@client.test> AUTH=no+address", "501")                   # shows: RFC4954 5/2
         lab.equal(plain(c, "alice", "correct horse")[0], "235", "where it belongs")
+        c.cmd("MAIL FROM:<alice@postern.test> AUTH=alice@postern.test", "250")
     with lab.Client(POSTERN, 28, source=STRANGER) as c:
         c.ehlo()
         lab.equal(plain(c, "alice", "correct horse")[0], "502", "where it is disabled")

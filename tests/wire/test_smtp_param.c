@@ -77,6 +77,20 @@ chunks(void **state)
 	}
 }
 
+/* shows: RFC4954 5/1, RFC4954 5/2 */
+static void
+auth(void **state)
+{
+	(void)state;
+	assert_int_equal(smtp_auth_parse(S("<>")), RC_OK);
+	assert_int_equal(smtp_auth_parse(S("e+3Dmc2@example.com")), RC_OK);	/* the RFC's own example */
+	assert_int_equal(smtp_auth_parse(S("")), RC_SYNTAX);
+	assert_int_equal(smtp_auth_parse(S("<")), RC_SYNTAX);
+	assert_int_equal(smtp_auth_parse(S("nobody")), RC_SYNTAX);
+	assert_int_equal(smtp_auth_parse(S("a@b.example+0D+0A")), RC_SYNTAX);
+	assert_int_equal(smtp_auth_parse(S("a+3dc@b.example")), RC_SYNTAX);
+}
+
 /* shows: RFC3461 4/1 */
 static void
 xtext(void **state)
@@ -247,6 +261,7 @@ main(void)
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(bodies),
 		cmocka_unit_test(chunks),
+		cmocka_unit_test(auth),
 		cmocka_unit_test(xtext),
 		cmocka_unit_test(envelope_ids_and_original_recipients),
 		cmocka_unit_test(notify_and_ret),
