@@ -153,6 +153,23 @@ def test_out_of_place(folder):
     lab.check("room-died" not in postern.log(), "nothing died")
 
 
+def test_a_user_may_be_hidden(folder):
+    net, postern = house(folder, more=f"""
+        listener "hidden" {{ address = {{"{POSTERN}"}}
+            port = 26
+            auth = yes
+            auth-without-tls = yes
+            hide-client = yes }}
+        """)
+    with lab.Client(POSTERN, 26, source=STRANGER) as c:
+        c.ehlo()
+        lab.equal(plain(c, "alice", "correct horse")[0], "235", "the login")
+        lab.equal(c.mail("alice@postern.test", ["bob@postern.test"], lab.message(1, 100))[0], "250", "the answer")
+    lab.wait_for(lambda: postern.mailbox("bob"), "the message")
+    head = postern.mailbox("bob")[0].partition(b"\r\n\r\n")[0]
+    lab.check(b"(client not shown)" in head and STRANGER.encode() not in head, f"where the user is does not show: {head!r}")
+
+
 def test_answer_comes_late(folder):
     """What wakes a session meanwhile does not make it deaf to the answer."""
     net, postern = house(folder, more='smtpd { delay-errors = 0\nerror-delay = "100ms" }',
