@@ -23,7 +23,7 @@ enum {
 const char *draft_check_envelope(struct slice bytes, struct envelope *ret_e);
 
 /* How much more may be sent for a draft in pieces that holds so much, with so much credit already given: at most window
- * ahead, and `spare` bytes more than the draft counts for now. 0: less than a step. Pure. */
+ * ahead, and `spare` bytes more than what the draft counts for. 0: less than a step. Pure. */
 uint64_t draft_credit(uint64_t window, uint64_t held, uint64_t ahead, uint64_t spare);
 /* What such a draft counts for. Pure. */
 uint64_t draft_share(uint64_t held, uint64_t ahead);
