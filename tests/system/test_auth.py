@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Users: who they are (AUTH), by our own users file and by a real Dovecot, and what only they may do."""
+"""Users: who they are (AUTH), by a users file of our own, and what only they may do."""
 import base64
 import hashlib
 import hmac
