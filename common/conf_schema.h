@@ -45,6 +45,8 @@
 	    "Sessions one process holds at most, as far as it may open descriptors; further clients are told 421, unless somebody who matters less can make room.") \
 	U32(max_sessions_per_client, "max-sessions-per-client", "50", "1", "1000000",				\
 	    "Sessions of one client network at most, in all processes together; see limits for what a network is and which are exempt.") \
+	SIZE(max_header, "max-header-size", "256K", "4K", "256K",							\
+	    "Largest header of a message accepted. On listeners of kind submission a field of it is held in memory while it is read.") \
 	U32(max_recipients, "max-recipients", "1000", "100", "50000",						\
 	    "Recipients of one message at most (RFC 5321 4.5.3.1.8 asks for 100).")				\
 	SIZE(max_message_size, "max-message-size", "50M", "64K", "4G",						\
@@ -208,6 +210,8 @@
 	    "Smart host for everything that is not local: a domain (its MX), [host] or [host]:port. Empty: the recipient's MX.") \
 	LIST(senders, "senders", "", NULL, NULL,								\
 	    "Which sender addresses users who logged in may use: @table, with a user and behind it addresses, domains, *.domains, @table or *, separated by commas. A user who is not in it may use the address that is its name, or has its name in a local domain. Empty: any.") \
+	STR(header_from, "header-from", "reject", NULL, NULL,							\
+	    "What becomes of a message that a user submits with an address in From or Sender that senders does not allow: reject: it is refused. sender: where only From is another's, a field Sender with the envelope's sender is added (RFC 6409 8.1). ignore: nothing. Without senders nobody looks.") \
 	SIZE(max_table, "max-table-size", "64M", "4K", "4G", "Largest table file.")
 
 #define CONF_VAULT(BOOL, U32, SIZE, TIME, STR, LIST)								\

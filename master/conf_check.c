@@ -364,6 +364,7 @@ conf_check(const struct conf_source *s, struct buf *errors)
 	check_queue(&k);
 	check_deliver(&k);
 	check_resolver(&k);
+	CHECK_WORD(&k, s->conf->router.header_from, "reject", "sender", "ignore");
 	check_users(&k);
 	check_tls(&k);
 	check_auth(&k);

@@ -1,6 +1,8 @@
 /* router/answer.c -- questions of smtpd and queue, and the verdict on each. */
 #include "router/router.h"
 
+#include "common/policy/senders.h"
+
 static bool
 fits(struct slice s)
 {
@@ -56,4 +58,21 @@ router_on_route(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int
 		return "malformed R_ROUTE";
 	policy_route(router->policy, m.from, m.to, &v);
 	return send_verdict(router, p, handle, &v);
+}
+
+const char *
+router_on_authors(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct router *router = ctx;
+	struct r_authored answer;
+	struct r_authors m;
+	enum rc rc;
+
+	(void)fd;
+	if (!r_authors_get(body, &m) || !fits(m.user) || m.from.n > ROUTER_AUTHORS_MAX || !fits(m.sender))
+		return "malformed R_AUTHORS";
+	answer.from_ok = senders_allow_all(router->policy, m.user, m.from);
+	answer.sender_ok = senders_allow_all(router->policy, m.user, m.sender);
+	rc = r_authored_send(p, handle, &answer);
+	return rc == RC_OK || rc == RC_CLOSED ? NULL : "does not read its answers";
 }

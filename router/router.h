@@ -13,6 +13,7 @@ enum {
 	ROUTER_SMTPDS_MAX = 256,	/* smtpd { processes } */
 	ROUTER_FILES_MAX = 1024,	/* tables of one generation that are files */
 	ROUTER_FIELD_MAX = 1024,	/* bytes of one field of a question */
+	ROUTER_AUTHORS_MAX = 20 * 1024,	/* of those that hold many addresses */
 };
 
 /* A table of the coming generation, until it is adopted. */
@@ -35,8 +36,8 @@ struct router {
 
 extern const struct room_ops router_ops;
 
-/* answer.c: R_CHECK and R_ROUTE. Their ctx is the struct router. */
-ipc_fn router_on_check, router_on_route;
+/* answer.c: R_CHECK, R_ROUTE and R_AUTHORS. Their ctx is the struct router. */
+ipc_fn router_on_check, router_on_route, router_on_authors;
 /* admin.c: A_REQUEST. */
 ipc_fn router_on_request;
 

@@ -270,6 +270,8 @@ takes_sender(struct session *s, struct address *sender, const struct mail *mail,
 		session_fault(s, 550, "5.6.7", "Say SMTPUTF8 for an address that is not ASCII");
 	else if (command_ascii_domain(sender, domain) != RC_OK)
 		session_fault(s, 501, "5.1.7", "The domain of the sender cannot be");
+	else if (s->submission && (sender->flags & ADDRESS_NULL) == 0 && !address_is_qualified(sender))
+		session_fault(s, 554, "5.1.8", "The domain of the sender is not fully qualified");	/* RFC 6409 4.2 */
 	else
 		return true;
 	return false;

@@ -33,7 +33,7 @@ take_params(const struct session *s, struct slice rest, struct wishes *w)
 
 /* What can be said without asking. False: refused. */
 static bool
-judge(struct session *s, enum rc syntax, enum rc params, struct refusal *ret_refusal)
+judge(struct session *s, enum rc syntax, const struct address *to, enum rc params, struct refusal *ret_refusal)
 {
 	if (syntax == RC_UNSUPPORTED)
 		refusal_set(ret_refusal, 553, "5.6.7", "Say SMTPUTF8 for an address that is not ASCII");	/* RFC 6531 3.5 */
@@ -45,6 +45,8 @@ judge(struct session *s, enum rc syntax, enum rc params, struct refusal *ret_ref
 		refusal_set(ret_refusal, 555, "5.5.4", "Parameter not recognized");	/* RFC 5321 4.1.1.11 */
 	else if (params != RC_OK)
 		refusal_set(ret_refusal, 501, "5.5.4", "Malformed parameter");
+	else if (s->submission && (to->flags & ADDRESS_POSTMASTER) == 0 && !address_is_qualified(to))
+		refusal_set(ret_refusal, 554, "5.1.2", "The recipient's domain is not fully qualified");	/* RFC 6409 4.2 */
 	else if (!submit_alive(s->tx))
 		refusal_set(ret_refusal, 451, "4.3.0", "The queue was restarted, begin again");
 	else if (s->tx->n_rcpts >= s->conf->smtpd.max_recipients)
@@ -74,7 +76,7 @@ cmd_rcpt(struct session *s, struct slice arg)
 
 	if (utf8 && (!s->tx->utf8 || command_ascii_domain(&path.address, &domain) != RC_OK))
 		syntax = s->tx->utf8 ? RC_SYNTAX : RC_UNSUPPORTED;
-	ask = judge(s, syntax, params, &refusal);
+	ask = judge(s, syntax, &path.address, params, &refusal);
 
 	s->tx->rcpt_seen = true;
 	client_note(s, CLIENT_RECIPIENT, 1);

@@ -4,6 +4,7 @@
 #include "common/envelope.h"
 #include "common/wire/address.h"
 #include "common/wire/chars.h"
+#include "smtpd/complete.h"
 #include "smtpd/session.h"
 #include "smtpd/verify.h"
 
@@ -198,6 +199,23 @@ on_verdict(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	return NULL;
 }
 
+static const char *
+on_authored(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct smtpd *smtpd = ctx;
+	struct transaction *tx = handle_find(&smtpd->authors, handle);
+	struct r_authored m;
+
+	(void)p, (void)fd;
+	if (!r_authored_get(body, &m))
+		return "malformed R_AUTHORED";
+	if (tx == NULL)
+		return NULL;
+	complete_answer(tx, &m);
+	session_wake(tx->session);
+	return NULL;
+}
+
 static void
 router_closed(void *ctx, struct peer *p, const char *why)
 {
@@ -212,6 +230,14 @@ router_closed(void *ctx, struct peer *p, const char *why)
 			if (r != NULL)
 				lookup_checks_fail(r->tx->session);
 		}
+		for (size_t i = 0; i < smtpd->authors.n; i++) {
+			struct transaction *tx = handle_at(&smtpd->authors, i);
+
+			if (tx != NULL) {
+				complete_answer(tx, NULL);
+				session_wake(tx->session);
+			}
+		}
 		for (size_t i = 0; i < smtpd->verifications.n; i++)
 			if (handle_at(&smtpd->verifications, i) != NULL)
 				verify_unanswered(handle_at(&smtpd->verifications, i));
@@ -220,7 +246,7 @@ router_closed(void *ctx, struct peer *p, const char *why)
 }
 
 static const struct peer_ops router_ops = {
-	.on = { [R_VERDICT] = on_verdict },
+	.on = { [R_VERDICT] = on_verdict, [R_AUTHORED] = on_authored },
 	.closed = router_closed,
 };
 

@@ -46,7 +46,7 @@ offers(const struct session *s, enum extension e)
 	case EXT_EXPN:
 		return verify_offered(s);
 	case EXT_ETRN:
-		return is_in(s->smtpd->etrn_clients, s);
+		return !s->submission && is_in(s->smtpd->etrn_clients, s);	/* RFC 6409 7 */
 	case EXT_REQUIRETLS:
 		return stream_is_tls(&s->stream);		/* RFC 8689 2: inside TLS only */
 	case EXT_STARTTLS:

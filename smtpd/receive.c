@@ -2,6 +2,7 @@
 #include "smtpd/receive.h"
 
 #include "common/envelope.h"
+#include "smtpd/complete.h"
 #include "smtpd/deadline.h"
 #include "smtpd/session.h"
 #include "smtpd/submit.h"
@@ -26,12 +27,11 @@ receive_begin(struct transaction *tx, bool chunked)
 	header_watch_init(&r->watch);
 	buf_init(&r->content, RECEIVE_GATHER_MAX + TRACE_MAX);
 	r->began = loop_now(tx->session->smtpd->loop);
-	if (!trace_put(&r->content, tx, (int64_t)time(NULL))) {
-		receive_free(r);
-		return RC_NOMEM;
-	}
 	tx->receive = r;
-	return RC_OK;
+	if (trace_put(&r->content, tx, (int64_t)time(NULL)) && complete_begin(tx) == RC_OK)
+		return RC_OK;
+	receive_free(tx);
+	return RC_NOMEM;
 }
 
 void
@@ -65,12 +65,16 @@ receive_flags(const struct transaction *tx)
 }
 
 void
-receive_free(struct receive *r)
+receive_free(struct transaction *tx)
 {
+	struct receive *r = tx->receive;
+
 	if (r == NULL)
 		return;
+	complete_free(tx);
 	buf_free(&r->content);
 	free(r);
+	tx->receive = NULL;
 }
 
 void
@@ -81,6 +85,7 @@ receive_refuse(struct transaction *tx, const struct refusal *why)
 	if (r->refusal.code == 0)
 		r->refusal = *why;
 	r->gone = true;
+	r->held = 0;
 	buf_free(&r->content);
 	submit_forget(tx);
 }
@@ -118,7 +123,7 @@ judge(struct transaction *tx)
 
 	if (r->decoder.size > conf->max_message_size)
 		refuse(tx, 552, "5.3.4", "Message exceeds the size limit");		/* RFC 1870 6.3 */
-	else if (r->watch.too_long)
+	else if (r->watch.too_long || r->watch.bytes > conf->max_header)
 		refuse(tx, 554, "5.6.0", "Message header is too long");
 	else if (r->watch.received >= conf->max_hops)
 		refuse(tx, 554, "5.4.6", "Too many hops, this message is in a loop");	/* RFC 5321 6.3 */
@@ -202,6 +207,9 @@ finish(struct session *s)
 	}
 	s->verb = r->chunked ? "BDAT" : "DATA";
 	header_watch_end(&r->watch);
+	complete_end(tx);
+	if (complete_waits(tx))
+		return RC_AGAIN;
 	judge(tx);
 	if (r->refusal.code == 0) {
 		rc = hand_over(tx);
@@ -254,8 +262,10 @@ decode(struct transaction *tx, struct slice in, size_t *ret_used)
 	r->wire += *ret_used;
 	if (r->chunked)
 		r->left -= *ret_used;
-	if (!r->gone)
+	if (!r->gone) {
 		header_watch_feed(&r->watch, slice_from(buf_slice(&r->content), before));
+		complete_feed(tx, before);
+	}
 	return rc;
 }
 
@@ -266,11 +276,15 @@ take(struct session *s, struct slice in, size_t *ret_used)
 	enum rc rc;
 
 	*ret_used = 0;
+	if (complete_waits(tx))
+		return RC_AGAIN;
 	if (tx->receive->chunked && tx->receive->left == 0)
 		return finish_chunk(s);
 	rc = decode(tx, in, ret_used);
 	if (has_bare_newline(s))
 		return RC_MORE;
+	if (complete_waits(tx))
+		return RC_AGAIN;
 	if (rc == RC_OK)
 		return finish(s);
 	if (rc == RC_NOMEM)

@@ -13,6 +13,7 @@
 #include "common/wire/smtp_data.h"
 #include "smtpd/reply.h"
 
+struct complete;
 struct session;
 struct transaction;
 
@@ -24,6 +25,8 @@ struct receive {
 	struct smtp_data_decoder decoder;
 	struct header_watch watch;
 	struct buf content;		/* trace field and content that the queue has not been given */
+	size_t held;			/* of these the last ones stay here for now: they may still be changed */
+	struct complete *complete;	/* complete.h; NULL: what comes is taken as it is */
 	uint64_t given;			/* bytes of both that it has */
 	uint64_t credit;		/* bytes it takes without being asked */
 	uint64_t wire;			/* bytes received */
@@ -44,7 +47,7 @@ enum rc receive_begin(struct transaction *tx, bool chunked);
 void receive_chunk(struct session *s, uint64_t size, bool last);
 /* What the content so far says about itself, as flags of the envelope. */
 uint32_t receive_flags(const struct transaction *tx);
-void receive_free(struct receive *r);	/* NULL is fine */
+void receive_free(struct transaction *tx);
 
 /* Content. RC_OK: the message is complete, the phase has changed. RC_MORE: all is consumed. RC_AGAIN: call again when
  * the queue has taken something. *ret_used is set for every result. */

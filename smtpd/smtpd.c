@@ -85,6 +85,7 @@ smtpd_free(struct smtpd *smtpd)
 	peer_free(smtpd->auth);
 	smtpd->router = smtpd->resolver = smtpd->queue = smtpd->auth = NULL;
 	handles_free(&smtpd->checks);
+	handles_free(&smtpd->authors);
 	handles_free(&smtpd->verifications);
 	table_free(smtpd->verifiers);
 	smtpd->verifiers = NULL;

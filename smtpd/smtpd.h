@@ -43,6 +43,7 @@ struct smtpd {
 
 	struct peer *router, *resolver, *queue, *auth;	/* NULL: down */
 	struct handles checks;		/* R_CHECK: struct rcpt */
+	struct handles authors;		/* R_AUTHORS: struct transaction */
 	struct handles verifications;	/* R_CHECK too: struct session */
 	struct handles names;		/* V_PTR: struct session */
 	struct handles flushes;		/* Q_FLUSH: struct session */

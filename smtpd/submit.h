@@ -27,7 +27,7 @@ bool submit_alive(const struct transaction *tx);
  * RC_CLOSED: the line is down. RC_NOMEM. */
 enum rc submit_whole(struct transaction *tx);
 /* A larger one, the same results: the envelope; then content, as much as credit and line allow, off the front of
- * receive->content (RC_OK: all of it is gone); then the end. */
+ * receive->content (RC_OK: all of it is gone that is not held); then the end. */
 enum rc submit_begin(struct transaction *tx);
 enum rc submit_content(struct transaction *tx);
 enum rc submit_commit(struct transaction *tx);

@@ -93,8 +93,8 @@ put_by(struct buf *to, const struct session *s, struct msgid id, int priority)
 }
 
 /* RFC 5321 4.4: local time with its offset. The zone was read before the walls went up, by prepare(). */
-static void
-put_date(struct buf *to, const struct session *s, int64_t now)
+void
+trace_date_put(struct buf *to, const struct session *s, int64_t now)
 {
 	char date[DATE_RFC5322_MAX];
 	time_t seconds = (time_t)now;
@@ -132,7 +132,7 @@ trace_put(struct buf *to, const struct transaction *tx, int64_t now)
 	if (tls != NULL && session_is_submission(tx->session))
 		(void)buf_printf(to, "\r\n\ttls %s", tls->registered);
 	(void)buf_put_str(to, ";\r\n\t");
-	put_date(to, tx->session, now);
+	trace_date_put(to, tx->session, now);
 	(void)buf_put(to, "\r\n", 2);
 	return !to->failed;
 }

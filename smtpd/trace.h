@@ -6,11 +6,15 @@
 
 #include <stdint.h>
 
+struct session;
 struct transaction;
 
 enum { TRACE_MAX = 2048 };	/* more than its longest parts together */
 
 /* Appends the field. now: wall clock, seconds. False: `to` is full. */
 bool trace_put(struct buf *to, const struct transaction *tx, int64_t now);
+
+/* Appends such a time as a Date field has it, too. */
+void trace_date_put(struct buf *to, const struct session *s, int64_t now);
 
 #endif

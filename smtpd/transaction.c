@@ -62,7 +62,7 @@ transaction_free(struct transaction **at, const char *why)
 	submit_return_id(tx);
 	while (tx->waiting != NULL)
 		first_rcpt_free(tx);
-	receive_free(tx->receive);
+	receive_free(tx);
 	buf_free(&tx->rcpts);
 	free(tx->declared);
 	free(tx->only_rcpt);

@@ -79,6 +79,11 @@ enum {
 #define R_VERDICT_FIELDS(F)	F(u8, action) F(u16, code) F(str, enhanced) F(str, text) F(str, rule) F(str, rcpt) \
 				F(str, transport) F(str, nexthop) F(u32, generation)
 
+/* May this user say in the header that a message is from these (RFC 6409 6.3)? from: the addresses in From, sender: that in
+ * Sender, or empty; separated by LF. handle: smtpd's transaction. */
+#define R_AUTHORS_FIELDS(F)	F(str, user) F(str, from) F(str, sender)
+#define R_AUTHORED_FIELDS(F)	F(u8, from_ok) F(u8, sender_ok)
+
 /* ---- smtpd and queue --------------------------------------------------------------------------------------------*/
 
 /* A block of message ids for this smtpd: first and the count-1 that follow in seq. Sent unasked when the line comes up
@@ -220,6 +225,8 @@ enum {
 	X(R_CHECK,	r_check,	 30,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_ROUTER),	0)		\
 	X(R_ROUTE,	r_route,	 31,	ROLE_BIT(ROLE_QUEUE),	ROLE_BIT(ROLE_ROUTER),	0)		\
 	X(R_VERDICT,	r_verdict,	 32,	ROLE_BIT(ROLE_ROUTER),	ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_QUEUE), 0) \
+	X(R_AUTHORS,	r_authors,	 33,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_ROUTER),	0)		\
+	X(R_AUTHORED,	r_authored,	 34,	ROLE_BIT(ROLE_ROUTER),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(Q_IDS,	q_ids,		 40,	ROLE_BIT(ROLE_QUEUE),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(Q_IDS_WANT,	q_ids_want,	 41,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_QUEUE),	0)		\
 	X(Q_STATE,	q_state,	 42,	ROLE_BIT(ROLE_QUEUE),	ROLE_BIT(ROLE_SMTPD),	0)		\

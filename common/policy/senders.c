@@ -96,3 +96,17 @@ senders_allow(const struct policy *p, struct slice user, const struct subject *f
 			return true;
 	return false;
 }
+
+bool
+senders_allow_all(const struct policy *p, struct slice user, struct slice addresses)
+{
+	while (addresses.n > 0) {
+		struct slice one = slice_first(addresses, slice_find(addresses, '\n'));
+		struct subject from;
+
+		if (one.n == 0 || !subject_read(p, one, false, &from) || !senders_allow(p, user, &from))
+			return false;
+		addresses = slice_from(addresses, one.n + 1);
+	}
+	return true;
+}

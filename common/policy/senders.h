@@ -10,4 +10,7 @@ bool senders_have_user(const struct patterns *list, struct slice user, struct pa
 /* May the user send as this address? <> may be sent by everybody: notifications of mail programs are (RFC 8098 3). */
 bool senders_allow(const struct policy *p, struct slice user, const struct subject *from);
 
+/* The same for addresses separated by LF: all of them? */
+bool senders_allow_all(const struct policy *p, struct slice user, struct slice addresses);
+
 #endif

@@ -88,6 +88,13 @@ address_local_of(struct slice canonical)
 	return slice_first(canonical, slice_rfind(canonical, '@'));
 }
 
+/* Is its domain one that means the same everywhere: a literal, or a name of more than one label (RFC 5321 2.3.5)? */
+static inline bool
+address_is_qualified(const struct address *a)
+{
+	return a->literal.family != 0 || slice_find(a->domain, '.') < a->domain.n;
+}
+
 /* The postmaster of any domain, or the bare word; in any case (RFC 5321 4.5.1). */
 bool address_is_postmaster(const struct address *a);
 

@@ -7,6 +7,7 @@
 
 #include "tests/smtpd/fakes.h"
 
+#include "common/wire/address.h"
 #include "smtpd/listener.h"
 #include "smtpd/session.h"
 
@@ -118,9 +119,49 @@ on_check(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	return NULL;
 }
 
+/* Are all of these, separated by LF, of example.org? */
+static bool
+all_ours(struct slice addresses)
+{
+	while (addresses.n > 0) {
+		struct slice one = slice_first(addresses, slice_find(addresses, '\n'));
+		struct address a;
+
+		assert_int_equal(address_parse(one, &a), RC_OK);
+		if (!slice_eq(a.domain, S("example.org")))
+			return false;
+		addresses = slice_from(addresses, one.n + 1);
+	}
+	return true;
+}
+
+static const char *
+on_authors(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct fakes *f = ctx;
+	struct r_authored answer;
+	struct r_authors m;
+
+	(void)fd;
+	if (!r_authors_get(body, &m))
+		return "malformed frame";
+	assert_true(m.user.n > 0 && m.from.n > 0);
+	answer = (struct r_authored){ all_ours(m.from), all_ours(m.sender) };
+	if (f->router_holds) {
+		f->held_authors.handle = handle;
+		f->held_authors.answer = answer;
+	} else {
+		assert_int_equal(r_authored_send(p, handle, &answer), RC_OK);
+	}
+	return NULL;
+}
+
 void
 fakes_router_answer(struct fakes *f, bool reverse)
 {
+	if (f->held_authors.handle != 0)
+		assert_int_equal(r_authored_send(f->router, f->held_authors.handle, &f->held_authors.answer), RC_OK);
+	f->held_authors.handle = 0;
 	for (size_t i = 0; i < f->n_held; i++) {
 		size_t at = reverse ? f->n_held - 1 - i : i;
 
@@ -375,7 +416,7 @@ line_closed(void *ctx, struct peer *p, const char *why)
 	peer_free(p);
 }
 
-static const struct peer_ops router_ops = { .on = { [R_CHECK] = on_check }, .closed = line_closed };
+static const struct peer_ops router_ops = { .on = { [R_CHECK] = on_check, [R_AUTHORS] = on_authors }, .closed = line_closed };
 static const struct peer_ops resolver_ops = { .on = { [V_PTR] = on_ptr }, .closed = line_closed };
 static const struct peer_ops queue_ops = {
 	.on = { [Q_SUBMIT] = on_submit, [Q_BEGIN] = on_begin, [Q_CHUNK] = on_chunk, [Q_COMMIT] = on_commit,

@@ -2,7 +2,7 @@
  *
  * The router knows example.org: alice, bob, carol, "full name", user0..user9999 and postmaster are there; alias becomes
  * alice; defer is told 450, evil gets a reply that tries to forge another, wordy one of 900 octets; everybody else is unknown there (550 5.1.1),
- * and other domains are relaying denied (550 5.7.1). The resolver calls every client client.example.net. The queue
+ * and other domains are relaying denied (550 5.7.1). Every user may send as anybody of example.org. The resolver calls every client client.example.net. The queue
  * accepts what it gets whole. All can be told otherwise. */
 #ifndef POSTERN_TESTS_SMTPD_FAKES_H
 #define POSTERN_TESTS_SMTPD_FAKES_H
@@ -33,6 +33,7 @@ struct fakes {
 	bool router_holds;
 	struct { uint32_t handle; char to[320]; } held[FAKE_HELD_MAX];
 	size_t n_held;
+	struct { uint32_t handle; struct r_authored answer; } held_authors; /* handle 0: none */
 	unsigned n_checks;
 	char last_name[256];	/* client_name and helo of the last question */
 	char last_helo[256];
