@@ -8,6 +8,7 @@
 #include "smtpd/pressure.h"
 #include "smtpd/receive.h"
 #include "smtpd/tls_room.h"
+#include "smtpd/turnstile.h"
 #include "smtpd/verify.h"
 
 #include <config.h>
@@ -578,7 +579,14 @@ void
 session_shake(struct session *s)
 {
 	session_enter(s, PH_SHAKE);
+	s->shaking = turnstile_ask(s) ? TLS_READS : TLS_WAITS;
+}
+
+void
+session_pass(struct session *s)
+{
 	s->shaking = TLS_READS;
+	chore_queue(&s->chore);
 }
 
 void
@@ -608,6 +616,11 @@ log_tls(const struct session *s)
 static void
 shake(struct session *s)
 {
+	/* One that begins with TLS had to wait for its turn first, and should take no memory meanwhile. */
+	if (s->stream.tls == NULL && !session_prepare_tls(s)) {
+		session_shake_failed(s, "TLS cannot be had now");
+		return;
+	}
 	s->shaking = stream_shake(&s->stream);
 	switch (s->shaking) {
 	case TLS_READS:
@@ -639,7 +652,7 @@ begin(struct session *s)
 		greet(s);
 		return;
 	}
-	if (session_prepare_tls(s))
+	if (session_tls_listener(s) != NULL && !client_over(s, CLIENT_TLS_HANDSHAKE))
 		session_shake(s);
 	else
 		session_shake_failed(s, "TLS cannot be had now");
@@ -720,6 +733,7 @@ session_free(struct session *s)
 {
 	transaction_free(&s->tx, s->reason == NULL ? "connection lost" : s->reason);
 	verify_forget(s);
+	turnstile_leave(s);
 	login_free(s);
 	log_disconnect(s);
 	watch_stop(&s->watch);

@@ -56,6 +56,7 @@ struct session {
 	struct slice listener;		/* title of the listener; borrowed from conf */
 	struct client *client;		/* NULL: unknown, in tests */
 	struct session *client_next, **client_link;	/* the others of this client */
+	struct session *turn_next, **turn_link;	/* those that wait for their handshake; link NULL: it does not */
 	bool exempt;			/* from limits of its network */
 	const struct conf_listener *listener_conf; /* its section, borrowed from conf; NULL: it has left the configuration */
 	struct ip ip;
@@ -139,6 +140,8 @@ struct tls_listener *session_tls_listener(const struct session *s);
 /* Makes ready for it; then the handshake begins as soon as the replies that are due have left. False: it cannot be had. */
 bool session_prepare_tls(struct session *s);
 void session_shake(struct session *s);
+/* It waited for its turn, which has come. */
+void session_pass(struct session *s);
 /* It failed, or takes too long: the end. */
 void session_shake_failed(struct session *s, const char *why);
 

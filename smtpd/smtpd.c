@@ -66,6 +66,7 @@ smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
 	clients_adopt(&smtpd->clients, conf);
 	verify_adopt(smtpd, conf);
 	vault_init(&smtpd->vault, loop);
+	turnstile_init(&smtpd->turnstile, loop);
 	doors_adopt(&smtpd->doors, conf);
 	smtpd->identities_changed = tls_room_renew;
 	offer_adopt(smtpd, conf);
@@ -77,6 +78,7 @@ smtpd_free(struct smtpd *smtpd)
 	listeners_close(smtpd);
 	porch_clear(smtpd);
 	timer_cancel(&smtpd->last_call);
+	turnstile_free(&smtpd->turnstile);
 	while (smtpd->sessions != NULL)
 		session_free(smtpd->sessions);
 	peer_free(smtpd->router);

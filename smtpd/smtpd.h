@@ -11,6 +11,7 @@
 #include "smtpd/handles.h"
 #include "smtpd/reply.h"
 #include "smtpd/tls_room.h"
+#include "smtpd/turnstile.h"
 #include "smtpd/vault.h"
 
 struct caller;
@@ -68,6 +69,7 @@ struct smtpd {
 	struct tls_identities *identities_next;	/* on their way */
 	void (*identities_changed)(struct smtpd *smtpd); /* a new set is in use; may be NULL */
 	struct tls_room tls;
+	struct turnstile turnstile;
 
 	struct listener *listeners;
 	unsigned n_listeners;

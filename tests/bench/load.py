@@ -32,6 +32,16 @@ def send(address, sessions, messages, to="r@sink.test", kept=False, size=4096, p
     return float(r.stdout)
 
 
+def shake(address, handshakes, processes=8, resume=False, port=25):
+    """Seconds that so many TLS 1.3 handshakes behind STARTTLS took, and how many were resumed."""
+    argv = [tool_path("shake"), "-n", str(handshakes), "-p", str(processes)] + ["-r"] * resume
+    r = subprocess.run(argv + [address, str(port)], capture_output=True, text=True)
+    if r.returncode != 0:
+        raise Failed(f"{address}: {r.stderr.strip()}")
+    seconds, resumed = r.stdout.split()
+    return float(seconds), int(resumed)
+
+
 class Large:
     """Large messages, all at once, each session as fast as the server lets it: what is sent comes from one block of memory."""
     BLOCK = (b"x" * 70 + b"\r\n") * 4096

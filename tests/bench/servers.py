@@ -62,8 +62,8 @@ class PosternServer:
     name = "postern"
     address = POSTERN
 
-    def __init__(self, net):
-        certificate = Certificate(net.folder, "mx", ["mx.postern.test"])
+    def __init__(self, net, certificate=None):
+        certificate = certificate or Certificate(net.folder, "mx", ["mx.postern.test"])
         self.server = lab.Postern(net, net.postern_conf(POSTERN_EXTRA + certificate.section("mx")))
         self.root = self.server.process.child.pid
 
@@ -93,8 +93,17 @@ class PosternServer:
 
 
 GOOD = "10.77.0.20"     # a client that is not listed
+DEAF = "10.77.0.29"     # attacked instead
 FLOODED_EXTRA = """
-router { relay-clients = {"10.77.0.1", "10.77.0.10", "127.0.0.0/8"} }
+router {{ relay-clients = {{"10.77.0.1", "10.77.0.10", "127.0.0.0/8"}} }}
+listener "smtps" {{ address = {{"{address}"}}
+    port = 465
+    tls = implicit }}
+listener "submission" {{ address = {{"{address}"}}
+    port = 587
+    kind = submission
+    auth-without-tls = yes }}
+auth {{ users-file = "{users}" }}
 """
 
 
@@ -103,12 +112,18 @@ class Flooded:
     address = POSTERN
 
     def __init__(self, net):
-        self.server = lab.Postern(net, net.postern_conf(FLOODED_EXTRA))
+        users = net.path("users")
+        subprocess.run([os.path.join(lab.postern.STAGE, "sbin", "posternctl"), "passwd", "--file", users, "user1"],
+                       input="right\n", text=True, check=True, capture_output=True)
+        os.chmod(users, 0o600)
+        certificate = Certificate(net.folder, "mx", ["mx.postern.test"], kind="rsa:2048")
+        self.server = lab.Postern(net, net.postern_conf(FLOODED_EXTRA.format(address=POSTERN, users=users) +
+                                                        certificate.section("mx")))
         self.root = self.server.process.child.pid
 
     def ss(self):
-        r = subprocess.run(["ss", "-Htn", "state", "established", f"src {POSTERN}:25"], capture_output=True, text=True)
-        return r.stdout.splitlines()
+        r = subprocess.run(["ss", "-Htn", "state", "established", f"src {POSTERN}"], capture_output=True, text=True)
+        return [line for line in r.stdout.splitlines() if line]
 
 
 def flooded(folder):
@@ -123,10 +138,10 @@ class PostfixServer:
     name = "postfix"
     address = POSTFIX
 
-    def __init__(self, net, mode):
+    def __init__(self, net, mode, extra=""):
         self.net = net
         self.current = mode
-        net.start_postfix(POSTFIX_EXTRA + "".join(f"{k} = {v}\n" for k, v in POSTFIX_MODES[mode].items()))
+        net.start_postfix(POSTFIX_EXTRA + extra + "".join(f"{k} = {v}\n" for k, v in POSTFIX_MODES[mode].items()))
         self.find_root()
 
     def find_root(self):
@@ -172,6 +187,31 @@ class PostfixServer:
     def start(self, wait=True):
         self.net.postfix.start()
         self.find_root()
+
+
+# The same key, and TLS 1.3 as Postern does it: its suites, its first group.
+POSTFIX_TLS = """
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {key}, {chain}
+smtpd_tls_eecdh_grade = auto
+tls_eecdh_auto_curves = X25519 prime256v1 secp384r1
+smtpd_tls_loglevel = 1
+"""
+
+
+def with_tls(folder, kinds):
+    """For each kind of key the two servers with one certificate of it; those before are stopped."""
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
+    for kind in kinds:
+        certificate = Certificate(net.folder, "mx-" + kind.partition(":")[0], ["mx.postern.test"], kind=kind)
+        pair = [PosternServer(net, certificate),
+                PostfixServer(net, DEFER, POSTFIX_TLS.format(key=certificate.key, chain=certificate.chain))]
+        time.sleep(0.5)
+        yield pair
+        for s in pair:
+            s.stop()
 
 
 _shared = {}        # with --smoke: one lab for all figures, which saves most of the time

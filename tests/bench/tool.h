@@ -23,7 +23,7 @@ die(const char *format, ...)
 }
 
 /* Nanoseconds of the monotonic clock. */
-static uint64_t
+static inline uint64_t
 now(void)
 {
 	struct timespec t;

@@ -426,6 +426,65 @@ implicit_tls_greets_inside(void **state)
 	scene_end(&s);
 }
 
+/* --- many that shake hands --- */
+
+/* Of two that wait the latest is served first; one that is listed does not wait. */
+static void
+strangers_shake_hands_in_turn(void **state)
+{
+	struct conf *conf = tls_conf();
+	struct conf_listener *l = tls_conf_listener(conf, "mx");
+	struct scene s;
+
+	(void)state;
+	free(l->tls);
+	l->tls = strdup("implicit");
+	conf->smtpd.stranger_handshakes = 1;
+	scene_start(&s, conf);
+	/* What was saved up. */
+	(void)fakes_knock(&s.f, "192.0.2.1");
+	(void)fakes_knock(&s.f, "192.0.2.2");
+	assert_null(s.f.smtpd.turnstile.waiting);
+	(void)fakes_knock(&s.f, "192.0.2.3");
+	s.f.client = fakes_knock(&s.f, "192.0.2.4");
+	assert_non_null(s.f.smtpd.turnstile.waiting);
+	assert_non_null(s.f.smtpd.turnstile.waiting->turn_next);
+	tls_client_attach(&s.c, &s.f);
+	assert_true(tls_client_shake(&s.c, &s.f));
+	hear(&s, "220 mx.example.org *");
+	assert_non_null(s.f.smtpd.turnstile.waiting);	/* the one before */
+	tls_client_forget(&s.c);
+	/* Who leaves does not wait any more. */
+	while (s.f.smtpd.turnstile.waiting != NULL)
+		session_free(s.f.smtpd.turnstile.waiting);
+	scene_end(&s);
+}
+
+static void
+known_clients_shake_hands_at_once(void **state)
+{
+	struct conf *conf = tls_conf();
+	struct conf_listener *l = tls_conf_listener(conf, "mx");
+	struct scene s;
+
+	(void)state;
+	free(l->tls);
+	l->tls = strdup("implicit");
+	conf->smtpd.stranger_handshakes = 1;
+	scene_start(&s, conf);
+	for (unsigned i = 0; i < 3; i++)
+		(void)fakes_knock(&s.f, "192.0.2.1");
+	assert_non_null(s.f.smtpd.turnstile.waiting);
+	client_note_good(s.f.smtpd.turnstile.waiting);
+	s.f.client = fakes_knock(&s.f, "192.0.2.1");
+	assert_null(s.f.smtpd.turnstile.waiting->turn_next);
+	tls_client_attach(&s.c, &s.f);
+	assert_true(tls_client_shake(&s.c, &s.f));
+	hear(&s, "220 mx.example.org *");
+	hang_up(&s);
+	scene_end(&s);
+}
+
 /* --- bytes --- */
 
 static void
@@ -1085,6 +1144,8 @@ main(void)
 		cmocka_unit_test(words_after_the_reply_are_no_commands),
 		cmocka_unit_test(tls_can_be_required),
 		cmocka_unit_test(implicit_tls_greets_inside),
+		cmocka_unit_test(strangers_shake_hands_in_turn),
+		cmocka_unit_test(known_clients_shake_hands_at_once),
 		cmocka_unit_test(large_messages_arrive_whole),
 		cmocka_unit_test(nothing_stays_behind_in_a_record),
 		cmocka_unit_test(a_client_that_says_goodbye_is_answered),
