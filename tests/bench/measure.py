@@ -60,7 +60,7 @@ def cpu_by_name(root):
             words = _stat(pid)[1]
         except OSError:
             continue
-        spent[name.strip("()")] += (int(words[11]) + int(words[13])) / TICK
+        spent[name.strip("()")] += sum(map(int, words[11:15])) / TICK
     return spent
 
 
