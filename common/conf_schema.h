@@ -280,7 +280,7 @@
 	STR(client_certificate, "client-certificate", "none", NULL, NULL,					\
 	    "request: clients are asked for a certificate, for rules that name its fingerprint. require: those without one are refused in the handshake, as are those that client-ca did not sign, if it is set.") \
 	STR(client_ca, "client-ca", "", NULL, NULL,								\
-	    "PEM file with the authorities that sign clients' certificates. Empty: they are known by their fingerprints alone.")
+	    "PEM file with the authorities that sign clients' certificates. Empty: they are known by their fingerprints alone. A changed file is used without a reload; a bad one is not, see posternctl tls show.")
 
 #define CONF_TABLE(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	STR(file, "file", "", NULL, NULL, "A text file: one pattern a line, with a value behind white space where the table maps; # starts a comment.") \

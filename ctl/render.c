@@ -325,8 +325,22 @@ static const struct column tls_columns[] = {
 	{ "UNTIL", "not_after", -20 }, { "SINCE", "since", -20 }, { "NAMES", "names", -1 }, { NULL, NULL, 0 },
 };
 
+/* Who signs clients' certificates, for one listener. */
 static void
-tls_row(struct render *r, const json_t *row)
+authority_row(struct render *r, const json_t *row)
+{
+	(void)fputs("client-ca of listener ", r->to);
+	put_safe(r->to, text_of(row, "client_ca"));
+	(void)fputs(": ", r->to);
+	put_safe(r->to, text_of(row, "names"));
+	(void)fputs("\n  until        ", r->to);
+	put_safe(r->to, text_of(row, "not_after"));
+	(void)fputs("\n  since        ", r->to);
+	put_safe(r->to, text_of(row, "since"));
+}
+
+static void
+certificate_row(struct render *r, const json_t *row)
 {
 	if (r->rows == 0)
 		table_head(r);
@@ -335,6 +349,15 @@ tls_row(struct render *r, const json_t *row)
 	put_safe(r->to, text_of(row, "issuer"));
 	(void)fputs("\n  fingerprint  ", r->to);
 	put_safe(r->to, text_of(row, "fingerprint"));
+}
+
+static void
+tls_row(struct render *r, const json_t *row)
+{
+	if (*text_of(row, "client_ca") != '\0')
+		authority_row(r, row);
+	else
+		certificate_row(r, row);
 	(void)fputs("\n  file         ", r->to);
 	put_safe(r->to, text_of(row, "file"));
 	(void)fputc('\n', r->to);

@@ -2,7 +2,7 @@
  *
  * The key is parsed only to see that it belongs to the certificate, and forgotten: the vault reads the file for itself by
  * the descriptor that is kept here. The chain is copied, since what was checked is what must be used. All OpenSSL of the
- * master is in certificate.c. */
+ * master is in certificate.c and authority.c. */
 #ifndef POSTERN_MASTER_CERTIFICATE_H
 #define POSTERN_MASTER_CERTIFICATE_H
 

@@ -33,7 +33,8 @@ certificates_free(struct certificates *set)
 	for (size_t i = 0; i < set->n; i++)
 		kept_free(&set->v[i]);
 	free(set->v);
-	*set = (struct certificates){ NULL, 0 };
+	authorities_free(&set->authorities);
+	*set = (struct certificates){ 0 };
 }
 
 static const struct kept *
@@ -77,7 +78,7 @@ enum rc
 certificates_open(const struct conf *c, const struct certificates *old, struct certificates *ret_set, struct buf *notes,
     struct buf *errors)
 {
-	struct certificates set = { NULL, 0 };
+	struct certificates set = { 0 };
 	enum rc rc = RC_OK;
 
 	if (c->n_certificates > IDENTITIES_MAX) {
@@ -96,6 +97,8 @@ certificates_open(const struct conf *c, const struct certificates *old, struct c
 		else
 			rc = one;
 	}
+	if (authorities_open(c, old == NULL ? NULL : &old->authorities, &set.authorities, notes, errors) != RC_OK)
+		rc = RC_SYNTAX;
 	if (rc != RC_OK)
 		certificates_free(&set);
 	else
@@ -150,6 +153,7 @@ send_set(struct child *c)
 	if (c->certificates == m.serial || !child_running(c) || c->state == CHILD_STOPPING)
 		return;
 	certificates_send_first(c);
+	child_send_authorities(c);
 	(void)m_certificates_put(&w, &m);
 	(void)outbox_put(&c->outbox, M_CERTIFICATES, 0, slice_of(space, w.n), -1);
 }
@@ -256,7 +260,7 @@ certificates_use_next(struct master *m)
 		return;
 	m->tls.now = m->tls.next;
 	m->tls.has_next = false;
-	m->tls.next = (struct certificates){ NULL, 0 };
+	m->tls.next = (struct certificates){ 0 };
 	same = same_certificates(&old, &m->tls.now);
 	for (size_t i = 0; i < m->tls.now.n && !same; i++) {
 		const struct kept *before = find(&old, m->tls.now.v[i].in_use->title);
@@ -275,6 +279,14 @@ certificates_drop_next(struct master *m)
 	if (m->tls.has_next)
 		certificates_free(&m->tls.next);
 	m->tls.has_next = false;
+}
+
+const struct authority *
+certificates_authority(const struct master *m, const char *listener)
+{
+	const struct authority *a = m->tls.has_next ? authorities_find(&m->tls.next.authorities, listener) : NULL;
+
+	return a != NULL ? a : authorities_find(&m->tls.now.authorities, listener);
 }
 
 /* --- files that change --- */
@@ -347,6 +359,8 @@ on_timer(struct timer *t, void *ctx)
 			renewed |= renew(m, k);
 		warn_of_end(k);
 	}
+	if (!m->tls.has_next)
+		renewed |= authorities_renew(&m->tls.now.authorities);
 	if (renewed)
 		announce(m);
 	timer_start(t, m->source.conf->vault.check_interval);
@@ -411,6 +425,28 @@ show_one(struct child *control, uint32_t handle, const struct kept *k)
 	buf_free(&b);
 }
 
+static void
+show_authority(struct child *control, uint32_t handle, const struct authority *a)
+{
+	struct buf b = BUF_INIT(ROW_MAX);
+	struct json j;
+
+	json_init(&j, &b);
+	json_object(&j);
+	json_key_text(&j, "client_ca", a->title);
+	json_key_text(&j, "names", a->subjects);
+	json_key_u64(&j, "certificates", a->n);
+	key_time(&j, "not_after", a->not_after);
+	json_key_i64(&j, "days", (a->not_after - time(NULL)) / (24 * 60 * 60));
+	json_key_text(&j, "file", a->path);
+	key_time(&j, "since", a->since);
+	json_key_text(&j, "trouble", a->trouble == NULL ? "" : a->trouble);
+	json_end(&j);
+	if (json_ok(&j))
+		admin_row(control, handle, &b);
+	buf_free(&b);
+}
+
 void
 certificates_show(struct child *control, uint32_t handle)
 {
@@ -418,5 +454,7 @@ certificates_show(struct child *control, uint32_t handle)
 
 	for (size_t i = 0; i < set->n; i++)
 		show_one(control, handle, &set->v[i]);
+	for (size_t i = 0; i < set->authorities.n; i++)
+		show_authority(control, handle, &set->authorities.v[i]);
 	admin_end(control, handle, RC_OK, "");
 }

@@ -9,6 +9,7 @@
 
 #include "common/ipc/peer.h"
 #include "common/loop.h"
+#include "master/authority.h"
 #include "master/certificate.h"
 
 struct child;
@@ -25,6 +26,7 @@ struct kept {
 struct certificates {
 	struct kept *v;
 	size_t n;
+	struct authorities authorities;	/* of clients' certificates: client-ca */
 };
 
 /* What stands in the master's context. */
@@ -55,6 +57,9 @@ void certificates_send_first(struct child *c);
 /* It is ready, or says that it has taken a set. */
 void certificates_ready(struct child *c);
 ipc_fn certificates_on_taken;
+
+/* Who signs the certificates of this listener's clients, as of the newest generation. NULL: it has no client-ca. */
+const struct authority *certificates_authority(const struct master *m, const char *listener);
 
 /* tls show */
 void certificates_show(struct child *control, uint32_t handle);

@@ -258,6 +258,19 @@ send_file(struct child *c, enum file_purpose purpose, const char *name, const ch
 	(void)outbox_put(&c->outbox, M_FILE, 0, slice_of(space, w.n), copy);
 }
 
+void
+child_send_authorities(struct child *c)
+{
+	const struct conf *conf = c->master->source.conf;
+
+	for (size_t i = 0; i < conf->n_listeners && c->role == ROLE_SMTPD; i++) {
+		const struct authority *a = *conf->listeners[i].client_ca == '\0' ? NULL : certificates_authority(c->master, conf->listeners[i].title);
+
+		if (a != NULL)
+			send_file(c, FILE_CLIENT_CA, a->title, a->path, a->fd);
+	}
+}
+
 /* again: it has had those of an earlier generation. The memory of counts is mapped before the first stranger comes and its
  * descriptor closed; whoever has broken in since must not get it again. */
 static void
@@ -268,6 +281,7 @@ send_files(struct child *c, bool again)
 	while ((w = wares_next(&c->master->wares, c->role, w)) != NULL)
 		if (!again || w->purpose != FILE_COUNTS)
 			send_file(c, w->purpose, w->name, w->path, w->fd);
+	child_send_authorities(c);
 }
 
 static void

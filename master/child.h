@@ -65,6 +65,8 @@ enum rc child_start(struct child *c);
 
 /* Sends configuration, files and M_GO of the master's present generation to a running room. */
 void child_send_generation(struct child *c);
+/* For smtpd: what client-ca of each listener holds. */
+void child_send_authorities(struct child *c);
 
 void child_send_stop(struct child *c, uint32_t grace_ms);
 void child_retire(struct child *c, uint32_t grace_ms);	/* stopped for good; may be freed at once */

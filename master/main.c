@@ -153,7 +153,7 @@ check_only(const struct options *o)
 {
 	struct buf errors = BUF_INIT(ERRORS_MAX);
 	struct conf_source source;
-	struct certificates certificates = { NULL, 0 };
+	struct certificates certificates = { 0 };
 	enum rc rc = generation_read(o, &source, &errors);
 	struct slice s;
 

@@ -166,17 +166,6 @@ open_tables(struct opening *o)
 }
 
 static enum rc
-open_client_cas(struct opening *o)
-{
-	enum rc rc = RC_OK;
-
-	for (size_t i = 0; i < o->conf->n_listeners && rc == RC_OK; i++)
-		if (*o->conf->listeners[i].client_ca != '\0')
-			rc = open_file(o, ROLE_SMTPD, FILE_CLIENT_CA, o->conf->listeners[i].title, o->conf->listeners[i].client_ca);
-	return rc;
-}
-
-static enum rc
 open_hints(struct opening *o)
 {
 	const struct conf_resolver *r = &o->conf->resolver;
@@ -308,7 +297,7 @@ wares_open(const struct conf *c, const struct paths *paths, const struct account
 	struct wares w = { NULL };
 	struct opening o = { c, paths, rooms, old, &w, why };
 	static enum rc (*const steps[])(struct opening *) = {
-		open_tables, open_client_cas, open_hints, open_auth, open_log, open_spool, open_listeners, open_counts, open_control,
+		open_tables, open_hints, open_auth, open_log, open_spool, open_listeners, open_counts, open_control,
 	};
 
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {

@@ -50,6 +50,21 @@ ca_read(const struct m_file *m, int fd)
 	return f;
 }
 
+/* The file has changed: what it held before is forgotten. */
+static void
+replaced(struct tls_room *room, const struct ca_file *by)
+{
+	for (struct ca_file **at = &room->files; *at != NULL; at = &(*at)->next) {
+		struct ca_file *f = *at;
+
+		if (f->generation == by->generation && strcmp(f->title, by->title) == 0) {
+			*at = f->next;
+			ca_free(f);
+			return;
+		}
+	}
+}
+
 void
 tls_room_file(struct smtpd *smtpd, const struct m_file *m, int fd)
 {
@@ -65,6 +80,7 @@ tls_room_file(struct smtpd *smtpd, const struct m_file *m, int fd)
 		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "a client-ca file cannot be used"), F_STR("error", m->path));
 		return;
 	}
+	replaced(room, f);
 	fit = realloc(f, sizeof *f + f->n);
 	if (fit != NULL)
 		f = fit;

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """TLS with real programs on the other side: openssl, curl, swaks, msmtp, Python, a Postfix that shows a certificate."""
 import os
+import re
+import signal
 import socket
 import ssl
 import sys
@@ -136,6 +138,55 @@ def test_postfix_relays_with_a_certificate(folder):
         c.ehlo()
         c.cmd("MAIL FROM:<a@b.test>", "250")
         lab.check(c.cmd("RCPT TO:<far@sink.test>")[1][0][4:9] == "5.7.1", "without the certificate nothing is relayed")
+
+
+def test_authorities_are_renewed(folder):
+    """The file of client-ca changes, without a reload; a bad one leaves the last good one, whoever is started meanwhile."""
+    one, two = (Certificate(folder, n, [n + ".test"]) for n in ("one", "two"))
+    clients = {ca: Certificate(folder, "of-" + ca.names[0], ["client." + ca.names[0]], by=ca) for ca in (one, two)}
+    path = os.path.join(folder, "client-ca.pem")
+
+    def put(text):
+        with open(path + ".new", "w") as f:
+            f.write(text)
+        os.rename(path + ".new", path)
+
+    def text_of(ca):
+        with open(ca.chain) as f:
+            return f.read()
+
+    put(text_of(one))
+    house = House(folder, "vault { check-interval = 1s }\n", f'client-ca = "{path}"')
+    postern = house.postern
+
+    def shown():
+        return next(r for r in postern.ctl_rows("tls", "show") if r.get("client_ca") == "asking")
+
+    def believed():
+        """Whose clients every smtpd process believes."""
+        for ca, client in clients.items():
+            before = len(re.findall("tls-established.*verified=yes", postern.log()))
+            for _ in range(6):
+                house.s_client("-cert", client.chain, "-key", client.key, port=26)
+            yield ca.names[0], len(re.findall("tls-established.*verified=yes", postern.log())) - before
+
+    lab.equal(dict(believed()), {"one.test": 6, "two.test": 0}, "the first authority")
+    lab.check("one.test" in shown()["names"] and shown()["trouble"] == "", f"tls show: {shown()}")
+    put(text_of(two))
+    lab.wait_for(lambda: "two.test" in shown()["names"], "tls show to have the other one")
+    lab.wait_for(lambda: dict(believed()) == {"one.test": 0, "two.test": 6}, "every smtpd to believe the other one")
+    put("this is no certificate\n")
+    lab.wait_for(lambda: "no certificates in PEM" in shown()["trouble"], "tls show to say what is wrong")
+    lab.check("NOT RENEWED" in postern.ctl("tls", "show").stdout, "in the table, too")
+    for pid in postern.pids("smtpd"):
+        os.kill(pid, signal.SIGKILL)
+    postern.wait_ready()
+    lab.wait_for(lambda: dict(believed()) == {"one.test": 0, "two.test": 6}, "the last good one, in new processes")
+    said = postern.ctl("reload")
+    lab.check("the last good one stays in use" in said.stdout + said.stderr, f"a reload says so: {said.stdout + said.stderr}")
+    lab.equal(dict(believed()), {"one.test": 0, "two.test": 6}, "after it, too")
+    put(text_of(one))
+    lab.wait_for(lambda: shown()["trouble"] == "" and dict(believed()) == {"one.test": 6, "two.test": 0}, "the good one")
 
 
 # --- what is offered ---
