@@ -54,7 +54,7 @@ struct conf {
 static inline bool
 conf_uses_auth(const struct conf *c)
 {
-	return *c->auth.users_file != '\0' || *c->auth.certificates_file != '\0';
+	return *c->auth.users_file != '\0' || *c->auth.certificates_file != '\0' || *c->auth.dovecot != '\0';
 }
 
 /* Everything at its default, no titled section. refs is 1. NULL: no memory. */

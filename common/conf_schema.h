@@ -238,8 +238,14 @@
 #define CONF_AUTH(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	STR(users_file, "users-file", "", NULL, NULL,								\
 	    "The users and what their passwords are checked by: a file that posternctl passwd writes, see postern-passwd(5). Empty: none.") \
-	LIST(mechanisms, "mechanisms", "PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS, EXTERNAL", NULL, NULL, \
-	    "SASL mechanisms that may be offered. Of these those are that can work: SCRAM-SHA-256-PLUS needs TLS, EXTERNAL a client certificate.") \
+	LIST(mechanisms, "mechanisms", "PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS, EXTERNAL, OAUTHBEARER, XOAUTH2", NULL, NULL, \
+	    "SASL mechanisms that may be offered. Of these those are that can work: SCRAM-SHA-256-PLUS needs TLS and a users file, EXTERNAL a client certificate, OAUTHBEARER and XOAUTH2 TLS and Dovecot.") \
+	STR(dovecot, "dovecot", "", NULL, NULL,								\
+	    "Ask Dovecot who users are, instead of a users file: the socket of its auth service for clients, such as /run/dovecot/auth-client. Mechanisms are those that Dovecot lists and mechanisms permits; EXTERNAL stays ours. The master connects, as root: the mode of the socket does not matter. While Dovecot is away, logins are told 454.") \
+	TIME(dovecot_timeout, "dovecot-timeout", "30s", "1s", "10m",						\
+	    "How long Dovecot may take for one step of a login, and for its greeting. Dovecot itself holds back answers to clients that failed before, for 17 seconds at most. Later the client is told 454, and a Dovecot that has said nothing at all meanwhile is connected to anew.") \
+	SIZE(dovecot_line, "dovecot-max-line", "8K", "1K", "64K",						\
+	    "The longest line that Dovecot takes: 8K up to version 2.3, 16K since 2.4. A response of a client that does not fit is refused with 501, for Dovecot would close the connection on which all logins are.") \
 	STR(certificates_file, "certificates-file", "", NULL, NULL,						\
 	    "For EXTERNAL: a file with one client certificate a line, its SHA-256 fingerprint in hexadecimal digits (colons do not matter), white space, and the user whose it is.") \
 	U32(workers, "workers", "2", "1", "64", "Threads that check passwords; each takes the memory that the hash asks for.") \

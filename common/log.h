@@ -60,6 +60,10 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a client has shown who it is")									\
 	X(AUTH_FAILED,		"auth-failed",		NOTICE,		"client user mechanism listener why code",	\
 	    "a client could not show who it is; fail2ban counts these")					\
+	X(DOVECOT_UP,		"dovecot-up",		NOTICE,		"path mechanisms",				\
+	    "Dovecot is there to say who users are; mechanisms are all that it has")				\
+	X(DOVECOT_DOWN,		"dovecot-down",		WARNING,	"path why",					\
+	    "Dovecot cannot be asked: until it can, logins are told 454")					\
 	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto tls user message_id ms",	\
 	    "a message is durable in the queue and was acknowledged")						\
 	X(ABORTED,		"aborted",		NOTICE,		"client from why",				\

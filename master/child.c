@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "master/admin.h"
+#include "master/dovecot.h"
 #include "master/mailbox.h"
 #include "master/reload.h"
 #include "master/selftest.h"
@@ -159,6 +160,7 @@ static const struct peer_ops line_ops = {
 		[M_READY] = on_ready,
 		[M_PROBED] = selftest_on_probed,
 		[M_SPAWN] = mailbox_on_spawn,
+		[M_CONNECT] = dovecot_on_connect,
 		[M_CERTIFICATES_TAKEN] = certificates_on_taken,
 		[A_REQUEST] = admin_on_request,
 	},

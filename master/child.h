@@ -43,6 +43,7 @@ struct child {
 	uint64_t backoff;		/* ms before the next restart */
 	struct timer restart;
 
+	uint64_t connected;		/* auth: when it asked for a connection to Dovecot last */
 	uint32_t spawn_handle;		/* mailbox: the request on the line to local */
 	unsigned spawn_index;		/* mailbox: which local asked, */
 	pid_t spawn_pid;		/* and which process it was: another one numbers its requests anew */

@@ -6,6 +6,7 @@
 #include "common/tls_settings.h"
 #include "common/policy/networks.h"
 #include "common/wire/domain.h"
+#include "master/dovecot.h"
 #include "master/listen.h"
 
 #include <stdarg.h>
@@ -272,11 +273,17 @@ check_path(struct checking *k, char *const *field)
 static void
 check_auth(struct checking *k)
 {
-	static const char *const known[] = { "PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL" };
+	static const char *const known[] = { "PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL", "OAUTHBEARER",
+		"XOAUTH2" };
 	const struct conf_auth *a = &k->c->auth;
 
 	check_path(k, &a->users_file);
 	check_path(k, &a->certificates_file);
+	check_path(k, &a->dovecot);
+	if (strlen(a->dovecot) > DOVECOT_PATH_MAX)
+		complain(k, &a->dovecot, "is longer than the path of a socket can be");
+	if (*a->dovecot != '\0' && *a->users_file != '\0')
+		complain(k, &a->dovecot, "and users-file exclude each other: one of them says who users are");
 	if (a->failure_delay > a->failure_delay_max)
 		complain(k, &a->failure_delay, "is longer than failure-delay-max; lower it or raise failure-delay-max");
 	for (size_t i = 0; i < a->mechanisms.n; i++) {

@@ -45,6 +45,9 @@ fits(const struct session *s, struct slice mechanism)
 
 	if (slice_eq(mechanism, S("EXTERNAL")))
 		return stream_client_certificate(&s->stream) != NULL;
+	/* RFC 7628 3: a bearer token never crosses the line in the clear, whatever the listener allows otherwise. */
+	if (slice_eq(mechanism, S("OAUTHBEARER")) || slice_eq(mechanism, S("XOAUTH2")))
+		return stream_is_tls(&s->stream);
 	if (mechanism.n > plus.n && slice_eq(slice_from(mechanism, mechanism.n - plus.n), plus))
 		return stream_is_tls(&s->stream);
 	return true;

@@ -60,11 +60,19 @@ tell_state(const struct auth *auth, struct peer *p)
 	struct buf text = BUF_INIT(MECHANISMS_TEXT_MAX);
 	struct au_state m;
 
-	if (p != NULL && auth_mechanisms_put(auth, &text)) {
+	/* Nothing is better than a list that Dovecot will make longer: an smtpd that has none says 454 instead of 504. */
+	if (p != NULL && auth_mechanisms_put(auth, &text) && (buf_len(&text) > 0 || !dovecot_unknown(auth))) {
 		m.mechanisms = buf_slice(&text);
 		(void)au_state_send(p, 0, &m);
 	}
 	buf_free(&text);
+}
+
+void
+auth_tell_state(const struct auth *auth)
+{
+	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
+		tell_state(auth, auth->smtpds[i]);
 }
 
 void
@@ -95,8 +103,8 @@ auth_use(struct auth *auth, struct users *users, struct conf *conf)
 	auth->users = users;
 	auth->conf = conf_ref(conf);
 	conf_unref(old);
-	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
-		tell_state(auth, auth->smtpds[i]);
+	dovecot_adopt(auth);
+	auth_tell_state(auth);
 }
 
 static enum rc
@@ -105,6 +113,7 @@ setup(struct auth *auth, struct loop *loop, struct conf *conf)
 	auth->loop = loop;
 	auth->conf = conf_ref(conf);
 	buf_init(&auth->why, 4096);
+	dovecot_setup(auth);
 	return delays_init(&auth->delays) ? RC_OK : RC_NOMEM;
 }
 
@@ -128,6 +137,7 @@ auth_free(struct auth *auth)
 {
 	/* Work that runs belongs to its thread until the thread has ended. */
 	exchanges_free(auth);
+	dovecot_free(auth);
 	workers_stop(auth->workers);
 	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
 		peer_free(auth->smtpds[i]);
@@ -200,6 +210,7 @@ adopt(struct room *room, const struct conf *old)
 	if (old == NULL) {
 		/* prepare() has read these. */
 		auth_files_forget(auth);
+		dovecot_adopt(auth);
 		log_say(LOG_TABLE_LOADED, NULL, F_TEXT("table", "users"), F_TEXT("path", room->conf->auth.users_file),
 		    F_U64("entries", users_count(auth->users)));
 		return NULL;
@@ -227,6 +238,43 @@ stop(struct room *room, uint32_t grace_ms)
 		room_exit(room);
 }
 
+/* --- the frames of master --- */
+
+static const char *
+on_connected(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct auth *auth = ((struct room *)ctx)->ctx;
+	struct m_connected m;
+
+	(void)p;
+	if (!m_connected_get(body, &m)) {
+		(void)close(fd);
+		return "malformed M_CONNECTED";
+	}
+	/* It may be the answer to an older question. */
+	if (handle == auth->dovecot.asked)
+		dovecot_take(auth, fd);
+	else
+		(void)close(fd);
+	return NULL;
+}
+
+static const char *
+on_connect_failed(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct auth *auth = ((struct room *)ctx)->ctx;
+	struct m_connect_failed m;
+
+	(void)p, (void)fd;
+	if (!m_connect_failed_get(body, &m))
+		return "malformed M_CONNECT_FAILED";
+	buf_clear(&auth->why);
+	(void)buf_put_slice(&auth->why, m.why);
+	if (handle == auth->dovecot.asked)
+		dovecot_failed(auth, auth->why.failed ? "?" : buf_cstr(&auth->why));
+	return NULL;
+}
+
 const struct room_ops auth_ops = {
 	.role = ROLE_AUTH,
 	.prepare = prepare,
@@ -236,4 +284,5 @@ const struct room_ops auth_ops = {
 	.file = take_file,
 	.adopt = adopt,
 	.stop = stop,
+	.on_master = { [M_CONNECTED] = on_connected, [M_CONNECT_FAILED] = on_connect_failed },
 };

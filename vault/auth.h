@@ -9,6 +9,7 @@
 
 #include "common/room.h"
 #include "vault/auth_delay.h"
+#include "vault/auth_dovecot.h"
 #include "vault/auth_users.h"
 #include "vault/auth_workers.h"
 
@@ -42,6 +43,7 @@ struct auth {
 	unsigned n_exchanges;
 	struct auth_file *files;
 	unsigned n_files;
+	struct dovecot dovecot;
 	struct buf why;			/* of the last refusal */
 };
 
@@ -57,5 +59,7 @@ void auth_use(struct auth *auth, struct users *users, struct conf *conf);
 
 /* The mechanisms that can be had, for AU_STATE. */
 bool auth_mechanisms_put(const struct auth *auth, struct buf *to);
+/* They have changed: every smtpd is told. */
+void auth_tell_state(const struct auth *auth);
 
 #endif

@@ -39,19 +39,29 @@ can_be_had(const struct auth *auth, const struct mechanism *m)
 	return is_configured(auth, m->name);
 }
 
+static bool
+dovecot_offers(const struct auth *auth, size_t i)
+{
+	return dovecot_has(auth, i) && is_configured(auth, dovecot_mechanism(i)->name);
+}
+
+static void
+put_mechanism(struct buf *to, const struct mechanism *m)
+{
+	if (buf_len(to) > 0)
+		(void)buf_put_byte(to, ' ');
+	(void)buf_put_slice(to, m->name);
+}
+
 bool
 auth_mechanisms_put(const struct auth *auth, struct buf *to)
 {
-	bool first = true;
-
-	for (size_t i = 0; i < n_mechanisms; i++) {
-		if (!can_be_had(auth, &mechanisms[i]))
-			continue;
-		if (!first)
-			(void)buf_put_byte(to, ' ');
-		(void)buf_put_slice(to, mechanisms[i].name);
-		first = false;
-	}
+	for (size_t i = 0; i < n_mechanisms; i++)
+		if (can_be_had(auth, &mechanisms[i]))
+			put_mechanism(to, &mechanisms[i]);
+	for (size_t i = 0; dovecot_mechanism(i) != NULL; i++)
+		if (dovecot_offers(auth, i))
+			put_mechanism(to, dovecot_mechanism(i));
 	return !to->failed;
 }
 
@@ -59,8 +69,11 @@ static const struct mechanism *
 find_mechanism(const struct auth *auth, struct slice name)
 {
 	for (size_t i = 0; i < n_mechanisms; i++)
-		if (slice_caseeq(mechanisms[i].name, name))
-			return can_be_had(auth, &mechanisms[i]) ? &mechanisms[i] : NULL;
+		if (slice_caseeq(mechanisms[i].name, name) && can_be_had(auth, &mechanisms[i]))
+			return &mechanisms[i];
+	for (size_t i = 0; dovecot_mechanism(i) != NULL; i++)
+		if (slice_caseeq(dovecot_mechanism(i)->name, name) && dovecot_offers(auth, i))
+			return dovecot_mechanism(i);
 	return NULL;
 }
 
@@ -115,6 +128,7 @@ unmake(struct exchange *x)
 	timer_cancel(&x->timer);
 	password_forget(x);
 	scram_free(x);
+	dovecot_forget(x);
 	sodium_memzero(x, sizeof *x);
 	free(x);
 }
@@ -151,14 +165,21 @@ exchange_challenge(struct exchange *x, struct slice challenge)
 }
 
 void
-exchange_yes(struct exchange *x)
+exchange_yes_as(struct exchange *x, struct slice user)
 {
-	const struct au_ok m = { exchange_user(x) };
+	const struct au_ok m = { user };
 
-	delays_passed(&x->auth->delays, &x->auth->conf->auth, x->client, exchange_user(x), loop_now(x->auth->loop));
+	delays_passed(&x->auth->delays, &x->auth->conf->auth, x->client, x->user_n == 0 ? user : exchange_user(x),
+	    loop_now(x->auth->loop));
 	if (au_ok_send(x->peer, x->handle, &m) != RC_OK)
 		peer_drop(x->peer, "does not read its answers");
 	unmake(x);
+}
+
+void
+exchange_yes(struct exchange *x)
+{
+	exchange_yes_as(x, exchange_user(x));
 }
 
 static void
@@ -276,7 +297,10 @@ begin(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism
 	struct exchange *x = NULL;
 
 	if (m == NULL) {
-		send_no(p, handle, AUTH_NO_MECHANISM, S(""), "no such mechanism");
+		if (dovecot_unknown(auth))
+			send_no(p, handle, AUTH_TEMPORARY, S(""), "Dovecot has not said yet what it has");
+		else
+			send_no(p, handle, AUTH_NO_MECHANISM, S(""), "no such mechanism");
 		return NULL;
 	}
 	if (auth->n_exchanges < auth->conf->auth.max_exchanges)
@@ -302,6 +326,10 @@ exchange_on_begin(void *ctx, struct peer *p, uint32_t handle, struct rd *body, i
 	if (!take_facts(x, &m)) {
 		unmake(x);
 		return "malformed AU_BEGIN";
+	}
+	if ((x->mechanism->flags & NEEDS_TLS) != 0 && !x->secure) {
+		exchange_no(x, AUTH_NO_MECHANISM, "only with TLS");
+		return NULL;
 	}
 	if ((x->mechanism->flags & SERVER_FIRST) != 0 && m.has_initial == 0)
 		x->mechanism->respond(x, S(""));

@@ -11,6 +11,7 @@ enum {
 	NEEDS_BINDING = 1 << 0,		/* works with channel binding only */
 	NEEDS_CERTIFICATE = 1 << 1,
 	NEEDS_HASHES = 1 << 2,		/* works with a users file */
+	NEEDS_TLS = 1 << 4,
 	SERVER_FIRST = 1 << 3,		/* asks before the client says anything; an initial response is its first answer */
 };
 
@@ -24,6 +25,7 @@ enum exchange_state {
 	EX_CLIENT,		/* waits for the client */
 	EX_DELAYED,		/* waits for what earlier failures have earned */
 	EX_HASHING,		/* a thread has it */
+	EX_REMOTE,		/* Dovecot has it */
 };
 
 struct exchange {
@@ -48,6 +50,7 @@ struct exchange {
 	void (*go_on)(struct exchange *x);	/* after the wait */
 	struct hash_job *job;
 	struct scram *scram;
+	struct dovecot_request *remote;
 };
 
 /* The frames of smtpd. Their ctx is the struct auth. */
@@ -59,6 +62,7 @@ void exchanges_free(struct auth *auth);
 /* --- for mechanisms --- */
 void exchange_challenge(struct exchange *x, struct slice challenge);
 void exchange_yes(struct exchange *x);	/* as x->user */
+void exchange_yes_as(struct exchange *x, struct slice user);	/* who claimed to be x->user */
 void exchange_no(struct exchange *x, enum auth_failure kind, const char *why);
 /* Keeps whom it claims to be. False: it has said no. */
 bool exchange_claims(struct exchange *x, struct slice user);

@@ -195,6 +195,12 @@ enum {
 #define AU_FAIL_FIELDS(F)	F(u8, kind) F(str, user) F(str, why)
 /* The mechanisms that can be had, separated by one space. Sent when the line comes up, and when it changes. */
 #define AU_STATE_FIELDS(F)	F(str, mechanisms)
+/* auth to master: a connection to auth { dovecot } of this generation, please; handle names the request. */
+#define M_CONNECT_FIELDS(F)	F(u32, generation)
+/* Here it is (descriptor). */
+#define M_CONNECTED_FIELDS(F)	F(u32, generation)
+/* There is none to be had now; status is an enum rc. */
+#define M_CONNECT_FAILED_FIELDS(F) F(u8, status) F(str, why)
 
 #define TO_ANY		(~UINT32_C(0))
 #define FROM_ROOMS	(~ROLE_BIT(ROLE_MASTER))
@@ -267,7 +273,10 @@ enum {
 	X(AU_CHALLENGE,	au_challenge,	 113,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(AU_OK,	au_ok,	 114,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(AU_FAIL,	au_fail,	 115,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
-	X(AU_STATE,	au_state,	 116,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)
+	X(AU_STATE,	au_state,	 116,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
+	X(M_CONNECT,	m_connect,	 117,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_MASTER),	0)		\
+	X(M_CONNECTED,	m_connected,	 118,	ROLE_BIT(ROLE_MASTER),	ROLE_BIT(ROLE_AUTH),	1)		\
+	X(M_CONNECT_FAILED, m_connect_failed, 119, ROLE_BIT(ROLE_MASTER), ROLE_BIT(ROLE_AUTH),	0)
 
 enum ipc_type {
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a name that is declared cannot stand in parentheses */
