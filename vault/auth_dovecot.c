@@ -193,13 +193,13 @@ hand_over(struct dovecot_request *r)
 	struct exchange *x = r->exchange;
 	struct auth *auth = x->auth;
 	struct buf line = BUF_INIT((size_t)auth->conf->auth.dovecot_line);
-	bool fits, sent;
+	bool fits, sent, first = r->id == 0;
 
-	if (r->id != 0) {
-		put_continue(&line, r);
-	} else {
+	if (first) {
 		number(&auth->dovecot, r);
 		put_begin(&line, x, r);
+	} else {
+		put_continue(&line, r);
 	}
 	(void)buf_put_byte(&line, '\n');
 	fits = !line.failed;
@@ -211,6 +211,8 @@ hand_over(struct dovecot_request *r)
 	r->waits = false;
 	r->asked = loop_now(auth->loop);
 	timer_start(&r->deadline, auth->conf->auth.dovecot_timeout);
+	if (!sent && first)
+		unnumber(r);	/* there is nothing to cancel */
 	if (!fits)
 		exchange_no(x, AUTH_MALFORMED, "a response that is longer than Dovecot takes");
 	else if (!sent)
