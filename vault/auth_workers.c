@@ -1,6 +1,8 @@
 /* vault/auth_workers.c -- see auth_workers.h. */
 #include "vault/auth_workers.h"
 
+#include "common/clock.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,11 +13,20 @@
 
 /* Of the threads: whoever guesses passwords makes them hash, and should not have the processor before those whose mail is
  * being taken. */
-enum { NICE = 10 };
+enum {
+	NICE = 10,
+	/* While more wait than may, each thread works this part of its time only, for the same reason: most of those who wait
+	 * are guessers then, and an honest user has little hope either way. */
+	OVERLOAD_SHARE = 5,		/* per cent */
+	OVERLOAD_MS = 1000,		/* since the last that was turned away */
+	REST_MS_MAX = 2000,
+};
 
 struct workers {
 	pthread_mutex_t lock;
 	pthread_cond_t more, changed;
+	pthread_cond_t rest;		/* a thread that rests waits for it: the end */
+	uint64_t overloaded;		/* when the last was turned away; 0: never */
 	unsigned n_ready;		/* threads that have set themselves up: the filter may come */
 	struct work *first, **last;	/* waits */
 	unsigned n_waiting;
@@ -58,11 +69,28 @@ take(struct workers *w)
 	return work;
 }
 
+/* After work that took so long. Called with the lock held. */
+static void
+rest(struct workers *w, uint64_t took)
+{
+	uint64_t now = clock_monotonic_ms(), ms = took * (100 - OVERLOAD_SHARE) / OVERLOAD_SHARE, until;
+	struct timespec at;
+
+	if (w->overloaded == 0 || now - w->overloaded > OVERLOAD_MS)
+		return;
+	until = now + (ms > REST_MS_MAX ? REST_MS_MAX : ms);
+	at = (struct timespec){ (time_t)(until / 1000), (long)(until % 1000 * 1000000) };
+	while (!w->stopping && clock_monotonic_ms() < until)
+		if (pthread_cond_timedwait(&w->rest, &w->lock, &at) == ETIMEDOUT)
+			return;
+}
+
 static void *
 thread_main(void *arg)
 {
 	struct workers *w = arg;
 	struct work *work;
+	uint64_t began;
 
 	/* Of this thread alone (setpriority(2), "C library/kernel differences"). */
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
@@ -71,11 +99,13 @@ thread_main(void *arg)
 	(void)pthread_cond_signal(&w->changed);
 	while ((work = take(w)) != NULL) {
 		(void)pthread_mutex_unlock(&w->lock);
+		began = clock_monotonic_ms();
 		work->run(work);
 		(void)pthread_mutex_lock(&w->lock);
 		work->next = w->finished;
 		w->finished = work;
 		ring(w);
+		rest(w, clock_monotonic_ms() - began);
 	}
 	(void)pthread_mutex_unlock(&w->lock);
 	return NULL;
@@ -111,6 +141,7 @@ workers_submit(struct workers *w, struct work *work, unsigned max_waiting)
 	(void)pthread_mutex_lock(&w->lock);
 	if (w->n_waiting >= max_waiting) {
 		rc = RC_AGAIN;
+		w->overloaded = clock_monotonic_ms();
 	} else {
 		work->next = NULL;
 		*w->last = work;
@@ -141,6 +172,7 @@ enum rc
 workers_start(unsigned threads, struct workers **ret_workers)
 {
 	struct workers *w = calloc(1, sizeof *w + threads * sizeof w->threads[0]);
+	pthread_condattr_t monotonic;
 
 	if (w == NULL)
 		return RC_NOMEM;
@@ -149,6 +181,10 @@ workers_start(unsigned threads, struct workers **ret_workers)
 	(void)pthread_mutex_init(&w->lock, NULL);
 	(void)pthread_cond_init(&w->more, NULL);
 	(void)pthread_cond_init(&w->changed, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&w->rest, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
 	while (w->bell != -1 && w->n_threads < threads && start_one(w))
 		;
 	if (w->n_threads < threads) {
@@ -179,6 +215,7 @@ workers_stop(struct workers *w)
 	(void)pthread_mutex_lock(&w->lock);
 	w->stopping = true;
 	(void)pthread_cond_broadcast(&w->more);
+	(void)pthread_cond_broadcast(&w->rest);
 	(void)pthread_mutex_unlock(&w->lock);
 	for (unsigned i = 0; i < w->n_threads; i++)
 		(void)pthread_join(w->threads[i], NULL);
@@ -188,6 +225,7 @@ workers_stop(struct workers *w)
 		(void)close(w->bell);
 	(void)pthread_cond_destroy(&w->more);
 	(void)pthread_cond_destroy(&w->changed);
+	(void)pthread_cond_destroy(&w->rest);
 	(void)pthread_mutex_destroy(&w->lock);
 	free(w);
 }
