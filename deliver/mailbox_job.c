@@ -227,6 +227,17 @@ deliver_copy(struct mailbox *b, size_t i)
 		maildir_abandon(&b->dir, &f);
 }
 
+/* Two recipients with one address are two because their sender wants other reports of each (RFC 3461 5.2.3), not because
+ * anybody wants to read the message twice. */
+static bool
+is_delivered_already(const struct mailbox_job *j, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (j->outcomes[k].status == JOB_DELIVERED && slice_eq(j->rcpts[k].address, j->rcpts[i].address))
+			return true;
+	return false;
+}
+
 void
 mailbox_job_finish(struct mailbox *b)
 {
@@ -237,6 +248,8 @@ mailbox_job_finish(struct mailbox *b)
 			continue;
 		if (j->rcpts[i].loops)
 			set_outcome(j, i, JOB_FAILED, "5.4.6", "mail loop: this mailbox has had the message before (Delivered-To)");
+		else if (is_delivered_already(j, i))
+			set_outcome(j, i, JOB_DELIVERED, "2.0.0", "delivered to maildir, one copy for all that mean this address");
 		else if (i == j->carrier)
 			deliver_file(b, i, &j->file);
 		else

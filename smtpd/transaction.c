@@ -90,15 +90,16 @@ rcpt_new(struct transaction *tx, struct slice canonical, struct slice orcpt)
 	return r;
 }
 
-/* Named twice, served once (RFC 5321 4.1.1.3 promises no more). */
+/* Named twice, served once (RFC 5321 4.1.1.3 promises no more), unless other reports are wanted: what was asked of each
+ * name must be kept (RFC 3461 5.2.3, 5.2.6), so they stay two. */
 static bool
-is_named_already(const struct transaction *tx, struct slice address)
+is_named_already(const struct transaction *tx, const struct envelope_rcpt *new)
 {
 	struct slice rest = buf_slice(&tx->rcpts);
 	struct envelope_rcpt e;
 
 	while (envelope_rcpt_next(&rest, &e))
-		if (slice_eq(e.address, address))
+		if (slice_eq(e.address, new->address) && e.notify == new->notify && slice_eq(e.orcpt, new->orcpt))
 			return true;
 	return false;
 }
@@ -115,7 +116,7 @@ rcpt_accept(struct rcpt *r, struct slice final, struct slice transport, struct s
 	size_t before = buf_len(&tx->rcpts);
 	char *only = NULL;
 
-	if (is_named_already(tx, e.address)) {
+	if (is_named_already(tx, &e)) {
 		r->refusal.code = 0;
 		return;
 	}

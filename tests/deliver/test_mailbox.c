@@ -197,6 +197,34 @@ a_message_arrives(void **state)
 	assert_int_equal(end_box(&b), 0);
 }
 
+/* Two recipients that are one address: their sender asked for other reports of each.
+ * shows: RFC3461 5.2.6/2 */
+static void
+one_address_gets_one_copy(void **state)
+{
+	static const char *const rcpts[] = { "bob@b.example", "bob+list@b.example", "bob@b.example", NULL };
+	struct slice message = S("Subject: hi\r\n\r\nHello.\r\n");
+	struct box b;
+	struct frame f;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	start_box(&b, "bob", RC_OK);
+	send_open(&b, "bob");
+	assert_int_equal(next(&b).type, D_PULL);
+	send_job(&b, 1, some_id, rcpts, message, message.n);
+	f = next(&b);
+	result_is(&b, &f, 0, "1 2.0.0 delivered to maildir");
+	result_is(&b, &f, 1, "1 2.0.0 delivered to maildir");
+	result_is(&b, &f, 2, "1 2.0.0 delivered to maildir, one copy for all that mean this address");
+	assert_int_equal(files_in(&b, "new", NULL, 0), 2);
+	assert_true(frame_write_blocking(b.line, D_IDLE, SESSION, S("\0"), -1) == RC_OK);
+	assert_int_equal(next(&b).type, D_CLOSED);
+	assert_int_equal(files_in(&b, "tmp", NULL, 0), 0);
+	assert_int_equal(end_box(&b), 0);
+}
+
 static void
 a_large_one_comes_in_chunks_to_several_addresses(void **state)
 {
@@ -363,6 +391,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_arrives),
+		cmocka_unit_test(one_address_gets_one_copy),
 		cmocka_unit_test(a_large_one_comes_in_chunks_to_several_addresses),
 		cmocka_unit_test(a_crash_makes_no_duplicate),
 		cmocka_unit_test(accounts_that_get_no_mail),
