@@ -52,7 +52,7 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a client talked before it was greeted, and was cut off")						\
 	X(LIMIT_REACHED,	"limit-reached",	NOTICE,		"client network what count limit",		\
 	    "a client network has done something as often as it may in an interval (section limits)")		\
-	X(REJECT,		"reject",		NOTICE,		"client helo from to command code enhanced text rule proto",	\
+	X(REJECT,		"reject",		NOTICE,		"client helo from to command code enhanced text rule priority proto",	\
 	    "a client's command was refused")									\
 	X(PROTOCOL_ERROR,	"protocol-error",	NOTICE,		"client what command",				\
 	    "a client broke the protocol")									\
@@ -64,7 +64,7 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "Dovecot is there to say who users are; mechanisms are all that it has")				\
 	X(DOVECOT_DOWN,		"dovecot-down",		WARNING,	"path why",					\
 	    "Dovecot cannot be asked: until it can, logins are told 454")					\
-	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto tls user message_id ms",	\
+	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto tls user priority message_id ms",	\
 	    "a message is durable in the queue and was acknowledged")						\
 	X(ABORTED,		"aborted",		NOTICE,		"client from why",				\
 	    "a transaction ended before its message was acknowledged")						\

@@ -100,7 +100,7 @@ put_mail_extensions(struct buf *arg, const struct job *job, const struct peer_ca
 	}
 	if (job->needs_utf8)
 		(void)buf_put_str(arg, " SMTPUTF8");
-	if (caps->priority && job->priority != 0)
+	if (caps->priority)	/* 0 too: every message has one, and all are told (RFC 6710 4.2, 5) */
 		(void)buf_printf(arg, " MT-PRIORITY=%d", job->priority);
 }
 

@@ -17,7 +17,8 @@ struct mail {
 	struct slice envid;
 	int64_t deliver_by, hold_until;	/* wall clock, microseconds; 0: none */
 	struct slice hold_word, hold_value;
-	int8_t priority;
+	bool has_priority;
+	int8_t priority, asked_priority;
 };
 
 static int64_t
@@ -125,6 +126,7 @@ static enum rc
 take_priority(const struct session *s, struct slice value, struct mail *m)
 {
 	(void)s;
+	m->has_priority = true;
 	return smtp_priority_parse(value, &m->priority);
 }
 
@@ -227,7 +229,7 @@ may_begin(struct session *s, uint64_t size)
 static bool
 declares(const struct mail *m)
 {
-	return m->envid.n > 0 || m->deliver_by != 0 || m->hold_until != 0 || m->priority != 0;
+	return m->envid.n > 0 || m->deliver_by != 0 || m->hold_until != 0 || m->has_priority;
 }
 
 /* What a few messages declare, in memory of its own. */
@@ -241,7 +243,7 @@ declared_new(const struct mail *m)
 	d = malloc(sizeof *d + m->envid.n + m->hold_word.n + m->hold_value.n);
 	if (d == NULL)
 		return NULL;
-	*d = (struct declared){ .deliver_by = m->deliver_by, .hold_until = m->hold_until, .priority = m->priority,
+	*d = (struct declared){ .deliver_by = m->deliver_by, .hold_until = m->hold_until, .has_priority = m->has_priority, .priority = m->priority, .asked_priority = m->asked_priority,
 	    .n_envid = m->envid.n, .n_hold = m->hold_word.n + m->hold_value.n };
 	if (m->envid.n > 0)
 		memcpy(d->text, m->envid.p, m->envid.n);
@@ -285,6 +287,7 @@ begin(struct session *s, const struct address *sender, struct mail *mail)
 	struct declared *declared;
 	struct msgid id;
 
+	mail->asked_priority = mail->priority;
 	if (lowered)
 		mail->priority = 0;
 	declared = declared_new(mail);

@@ -284,11 +284,12 @@ log_accepted(const struct session *s)
 {
 	const struct transaction *tx = s->tx;
 	const struct tls_facts *tls = stream_tls(&s->stream);
+	char priority[PRIORITY_TEXT_MAX];
 
 	log_say(LOG_ACCEPTED, &tx->id, F_IP("client", s->ip), F_STR("helo", session_helo(s)), F_TEXT("from", tx->sender),
 	    F_U64("size", tx->receive->decoder.size), F_U64("nrcpt", tx->n_rcpts), F_STR("proto", session_proto(s)),
 	    F_TEXT("tls", tls == NULL ? "" : tls->protocol), F_STR("user", session_user(s)),
-	    F_STR("message_id", header_watch_id(&tx->receive->watch)),
+	    F_TEXT("priority", transaction_priority(tx, priority)), F_STR("message_id", header_watch_id(&tx->receive->watch)),
 	    F_U64("ms", loop_now(s->smtpd->loop) - tx->began));
 }
 

@@ -77,7 +77,7 @@ put_client(struct buf *to, const struct tls_facts *f)
 
 /* by US (Postern) with PROTO id ID */
 static void
-put_by(struct buf *to, const struct session *s, struct msgid id, int priority)
+put_by(struct buf *to, const struct session *s, struct msgid id)
 {
 	char text[QUEUE_ID_LEN];
 
@@ -88,8 +88,6 @@ put_by(struct buf *to, const struct session *s, struct msgid id, int priority)
 	(void)buf_put_slice(to, session_proto(s));
 	(void)buf_put_str(to, " id ");
 	(void)buf_put(to, text, sizeof text);
-	if (priority != 0)
-		(void)buf_printf(to, " PRIORITY %d", priority);	/* RFC 6710 7 */
 }
 
 /* RFC 5321 4.4: local time with its offset. The zone was read before the walls went up, by prepare(). */
@@ -116,7 +114,7 @@ trace_put(struct buf *to, const struct transaction *tx, int64_t now)
 		put_cipher(to, tls);
 		put_client(to, tls);
 	}
-	put_by(to, tx->session, tx->id, tx->declared == NULL ? 0 : tx->declared->priority);
+	put_by(to, tx->session, tx->id);
 	/* More than one would tell each recipient of the others (RFC 5321 7.2, 7.6). */
 	if (tx->n_rcpts == 1) {
 		(void)buf_put_str(to, "\r\n\tfor <");
@@ -128,6 +126,9 @@ trace_put(struct buf *to, const struct transaction *tx, int64_t now)
 		}
 		(void)buf_put_byte(to, '>');
 	}
+	/* RFC 6710 4.1 2, 7. What is registered additionally stands behind the rest (RFC 5321 4.4, Opt-info). */
+	if (tx->declared != NULL && tx->declared->has_priority)
+		(void)buf_printf(to, "\r\n\tPRIORITY %d", tx->declared->priority);
 	/* RFC 8314 4.3, for what is submitted; elsewhere the clause would only surprise those who read the field. */
 	if (tls != NULL && session_is_submission(tx->session))
 		(void)buf_printf(to, "\r\n\ttls %s", tls->registered);

@@ -8,6 +8,7 @@
 #include "smtpd/session.h"
 #include "smtpd/submit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct transaction *
@@ -29,6 +30,15 @@ transaction_new(struct session *s, struct msgid id, struct slice sender)
 	tx->last = &tx->waiting;
 	buf_init(&tx->rcpts, TRANSACTION_RCPTS_MAX);
 	return tx;
+}
+
+const char *
+transaction_priority(const struct transaction *tx, char text[PRIORITY_TEXT_MAX])
+{
+	if (tx == NULL || tx->declared == NULL || !tx->declared->has_priority)
+		return "";
+	(void)snprintf(text, PRIORITY_TEXT_MAX, "%d", tx->declared->asked_priority);
+	return text;
 }
 
 static void

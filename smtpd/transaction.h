@@ -35,7 +35,8 @@ struct rcpt {
 /* What MAIL declared and most do not. */
 struct declared {
 	int64_t deliver_by, hold_until;	/* as in the envelope */
-	int8_t priority;
+	bool has_priority;
+	int8_t priority, asked_priority;	/* what it has, and what was asked for (RFC 6710 4.1) */
 	size_t n_envid, n_hold;
 	uint8_t text[];			/* ENVID, then the request to hold it */
 };
@@ -71,6 +72,10 @@ struct transaction *transaction_new(struct session *s, struct msgid id, struct s
 
 /* The one end of a transaction. why: for the event LOG_ABORTED, a constant; NULL: it ended as it should. */
 void transaction_free(struct transaction **at, const char *why);
+
+enum { PRIORITY_TEXT_MAX = 5 };
+/* The MT-PRIORITY that was received, for the log (RFC 6710 4.1 3); empty when there was none. tx may be NULL. */
+const char *transaction_priority(const struct transaction *tx, char text[PRIORITY_TEXT_MAX]);
 
 /* A RCPT that waits for its turn to be answered. NULL: no memory. */
 struct rcpt *rcpt_new(struct transaction *tx, struct slice canonical, struct slice orcpt);

@@ -532,7 +532,7 @@ what_the_server_cannot_take_is_not_sent(void **state)
 	close_idle(&s, &server);
 }
 
-/* shows: RFC3461 5.2.1/1, RFC6710 4.2/1, RFC2852 4.1.4/1 */
+/* shows: RFC3461 5.2.1/1, RFC2852 4.1.4/1 */
 static void
 what_the_sender_asked_is_handed_on(void **state)
 {
@@ -559,7 +559,29 @@ what_the_sender_asked_is_handed_on(void **state)
 	close_idle(&s, &server);
 }
 
-/* shows: RFC3461 5.2.2/3, RFC3030 3/5, RFC6531 3.2/1, RFC8689 4.2.1/1, RFC2852 4.1.4/2 */
+/* shows: RFC6710 4.2/1, RFC6710 5/2 */
+static void
+every_priority_is_handed_on(void **state)
+{
+	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 MT-PRIORITY\n"
+	    "C:MAIL FROM:<sender@a.test> MT-PRIORITY=0\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n"
+	    "C:MAIL FROM:<sender@a.test> MT-PRIORITY=9\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	scene_send_job(&s, 5, 1, 0, one, SMALL.n, SMALL);
+	scene_until(&s, &s.n_results, 1);
+	s.priority = 9;
+	scene_send_job(&s, 5, 2, 0, one, SMALL.n, SMALL);
+	scene_until(&s, &s.n_results, 2);
+	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
+	close_idle(&s, &server);
+}
+
+/* shows: RFC3461 5.2.2/3, RFC6710 4.3/1, RFC3030 3/5, RFC6531 3.2/1, RFC8689 4.2.1/1, RFC2852 4.1.4/2 */
 static void
 what_the_server_cannot_do_is_not_asked_of_it(void **state)
 {
@@ -1053,6 +1075,7 @@ main(void)
 		cmocka_unit_test(what_the_server_cannot_take_is_not_sent),
 		cmocka_unit_test(bare_newlines_are_never_sent),
 		cmocka_unit_test(what_the_sender_asked_is_handed_on),
+		cmocka_unit_test(every_priority_is_handed_on),
 		cmocka_unit_test(what_the_server_cannot_do_is_not_asked_of_it),
 		cmocka_unit_test(binary_content_goes_out_by_bdat),
 		cmocka_unit_test(big_content_flows_with_credit),
