@@ -147,7 +147,7 @@
 	TIME(idle_session, "idle-session", "2s", "0s", "5m", "How long a delivery session with nothing to do is kept open.") \
 	SIZE(bounce_header_max, "bounce-header-max", "64K", "1K", "1M", "Bytes of the original header returned in a bounce at most.") \
 	SIZE(bounce_full_max, "bounce-full-max", "256K", "0", "1M",						\
-	    "Largest message returned whole when its sender asked for that (RET=FULL, RFC 3461); of a larger one, and of one with 8-bit content, only the header is returned.")
+	    "Largest message returned whole when its sender asked for that (RET=FULL, RFC 3461); of a larger one only the header is returned.")
 
 #define CONF_DELIVER(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	U32(processes, "processes", "0", "0", "256", "Number of deliver processes. 0: one for each processor.")	\

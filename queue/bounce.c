@@ -278,13 +278,33 @@ our_name(const struct queue *q)
 	return slice_str(*name == '\0' ? "localhost" : name);
 }
 
+/* RET=FULL (RFC 3461 6.2): of what failed, when it is not too large. A report must be able to go anywhere, so what is not 7-bit is
+ * encoded, unless its way ends in a mailbox here.
+ * REQUIRETLS (RFC 8689 5): never more than the header. That tells as much as the message, and there is no TLS for the way back
+ * yet: so a report that leaves over the network has nothing of it. */
+static enum dsn_return
+returned(const struct bounce *b)
+{
+	uint32_t flags = b->parsed.flags;
+	bool here = b->route.kind == CARRIER_LOCAL;
+
+	if ((flags & ENVELOPE_REQUIRETLS) != 0)
+		return here ? DSN_HEADER : DSN_NOTHING;
+	if (!b->some_failed || (flags & ENVELOPE_RET_FULL) == 0 || b->message->size > queue_conf(b->queue)->queue.bounce_full_max)
+		return DSN_HEADER;
+	if ((flags & (ENVELOPE_8BITMIME | ENVELOPE_BINARYMIME)) == 0)
+		return DSN_WHOLE;
+	return here && (flags & ENVELOPE_BINARYMIME) == 0 ? DSN_WHOLE_8BIT : DSN_WHOLE_ENCODED;
+}
+
 /* The report's own envelope, with the route that the router gave. */
 static bool
 put_envelope(struct bounce *b)
 {
 	char about[QUEUE_ID_LEN], own[QUEUE_ID_LEN];
 	struct buf message_id_text = BUF_INIT(512);
-	struct envelope e = { .flags = ENVELOPE_BOUNCE, .received_at = queue_wall() };
+	/* RFC 6710 4.6: as urgent as what it is about. */
+	struct envelope e = { .flags = ENVELOPE_BOUNCE, .received_at = queue_wall(), .priority = b->parsed.priority };
 	struct envelope_rcpt r = { .address = buf_slice(&b->to), .transport = b->route.transport,
 	    .nexthop = b->route.nexthop, .generation = b->route.generation };
 	bool ok;
@@ -297,6 +317,8 @@ put_envelope(struct bounce *b)
 	if (b->twice)
 		e.flags |= ENVELOPE_DOUBLE;
 	e.flags |= b->parsed.flags & ENVELOPE_REQUIRETLS;	/* RFC 8689 5 */
+	if (returned(b) == DSN_WHOLE_8BIT)
+		e.flags |= ENVELOPE_8BITMIME;
 	if (!slice_is_ascii(buf_slice(&b->to)))
 		e.flags |= ENVELOPE_SMTPUTF8;	/* its To field is not ASCII either */
 	e.cause = slice_of(about, sizeof about);
@@ -306,14 +328,19 @@ put_envelope(struct bounce *b)
 	return ok;
 }
 
-/* RET=FULL (RFC 3461 6.2): of what failed, when it is 7-bit (a report must be able to go anywhere) and not too
- * large, and REQUIRETLS does not forbid it (RFC 8689 5). */
-static bool
-returns_full(const struct bounce *b)
+/* What the schedule gave up has its last reply, if there was one, in words only: they are all that survives a restart. */
+static void
+take_reply(struct dsn_rcpt *r)
 {
-	return b->some_failed && (b->parsed.flags & ENVELOPE_RET_FULL) != 0 &&
-	    (b->parsed.flags & (ENVELOPE_8BITMIME | ENVELOPE_BINARYMIME | ENVELOPE_SMTPUTF8 | ENVELOPE_REQUIRETLS)) == 0 &&
-	    b->message->size <= queue_conf(b->queue)->queue.bounce_full_max;
+	struct reason_reply reply;
+
+	if (r->code != 0 || r->relay.n > 0 || !reason_reply(r->text, &reply))
+		return;
+	r->code = reply.code;
+	r->enhanced = reply.enhanced;
+	r->text = reply.text;
+	r->relay = reply.relay;
+	r->host = reply.host;
 }
 
 static bool
@@ -325,7 +352,8 @@ put_report(struct bounce *b, struct slice original)
 		.hostname = our_name(q), .to = buf_slice(&b->to), .sender = b->parsed.sender, .id = b->id,
 		.about = message_id(b->message), .now = queue_wall() / 1000000, .arrived = b->parsed.received_at / 1000000,
 		.random = random_next(&q->schedule.random), .twice = b->twice, .rcpts = rcpts, .n_rcpts = b->n,
-		.original = original, .original_whole = original.n >= b->message->size, .return_full = returns_full(b),
+		.original = original, .original_whole = original.n >= b->message->size, .returns = returned(b),
+		.original_global = (b->parsed.flags & ENVELOPE_SMTPUTF8) != 0,
 		.header_max = (size_t)queue_conf(q)->queue.bounce_header_max, .envid = b->parsed.envid,
 		.deliver_by = b->parsed.deliver_by / 1000000, .hold_request = b->parsed.hold_request,
 	};
@@ -344,6 +372,7 @@ put_report(struct bounce *b, struct slice original)
 		    .enhanced = f->f.enhanced, .text = f->f.text, .relay = f->f.relay, .host = f->f.host, .code = f->f.code,
 		    .expired = f->f.expired, .orcpt = f->row.orcpt, .action = f->f.news == BOUNCE_DELIVERED ? DSN_DELIVERED :
 		    f->f.news == BOUNCE_RELAYED ? DSN_RELAYED : DSN_FAILED };
+		take_reply(&rcpts[n - 1]);
 	}
 	d.n_rcpts = n;
 	ok = dsn_put(&b->report, &d);
@@ -371,7 +400,7 @@ static void
 read_header(struct bounce *b)
 {
 	struct message *m = b->message;
-	size_t max = returns_full(b) ? (size_t)m->size : (size_t)queue_conf(b->queue)->queue.bounce_header_max;
+	size_t max = returned(b) >= DSN_WHOLE ? (size_t)m->size : (size_t)queue_conf(b->queue)->queue.bounce_header_max;
 	struct slice envelope, content;
 
 	b->step = READING_HEADER;

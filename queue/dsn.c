@@ -1,6 +1,7 @@
 /* queue/dsn.c -- the message that tells a sender what failed, see dsn.h. */
 #include "queue/dsn.h"
 
+#include "common/wire/base64.h"
 #include "common/wire/date.h"
 #include "common/wire/header.h"
 #include "common/wire/smtp_param.h"
@@ -9,6 +10,7 @@
 enum {
 	TEXT_MAX = 700,			/* of a text from outside in one line: with what stands before it below 998 */
 	HEADER_LINE_MAX = 998,		/* RFC 5322 2.1.1 */
+	BASE64_LINE_BYTES = 57,		/* RFC 2045 6.8: 76 characters */
 	QUOTED_LINE_MAX = 72,		/* RFC 2045 6.7: 76 with a last escape and its soft break */
 };
 
@@ -32,26 +34,38 @@ code_point(struct slice s, size_t at, size_t n)
 	return c;
 }
 
-/* An address in ASCII, what is not written as RFC 6533 3 has it: \x{E4}. */
+/* An address in ASCII, what is not and what is in special written as RFC 6533 3 has it: \x{E4}. */
 static void
-put_address(struct buf *to, struct slice s)
+put_escaped(struct buf *to, struct slice s, const char *special)
 {
-	for (size_t i = 0, n; i < s.n && i < TEXT_MAX; i += n) {
-		n = s.p[i] < 0x80 ? 1 : utf8_visible_len(s, i);
-		if (n > 1) {
-			(void)buf_printf(to, "\\x{%X}", code_point(s, i, n));
+	size_t start = buf_len(to);
+
+	for (size_t i = 0, n; i < s.n && buf_len(to) - start < TEXT_MAX; i += n) {
+		uint8_t c = s.p[i];
+
+		n = c < 0x80 ? 1 : utf8_visible_len(s, i);
+		if (n > 1 || (n == 1 && c > 0 && strchr(special, c) != NULL)) {
+			(void)buf_printf(to, "\\x{%X}", n > 1 ? code_point(s, i, n) : c);
 			continue;
 		}
 		n = 1;
-		(void)buf_put_byte(to, s.p[i] < 0x20 || s.p[i] > 0x7e ? '?' : s.p[i]);
+		(void)buf_put_byte(to, c < 0x20 || c > 0x7e ? '?' : c);
 	}
+}
+
+/* For people. */
+static void
+put_address(struct buf *to, struct slice s)
+{
+	put_escaped(to, s, "");
 }
 
 static void
 put_address_field(struct buf *to, const char *name, struct slice address)
 {
 	(void)buf_printf(to, "%s: %s", name, slice_is_ascii(address) ? "rfc822; " : "utf-8; ");
-	put_address(to, address);
+	/* utf-8-addr-xtext: these four are no QCHAR. */
+	put_escaped(to, address, slice_is_ascii(address) ? "" : " \\+=");
 	(void)buf_put_str(to, "\r\n");
 }
 
@@ -102,6 +116,13 @@ some_failed(const struct dsn *d)
 	return false;
 }
 
+/* Is the original returned whole? */
+static bool
+is_whole(const struct dsn *d)
+{
+	return d->returns >= DSN_WHOLE && d->original_whole;
+}
+
 static void
 put_head(struct buf *to, const struct dsn *d)
 {
@@ -120,16 +141,32 @@ put_head(struct buf *to, const struct dsn *d)
 	put_text(to, d->hostname);
 	(void)buf_put_str(to, ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
 	    "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"");
-	(void)buf_printf(to, "%.*s.%016llx\"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n", (int)sizeof id, id,
-	    (unsigned long long)d->random);
+	(void)buf_printf(to, "%.*s.%016llx\"\r\nContent-Transfer-Encoding: %s\r\n\r\n", (int)sizeof id, id,
+	    (unsigned long long)d->random, d->returns == DSN_WHOLE_8BIT && is_whole(d) ? "8bit" : "7bit");
 	(void)buf_put_str(to, "This is a MIME-encapsulated message.\r\n\r\n");
 }
 
-/* Is the original returned whole? */
-static bool
-is_whole(const struct dsn *d)
+static const char *
+introduction(const struct dsn *d)
 {
-	return d->return_full && d->original_whole;
+	if (d->twice)
+		return "A bounce could not be delivered to the sender of the message that it is\r\nabout. It is given to you as the "
+		    "postmaster; nobody else is told.\r\n\r\n";
+	if (!some_failed(d))
+		return d->returns == DSN_NOTHING ?
+		    "Your message was delivered to these recipients, or passed on to a mail system\r\nthat will not report further. You "
+		    "asked for this report.\r\n\r\n" :
+		    "Your message was delivered to these recipients, or passed on to a mail system\r\nthat will not report further. You "
+		    "asked for this report. The header of your\r\nmessage is attached below.\r\n\r\n";
+	if (d->returns == DSN_NOTHING)
+		return "Your message could not be delivered to one or more recipients. It requires TLS,\r\nand this report may travel "
+		    "without, so that nothing of it is attached.\r\n\r\n"
+		    "For further assistance, please send mail to postmaster, and include this report.\r\n\r\n";
+	if (is_whole(d))
+		return "Your message could not be delivered to one or more recipients. It is attached\r\nbelow.\r\n\r\n"
+		    "For further assistance, please send mail to postmaster, and include this report.\r\n\r\n";
+	return "Your message could not be delivered to one or more recipients. Its header is\r\nattached below.\r\n\r\n"
+	    "For further assistance, please send mail to postmaster, and include this report.\r\n\r\n";
 }
 
 static void
@@ -139,17 +176,7 @@ put_words(struct buf *to, const struct dsn *d)
 	(void)buf_put_str(to, "This is the mail system at host ");
 	put_text(to, d->hostname);
 	(void)buf_put_str(to, ".\r\n\r\n");
-	(void)buf_put_str(to, d->twice ?
-	    "A bounce could not be delivered to the sender of the message that it is\r\nabout. It is given to you as the "
-	    "postmaster; nobody else is told.\r\n\r\n" :
-	    !some_failed(d) ?
-	    "Your message was delivered to these recipients, or passed on to a mail system\r\nthat will not report further. You "
-	    "asked for this report. The header of your\r\nmessage is attached below.\r\n\r\n" :
-	    is_whole(d) ?
-	    "Your message could not be delivered to one or more recipients. It is attached\r\nbelow.\r\n\r\n"
-	    "For further assistance, please send mail to postmaster, and include this report.\r\n\r\n" :
-	    "Your message could not be delivered to one or more recipients. Its header is\r\nattached below.\r\n\r\n"
-	    "For further assistance, please send mail to postmaster, and include this report.\r\n\r\n");
+	(void)buf_put_str(to, introduction(d));
 	for (size_t i = 0; i < d->n_rcpts; i++) {
 		const struct dsn_rcpt *r = &d->rcpts[i];
 
@@ -205,8 +232,12 @@ put_original_recipient(struct buf *to, struct slice orcpt)
 	struct slice type, xtext;
 
 	if (smtp_orcpt_parse(orcpt, &type, &xtext) == RC_OK && smtp_xtext_decode(&address, xtext) && buf_put_slice(&type_text, type) &&
-	    buf_put_str(&type_text, "; ") && buf_cstr(&type_text) != NULL)
-		put_field(to, "Original-Recipient", buf_cstr(&type_text), buf_slice(&address));
+	    buf_put_str(&type_text, "; ") && buf_cstr(&type_text) != NULL) {
+		(void)buf_printf(to, "Original-Recipient: %s", buf_cstr(&type_text));
+		/* Of type utf-8 it may be UTF-8 as it is, and this part is 7-bit. A backslash begins what is escaped already. */
+		put_escaped(to, buf_slice(&address), slice_caseeq(type, S("utf-8")) ? " +=" : "");
+		(void)buf_put_str(to, "\r\n");
+	}
 	buf_free(&address);
 	buf_free(&type_text);
 }
@@ -253,7 +284,8 @@ put_report(struct buf *to, const struct dsn *d)
 	put_boundary(to, d, "\r\nContent-Description: Delivery report\r\nContent-Type: message/delivery-status\r\n\r\n");
 	if (d->envid.n > 0)
 		put_envelope_id(to, d->envid);
-	put_field(to, "Reporting-MTA", "dns; ", d->hostname);
+	/* RFC 3461 6.3 b: "dns" is for a whole domain name. */
+	put_field(to, "Reporting-MTA", slice_find(d->hostname, '.') < d->hostname.n ? "dns; " : "x-local-hostname; ", d->hostname);
 	put_field(to, "X-Postern-Queue-ID", "", slice_of(id, sizeof id));
 	put_address_field(to, "X-Postern-Sender", d->sender);
 	put_date(to, "Arrival-Date", d->arrived);
@@ -348,13 +380,12 @@ static void
 put_original_header(struct buf *to, const struct dsn *d)
 {
 	struct slice header = header_of(d);
-	bool quoted = false;
+	bool quoted = !slice_is_ascii(header);
 
-	for (size_t i = 0; i < header.n && !quoted; i++)
-		quoted = header.p[i] > 127;
-	put_boundary(to, d, some_failed(d) ? "\r\nContent-Description: Header of the undelivered message\r\n"
-	    "Content-Type: text/rfc822-headers\r\n" : "\r\nContent-Description: Header of the message\r\n"
-	    "Content-Type: text/rfc822-headers\r\n");
+	put_boundary(to, d, some_failed(d) ? "\r\nContent-Description: Header of the undelivered message\r\n" :
+	    "\r\nContent-Description: Header of the message\r\n");
+	/* RFC 6533 4.3, 4.4: the traditional type when all is ASCII, and for what is not UTF-8 either. */
+	(void)buf_printf(to, "Content-Type: %s\r\n", quoted && utf8_is_visible(header) ? "message/global-headers" : "text/rfc822-headers");
 	(void)buf_printf(to, "Content-Transfer-Encoding: %s\r\n\r\n", quoted ? "quoted-printable" : "7bit");
 	if (quoted)
 		put_original_quoted(to, header);
@@ -362,14 +393,30 @@ put_original_header(struct buf *to, const struct dsn *d)
 		put_original_field(to, header);
 }
 
-/* As it came: nobody who wrote it could know our boundary. */
+static void
+put_base64(struct buf *to, struct slice s)
+{
+	for (size_t at = 0; at < s.n; at += BASE64_LINE_BYTES) {
+		(void)base64_put(to, slice_first(slice_from(s, at), BASE64_LINE_BYTES));
+		(void)buf_put_str(to, "\r\n");
+	}
+}
+
+/* As it came: nobody who wrote it could know our boundary. message/rfc822 may not be encoded (RFC 2046 5.2.1); message/global,
+ * which holds any message, may (RFC 6532 3.7), and must be where the way back is 7-bit (RFC 6533 4.5). */
 static void
 put_original_whole(struct buf *to, const struct dsn *d)
 {
 	size_t n = d->original.n;
 
-	put_boundary(to, d, "\r\nContent-Description: Undelivered message\r\nContent-Type: message/rfc822\r\n"
-	    "Content-Transfer-Encoding: 7bit\r\n\r\n");
+	put_boundary(to, d, "\r\nContent-Description: Undelivered message\r\n");
+	(void)buf_printf(to, "Content-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n",
+	    d->returns == DSN_WHOLE_ENCODED || (d->returns == DSN_WHOLE_8BIT && d->original_global) ? "message/global" : "message/rfc822",
+	    d->returns == DSN_WHOLE_ENCODED ? "base64" : d->returns == DSN_WHOLE_8BIT ? "8bit" : "7bit");
+	if (d->returns == DSN_WHOLE_ENCODED) {
+		put_base64(to, d->original);
+		return;
+	}
 	(void)buf_put_slice(to, d->original);
 	if (n > 0 && d->original.p[n - 1] != '\n')
 		(void)buf_put_str(to, "\r\n");
@@ -383,7 +430,7 @@ dsn_put(struct buf *to, const struct dsn *d)
 	put_report(to, d);
 	if (is_whole(d))
 		put_original_whole(to, d);
-	else
+	else if (d->returns != DSN_NOTHING)
 		put_original_header(to, d);
 	(void)buf_put_str(to, "\r\n");
 	put_boundary(to, d, "--\r\n");

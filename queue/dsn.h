@@ -11,6 +11,15 @@
 
 enum dsn_action { DSN_FAILED, DSN_DELIVERED, DSN_RELAYED };
 
+/* RET (RFC 3461 4.3), and what the way back carries. */
+enum dsn_return {
+	DSN_HEADER,
+	DSN_NOTHING,			/* not even the header */
+	DSN_WHOLE,			/* as it came: 7-bit lines */
+	DSN_WHOLE_8BIT,			/* as it came: lines; then the report is 8-bit too */
+	DSN_WHOLE_ENCODED,		/* whatever it is, in base64 */
+};
+
 struct dsn_rcpt {
 	enum dsn_action action;
 	struct slice address;		/* final recipient */
@@ -37,13 +46,14 @@ struct dsn {
 	struct slice original;		/* the beginning of the original message */
 	bool original_whole;		/* all of it */
 	size_t header_max;		/* bytes of its header to return at most */
-	bool return_full;		/* return it whole, if it is there (RFC 3461 4.3): it must be 7-bit lines of text */
+	enum dsn_return returns;	/* of the original; what is not there whole is not returned whole */
+	bool original_global;		/* its header may be UTF-8 (RFC 6532) */
 	struct slice envid;		/* xtext (RFC 3461 4.4); may be empty */
 	int64_t deliver_by;		/* seconds since 1970; 0: none (RFC 2852 5) */
 	struct slice hold_request;	/* RFC 4865 5.1.2; may be empty */
 };
 
-/* Appends the message, 7-bit whatever the original was. False: to is full. */
+/* Appends the message, 7-bit whatever the original was (but for DSN_WHOLE_8BIT). False: to is full. */
 bool dsn_put(struct buf *to, const struct dsn *d);
 
 #endif

@@ -1,6 +1,7 @@
 /* queue/reason.c -- why recipients wait, see reason.h. */
 #include "queue/reason.h"
 
+#include "common/wire/enhanced.h"
 #include "queue/destination.h"
 
 #include <stdlib.h>
@@ -12,6 +13,63 @@ struct reason {
 	uint32_t n;
 	char text[];
 };
+
+static const char host_word[] = "host ", said_word[] = " said: ";
+
+void
+reason_put(struct buf *to, struct slice relay, uint16_t code, struct slice enhanced, struct slice text)
+{
+	if (code == 0) {
+		(void)buf_put_slice(to, text);
+		return;
+	}
+	if (!slice_eq(relay, S("none")) && !slice_eq(relay, S("local"))) {
+		(void)buf_put_str(to, host_word);
+		(void)buf_put_slice(to, relay);
+		(void)buf_put_str(to, said_word);
+	}
+	(void)buf_printf(to, "%u ", code);
+	(void)buf_put_slice(to, enhanced);
+	(void)buf_put_byte(to, ' ');
+	(void)buf_put_slice(to, text);
+}
+
+/* Up to the first of these bytes; *rest goes on behind it. */
+static struct slice
+up_to(struct slice *rest, uint8_t byte)
+{
+	struct slice part = slice_first(*rest, slice_find(*rest, byte));
+
+	*rest = slice_from(*rest, part.n + 1);
+	return part;
+}
+
+bool
+reason_reply(struct slice words, struct reason_reply *ret_reply)
+{
+	struct slice rest = slice_from(words, sizeof host_word - 1), host, relay, code;
+	struct reason_reply r = { .code = 0 };
+	struct enhanced enhanced;
+
+	if (!slice_eq(slice_first(words, sizeof host_word - 1), S("host ")))
+		return false;
+	relay = up_to(&rest, ' ');
+	host = relay;
+	r.relay = relay;
+	r.host = up_to(&host, '[');
+	if (!slice_eq(slice_first(rest, sizeof said_word - 2), S("said: ")))
+		return false;
+	rest = slice_from(rest, sizeof said_word - 2);
+	code = up_to(&rest, ' ');
+	for (size_t i = 0; i < code.n && i < 3 && code.p[i] >= '0' && code.p[i] <= '9'; i++)
+		r.code = (uint16_t)(r.code * 10 + code.p[i] - '0');
+	r.enhanced = up_to(&rest, ' ');
+	r.text = rest;
+	if (code.n != 3 || r.code < 200 || r.code > 599 || enhanced_parse(r.enhanced, &enhanced) != RC_OK)
+		return false;
+	*ret_reply = r;
+	return true;
+}
 
 static const struct reason *
 of_node(const struct tree_node *node)

@@ -4,6 +4,7 @@
 #ifndef POSTERN_QUEUE_REASON_H
 #define POSTERN_QUEUE_REASON_H
 
+#include "common/buf.h"
 #include "common/slice.h"
 #include "queue/message.h"
 
@@ -11,6 +12,16 @@ enum {
 	REASON_TEXT_MAX = 512,			/* longer ones are cut */
 	REASON_BYTES_MAX = 64 * 1024 * 1024,
 };
+
+/* What an operator and the sender are told: who said it, and the words. relay: host[ip]:port, "none" or "local"; code 0: no
+ * reply, text is our own. */
+void reason_put(struct buf *to, struct slice relay, uint16_t code, struct slice enhanced, struct slice text);
+/* The parts of such words, for the fields of a report (RFC 3461 6.3 h, i). False: there is no reply of a host in it. */
+struct reason_reply {
+	struct slice relay, host, enhanced, text;
+	uint16_t code;
+};
+bool reason_reply(struct slice words, struct reason_reply *ret_reply);
 
 struct reasons {
 	struct tree texts;

@@ -62,25 +62,6 @@ delay_of(const struct envelope *e, uint64_t took_ms)
 	return d;
 }
 
-/* What an operator and the sender are told: who said it, and the words. */
-static void
-put_reason(struct buf *to, struct slice relay, uint16_t code, struct slice enhanced, struct slice text)
-{
-	if (code == 0) {
-		(void)buf_put_slice(to, text);
-		return;
-	}
-	if (!slice_eq(relay, S("none")) && !slice_eq(relay, S("local"))) {
-		(void)buf_put_str(to, "host ");
-		(void)buf_put_slice(to, relay);
-		(void)buf_put_str(to, " said: ");
-	}
-	(void)buf_printf(to, "%u ", code);
-	(void)buf_put_slice(to, enhanced);
-	(void)buf_put_byte(to, ' ');
-	(void)buf_put_slice(to, text);
-}
-
 /* --- outcomes of one recipient --- */
 
 static struct store_change
@@ -143,7 +124,7 @@ plan_deferral(struct queue *q, struct rcpt *r, const struct result_deferral *d, 
 	if (wait == 0)
 		wait = backoff_message(&q->schedule.limits.backoff, schedule_age(&q->schedule, m),
 		    random_next(&q->schedule.random));
-	put_reason(reason, d->relay, d->code, d->enhanced, d->text);
+	reason_put(reason, d->relay, d->code, d->enhanced, d->text);
 	reason_set(&q->reasons, m, r->due.index, buf_slice(reason));
 	c.next = queue_wall() + (int64_t)wait * 1000;
 	c.attempts = 1;
@@ -284,7 +265,7 @@ result_session_failed(struct session *s, const struct d_closed *m)
 	struct buf why = BUF_INIT(4096), relay = BUF_INIT(RELAY_MAX * 2);
 
 	put_relay(&relay, s, m->host, m->ip, 0);
-	put_reason(&why, buf_slice(&relay), m->code, m->enhanced, m->text);
+	reason_put(&why, buf_slice(&relay), m->code, m->enhanced, m->text);
 	destination_set_why(s->destination, m->code, m->enhanced, buf_slice(&why));
 	for (size_t i = 0; job != NULL && job->announced && i < job->n_items; i++) {
 		struct rcpt *r = job->items[i].rcpt;

@@ -38,7 +38,7 @@ written(struct buf *b, const struct dsn *d)
 
 #define B "--0001000000G1.0000000000001234"
 
-/* shows: RFC5321 3.6.3/2
+/* shows: RFC5321 3.6.3/2, RFC3461 6.3/3, RFC3461 6.3/4, RFC3461 6.3/5, RFC3461 6.3/7, RFC3461 6.3/10, RFC3461 9.2/1
  * shows: RFC5321 4.4/12 */
 static void
 a_bounce_byte_for_byte(void **state)
@@ -203,7 +203,7 @@ a_long_header_is_cut_at_a_field(void **state)
 	buf_free(&b);
 }
 
-/* shows: RFC5321 4.4/21, RFC5321 4.4/22 */
+/* shows: RFC5321 4.4/21, RFC5321 4.4/22, RFC3461 6.3/11 */
 static void
 expired_recipients_and_no_reply(void **state)
 {
@@ -233,6 +233,111 @@ expired_recipients_and_no_reply(void **state)
 	buf_free(&b);
 }
 
+/* shows: RFC6533 3/3, RFC6533 3/4 */
+static void
+addresses_in_utf8_are_escaped(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct dsn d = example();
+	struct dsn_rcpt r = one;
+	const char *text;
+
+	(void)state;
+	d.rcpts = &r;
+	r.address = S("j\xc3\xb6rg+x=\"a \\b\"@sink.test");
+	text = written(&b, &d);
+	well_formed(buf_slice(&b));
+	assert_int_equal(count(text, "\r\nFinal-Recipient: utf-8; j\\x{F6}rg\\x{2B}x\\x{3D}\"a\\x{20}\\x{5C}b\"@sink.test\r\n"), 1);
+	r.orcpt = S("utf-8;\\x{20AC}\\x{2B}z@sink.test");
+	text = written(&b, &d);
+	assert_int_equal(count(text, "\r\nOriginal-Recipient: utf-8; \\x{20AC}\\x{2B}z@sink.test\r\n"), 1);
+	/* ASCII stays what it was. */
+	r.address = S("j+x=y@sink.test");
+	r.orcpt = S("rfc822;J+2Bx+3Dy@sink.test");
+	text = written(&b, &d);
+	assert_int_equal(count(text, "\r\nOriginal-Recipient: rfc822; J+x=y@sink.test\r\nFinal-Recipient: rfc822; j+x=y@sink.test\r\n"), 1);
+	buf_free(&b);
+}
+
+/* shows: RFC6533 4.3/1 */
+static void
+a_header_in_utf8_is_labelled_so(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct dsn d = example();
+	const char *text;
+
+	(void)state;
+	d.original = S("Subject: gr\xc3\xbc\xc3\x9f\x65\r\n\r\n");
+	text = written(&b, &d);
+	assert_int_equal(count(text, "Content-Type: message/global-headers\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nSubject: gr=C3=BC=C3=9Fe\r\n"), 1);
+	d.original = S("Subject: gr\xfc\xdf\x65\r\n\r\n");	/* not UTF-8 */
+	text = written(&b, &d);
+	assert_int_equal(count(text, "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nSubject: gr=FC=DFe\r\n"), 1);
+	buf_free(&b);
+}
+
+/* shows: RFC3461 6.2/1, RFC3461 6.2/2, RFC6533 4.5/1 */
+static void
+a_message_comes_back_whole(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct dsn d = example();
+	struct dsn_rcpt delivered = one;
+	const char *text;
+
+	(void)state;
+	d.returns = DSN_WHOLE;
+	text = written(&b, &d);
+	assert_int_equal(count(text, "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: hello\r\n"), 1);
+	assert_int_equal(count(text, "\r\nbody\r\n"), 1);
+	d.original = S("Subject: gr\xc3\xbc\xc3\x9f\x65 without a last line end, a line of base64 is not enough for all of it");
+	d.returns = DSN_WHOLE_ENCODED;
+	text = written(&b, &d);
+	well_formed(buf_slice(&b));
+	assert_int_equal(count(text, "Content-Type: message/global\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+	    "U3ViamVjdDogZ3LDvMOfZSB3aXRob3V0IGEgbGFzdCBsaW5lIGVuZCwgYSBsaW5lIG9mIGJhc2U2\r\n"
+	    "NCBpcyBub3QgZW5vdWdoIGZvciBhbGwgb2YgaXQ=\r\n\r\n"), 1);
+	d.returns = DSN_WHOLE_8BIT;
+	d.original_global = true;
+	buf_clear(&b);
+	assert_true(dsn_put(&b, &d));
+	text = buf_cstr(&b);
+	assert_int_equal(count(text, "\r\nContent-Transfer-Encoding: 8bit\r\n"), 2);
+	assert_int_equal(count(text, "Content-Type: message/global\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: gr\xc3\xbc\xc3\x9f\x65 with"), 1);
+	d.original_global = false;
+	buf_clear(&b);
+	assert_true(dsn_put(&b, &d));
+	assert_int_equal(count(buf_cstr(&b), "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n"), 1);
+	d.original = S("Subject: gr\xc3\xbc\xc3\x9f\x65\r\nX: y\r\n");	/* the rest could not be read */
+	d.original_whole = false;
+	text = written(&b, &d);
+	assert_int_equal(count(text, "Content-Type: message/global-headers\r\n"), 1);
+	d.returns = DSN_NOTHING;
+	text = written(&b, &d);
+	assert_int_equal(count(text, "Subject: gr"), 0);
+	assert_int_equal(count(text, "\r\n" B "\r\n"), 2);
+	assert_int_equal(count(text, "\r\n" B "--\r\n"), 1);
+	/* Of what was delivered there is no more than that. */
+	delivered.action = DSN_DELIVERED;
+	d.rcpts = &delivered;
+	assert_int_equal(count(written(&b, &d), "asked for this report.\r\n"), 1);
+	buf_free(&b);
+}
+
+/* shows: RFC3461 6.3/6 */
+static void
+a_host_without_a_domain_says_so(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct dsn d = example();
+
+	(void)state;
+	d.hostname = S("localhost");
+	assert_int_equal(count(written(&b, &d), "\r\nReporting-MTA: x-local-hostname; localhost\r\n"), 1);
+	buf_free(&b);
+}
+
 static void
 no_room_is_said(void **state)
 {
@@ -253,6 +358,10 @@ main(void)
 		cmocka_unit_test(the_original_header_cannot_break_out),
 		cmocka_unit_test(a_long_header_is_cut_at_a_field),
 		cmocka_unit_test(expired_recipients_and_no_reply),
+		cmocka_unit_test(addresses_in_utf8_are_escaped),
+		cmocka_unit_test(a_header_in_utf8_is_labelled_so),
+		cmocka_unit_test(a_message_comes_back_whole),
+		cmocka_unit_test(a_host_without_a_domain_says_so),
 		cmocka_unit_test(no_room_is_said),
 	};
 

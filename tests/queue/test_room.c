@@ -643,6 +643,21 @@ submit_notify(struct world *world, uint32_t handle, uint32_t flags, uint8_t noti
 	return id;
 }
 
+static struct msgid
+submit_urgent(struct world *world, uint32_t handle)
+{
+	struct envelope e = { .sender = S("alice@postern.test"), .received_at = 1700000000000000, .priority = 5 };
+	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"), .generation = 1 };
+	struct buf b = BUF_INIT(4096);
+	struct msgid id = world->next_id;
+
+	world->next_id.seq++;
+	assert_true(envelope_put(&b, &e) && envelope_put_rcpt(&b, &r));
+	SEND(world->smtpd, Q_SUBMIT, handle, -1, q_submit, id, buf_slice(&b), S("Subject: now\r\n\r\n"));
+	buf_free(&b);
+	return id;
+}
+
 /* shows: RFC3461 5.2.1/1, RFC3461 5.2.2/1, RFC3461 5.2.2/2, RFC3461 5.2.6/1, RFC3461 6.2/1, RFC3461 6.3/1, RFC3461 6.3/2,
  * shows: RFC8689 5/1 */
 static void
@@ -707,6 +722,49 @@ senders_are_told_what_they_asked_for(void **state)
 	expect_accepted(world, world->smtpd, 5, submit_notify(world, 5, 0, NOTIFY_FAILURE, "Subject: five\r\n\r\n"));
 	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
 	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
+	expect_empty(world);
+	end(world, 0);
+}
+
+/* A report about what requires TLS, on a way that has none (RFC 8689 5), and one as urgent as what it is about (RFC 6710 4.6).
+ * What no server took, since one refuses all, is told with that server's words (RFC 3461 6.3 h, i).
+ * shows: RFC8689 5/2, RFC6710 4.6/1, RFC3461 6.3/8, RFC3461 6.3/9 */
+static void
+reports_go_the_way_of_the_message(void **state)
+{
+	struct world *world = *state;
+	struct d_job job;
+	uint32_t remote, back, number;
+	struct frame f;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	expect_accepted(world, world->smtpd, 1, submit_notify(world, 1, ENVELOPE_RET_FULL | ENVELOPE_REQUIRETLS, NOTIFY_FAILURE,
+	    "Subject: secret\r\n\r\nbody\r\n"));
+	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_FAILED, 0, "5.7.10", "no TLS");
+	answer_route(world, "alice@postern.test", "smtp", "back.test");
+	back = expect_session(world, world->deliver, ROLE_DELIVER, "back.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, back, &job);
+	assert_int_equal(job.flags, ENVELOPE_BOUNCE | ENVELOPE_REQUIRETLS);
+	assert_int_equal((int8_t)job.priority, 0);
+	assert_true(holds(job.content, "Status: 5.7.10\r\n"));
+	assert_true(holds(job.content, "nothing of it is attached"));
+	assert_false(holds(job.content, "Subject: secret"));
+	assert_false(holds(job.content, "rfc822-headers"));
+	answer(world->deliver, back, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	/* The server wants nothing of us. */
+	SEND(world->deliver, D_CLOSED, remote, -1, d_closed, SESSION_DONE, 0, S(""), S(""), S(""), { 0 });
+	expect_accepted(world, world->smtpd, 2, submit_urgent(world, 2));
+	f = next_frame(world, world->deliver, ROLE_DELIVER, D_OPEN);
+	SEND(world->deliver, D_CLOSED, f.handle, -1, d_closed, SESSION_PERMANENT, 554, S("5.7.1"), S("not you"), S("mx.sink.test"),
+	    { 4, { 192, 0, 2, 1 } });
+	answer_route(world, "alice@postern.test", "smtp", "back.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, back, &job);
+	assert_int_equal((int8_t)job.priority, 5);
+	assert_true(holds(job.content, "Remote-MTA: dns; mx.sink.test\r\nDiagnostic-Code: smtp; 554 5.7.1 not you\r\n"));
+	answer(world->deliver, back, number, JOB_DELIVERED, 250, "2.0.0", "ok");
 	expect_empty(world);
 	end(world, 0);
 }
@@ -902,6 +960,7 @@ main(void)
 		TEST(large_mail_under_way_has_a_limit),
 		TEST(failures_are_told_to_the_sender),
 		TEST(a_postmaster_elsewhere_makes_no_loop),
+		TEST(reports_go_the_way_of_the_message),
 		TEST(senders_are_told_what_they_asked_for),
 		TEST(mail_is_held_back),
 		TEST(a_carrier_that_dies_has_delivered_nothing),
