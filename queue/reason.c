@@ -57,6 +57,8 @@ reason_reply(struct slice words, struct reason_reply *ret_reply)
 	host = relay;
 	r.relay = relay;
 	r.host = up_to(&host, '[');
+	if (r.host.n == 0)	/* no name: RFC 3461 9.3 takes a literal too */
+		r.host = slice_first(relay, slice_find(relay, ']') + 1);
 	if (!slice_eq(slice_first(rest, sizeof said_word - 2), S("said: ")))
 		return false;
 	rest = slice_from(rest, sizeof said_word - 2);

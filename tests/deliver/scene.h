@@ -64,6 +64,7 @@ struct scene {
 	struct result results[RESULTS_MAX];
 	struct { uint8_t status; uint16_t code; char enhanced[16]; char text[JOB_TEXT_MAX + 1]; char host[256]; } closed;
 	/* what the next job carries beside the usual */
+	const char *sender;		/* NULL: sender@a.test */
 	const char *envid, *orcpt;	/* NULL: none */
 	uint8_t notify;
 	int8_t priority;

@@ -559,11 +559,11 @@ what_the_sender_asked_is_handed_on(void **state)
 	close_idle(&s, &server);
 }
 
-/* shows: RFC6710 4.2/1, RFC6710 5/2 */
+/* shows: RFC6710 4.2/1, RFC6710 5/2, RFC3461 5.2.1/2 */
 static void
 every_priority_is_handed_on(void **state)
 {
-	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 MT-PRIORITY\n"
+	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250-DSN\nS:250 MT-PRIORITY\n"
 	    "C:MAIL FROM:<sender@a.test> MT-PRIORITY=0\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n"
 	    "C:MAIL FROM:<sender@a.test> MT-PRIORITY=9\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
 	struct server server;
@@ -578,6 +578,31 @@ every_priority_is_handed_on(void **state)
 	scene_send_job(&s, 5, 2, 0, one, SMALL.n, SMALL);
 	scene_until(&s, &s.n_results, 2);
 	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
+	close_idle(&s, &server);
+}
+
+/* A report about what requires TLS goes out to whoever is there; one that says TLS-Required: No fails where TLS is required.
+ * shows: RFC8689 5/3, RFC8689 4.2.2/2 */
+static void
+what_requires_tls_is_no_reason_to_lose_a_report(void **state)
+{
+	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 8BITMIME\n"
+	    "C:MAIL FROM:<>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n"
+	    "C:MAIL FROM:<>\r\nS:530 5.7.0 Must issue a STARTTLS command first\n" BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	s.sender = "";
+	scene_send_job(&s, 5, 1, ENVELOPE_BOUNCE | ENVELOPE_REQUIRETLS, one, SMALL.n, SMALL);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	scene_send_job(&s, 5, 2, ENVELOPE_TLS_OPTIONAL, one, SMALL.n, SMALL);
+	scene_until(&s, &s.n_results, 2);
+	assert_int_equal(s.results[1].rows[0].status, JOB_FAILED);
+	assert_int_equal(s.results[1].rows[0].code, 530);
 	close_idle(&s, &server);
 }
 
@@ -1076,6 +1101,7 @@ main(void)
 		cmocka_unit_test(bare_newlines_are_never_sent),
 		cmocka_unit_test(what_the_sender_asked_is_handed_on),
 		cmocka_unit_test(every_priority_is_handed_on),
+		cmocka_unit_test(what_requires_tls_is_no_reason_to_lose_a_report),
 		cmocka_unit_test(what_the_server_cannot_do_is_not_asked_of_it),
 		cmocka_unit_test(binary_content_goes_out_by_bdat),
 		cmocka_unit_test(big_content_flows_with_credit),

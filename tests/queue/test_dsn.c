@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "queue/dsn.h"
+#include "queue/reason.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -325,6 +326,35 @@ a_message_comes_back_whole(void **state)
 	buf_free(&b);
 }
 
+/* What was said is kept in words, and its parts are found again in them; words of others are not mistaken for a reply. */
+static void
+a_reply_is_found_in_words(void **state)
+{
+	static const char *const others[] = { "", "host", "host ", "host mx[192.0.2.1]:25", "host mx[192.0.2.1]:25 said: ",
+		"host mx said: 45", "host mx said: 4510 4.7.1 x", "host mx said: 199 4.7.1 x", "host mx said: 4x1 4.7.1 x",
+		"host mx said: 451 4.7 x", "host mx says: 451 4.7.1 x", "451 4.7.1 x", "connection refused" };
+	struct buf words = BUF_INIT(4096);
+	struct reason_reply r = { .code = 0 };
+
+	(void)state;
+	reason_put(&words, S("mx.sink.test[2001:db8::1]:25"), 451, S("4.7.1"), S("not you said: x"));
+	assert_true(reason_reply(buf_slice(&words), &r));
+	assert_int_equal(r.code, 451);
+	assert_true(slice_eq(r.relay, S("mx.sink.test[2001:db8::1]:25")));
+	assert_true(slice_eq(r.host, S("mx.sink.test")));
+	assert_true(slice_eq(r.enhanced, S("4.7.1")));
+	assert_true(slice_eq(r.text, S("not you said: x")));
+	buf_clear(&words);
+	reason_put(&words, S("[192.0.2.1]"), 554, S("5.0.0"), S(""));
+	assert_true(reason_reply(buf_slice(&words), &r));
+	assert_int_equal(r.code, 554);
+	assert_true(slice_eq(r.host, S("[192.0.2.1]")));
+	assert_int_equal(r.text.n, 0);
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		assert_false(reason_reply(slice_str(others[i]), &r));
+	buf_free(&words);
+}
+
 /* shows: RFC3461 6.3/6 */
 static void
 a_host_without_a_domain_says_so(void **state)
@@ -361,6 +391,7 @@ main(void)
 		cmocka_unit_test(addresses_in_utf8_are_escaped),
 		cmocka_unit_test(a_header_in_utf8_is_labelled_so),
 		cmocka_unit_test(a_message_comes_back_whole),
+		cmocka_unit_test(a_reply_is_found_in_words),
 		cmocka_unit_test(a_host_without_a_domain_says_so),
 		cmocka_unit_test(no_room_is_said),
 	};

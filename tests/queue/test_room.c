@@ -588,7 +588,8 @@ holds(struct slice in, const char *what)
 	return memmem(in.p, in.n, what, strlen(what)) != NULL;
 }
 
-/* shows: RFC5321 2.1/1, RFC5321 3.3/9, RFC5321 3.6.3/1, RFC5321 3.6.3/3, RFC5321 3.6.3/4, RFC5321 4.1.1.4/9
+/* shows: RFC3461 5.2/1, RFC3461 5.2/2, RFC3461 5.2.2/5
+ * shows: RFC5321 2.1/1, RFC5321 3.3/9, RFC5321 3.6.3/1, RFC5321 3.6.3/3, RFC5321 3.6.3/4, RFC5321 4.1.1.4/9
  * shows: RFC5321 4.4/16, RFC5321 4.4/24, RFC5321 4.5.4/2, RFC5321 4.5.5/2 */
 static void
 failures_are_told_to_the_sender(void **state)
@@ -659,7 +660,7 @@ submit_urgent(struct world *world, uint32_t handle)
 }
 
 /* shows: RFC3461 5.2.1/1, RFC3461 5.2.2/1, RFC3461 5.2.2/2, RFC3461 5.2.6/1, RFC3461 6.2/1, RFC3461 6.3/1, RFC3461 6.3/2,
- * shows: RFC8689 5/1 */
+ * shows: RFC8689 5/1, RFC3461 5.2.2/4, RFC8689 4.2.1/2 */
 static void
 senders_are_told_what_they_asked_for(void **state)
 {
@@ -719,6 +720,10 @@ senders_are_told_what_they_asked_for(void **state)
 	assert_true(holds(job.content, "Content-Type: text/rfc822-headers\r\n"));
 	assert_false(holds(job.content, "secret"));
 	answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
+	/* Nothing was asked for: success is not told. */
+	expect_accepted(world, world->smtpd, 7, submit_notify(world, 7, 0, 0, "Subject: seven\r\n\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
 	expect_accepted(world, world->smtpd, 5, submit_notify(world, 5, 0, NOTIFY_FAILURE, "Subject: five\r\n\r\n"));
 	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
 	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
@@ -728,14 +733,17 @@ senders_are_told_what_they_asked_for(void **state)
 
 /* A report about what requires TLS, on a way that has none (RFC 8689 5), and one as urgent as what it is about (RFC 6710 4.6).
  * What no server took, since one refuses all, is told with that server's words (RFC 3461 6.3 h, i).
- * shows: RFC8689 5/2, RFC6710 4.6/1, RFC3461 6.3/8, RFC3461 6.3/9 */
+ * shows: RFC8689 5/2, RFC6710 4.6/1, RFC3461 6.1/1, RFC3461 6.1/2, RFC3461 6.1/3, RFC3461 6.2/1, RFC3461 6.3/8, RFC3461 6.3/9
+ * shows: RFC6533 4.5/1 */
 static void
 reports_go_the_way_of_the_message(void **state)
 {
 	struct world *world = *state;
 	struct d_job job;
+	struct job_rcpt rcpt = { 0 };
 	uint32_t remote, back, number;
 	struct frame f;
+	struct rd rows;
 
 	NEEDS_ROOT(world);
 	learn_ids(world, world->smtpd);
@@ -749,6 +757,10 @@ reports_go_the_way_of_the_message(void **state)
 	number = expect_job(world, world->deliver, ROLE_DELIVER, back, &job);
 	assert_int_equal(job.flags, ENVELOPE_BOUNCE | ENVELOPE_REQUIRETLS);
 	assert_int_equal((int8_t)job.priority, 0);
+	assert_int_equal(job.sender.n + job.envid.n, 0);
+	rows = (struct rd){ job.rcpts, false };
+	assert_true(job_rcpt_next(&rows, &rcpt));
+	assert_int_equal(rcpt.notify + rcpt.orcpt.n, 0);
 	assert_true(holds(job.content, "Status: 5.7.10\r\n"));
 	assert_true(holds(job.content, "nothing of it is attached"));
 	assert_false(holds(job.content, "Subject: secret"));
@@ -765,6 +777,22 @@ reports_go_the_way_of_the_message(void **state)
 	assert_int_equal((int8_t)job.priority, 5);
 	assert_true(holds(job.content, "Remote-MTA: dns; mx.sink.test\r\nDiagnostic-Code: smtp; 554 5.7.1 not you\r\n"));
 	answer(world->deliver, back, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	/* 8-bit content whole: in base64 to another server, as it is to a mailbox. */
+	for (unsigned here = 0; here < 2; here++) {
+		expect_accepted(world, world->smtpd, 3 + here, submit_notify(world, 3 + here, ENVELOPE_RET_FULL | ENVELOPE_8BITMIME,
+		    NOTIFY_FAILURE, "Subject: x\r\n\r\ngr\xfc\xdf" "e\r\n"));
+		f = next_frame(world, world->deliver, ROLE_DELIVER, D_OPEN);
+		SEND(world->deliver, D_CLOSED, f.handle, -1, d_closed, SESSION_PERMANENT, 554, S("5.7.1"), S("not you"), S("mx.sink.test"),
+		    { 4, { 192, 0, 2, 1 } });
+		answer_route(world, "alice@postern.test", here == 0 ? "smtp" : "local", here == 0 ? "back.test" : "alice");
+		if (here == 1)
+			back = expect_session(world, world->local, ROLE_LOCAL, "alice");
+		number = expect_job(world, here == 0 ? world->deliver : world->local, here == 0 ? ROLE_DELIVER : ROLE_LOCAL, back, &job);
+		assert_int_equal(job.flags, ENVELOPE_BOUNCE | (here == 0 ? 0 : ENVELOPE_8BITMIME));
+		assert_true(holds(job.content, here == 0 ? "Content-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogeA0KDQpncvzfZQ0K\r\n" :
+		    "Content-Transfer-Encoding: 8bit\r\n\r\nSubject: x\r\n\r\ngr\xfc\xdf" "e\r\n"));
+		answer(here == 0 ? world->deliver : world->local, back, number, JOB_DELIVERED, 250, "2.0.0", "ok");
+	}
 	expect_empty(world);
 	end(world, 0);
 }
@@ -779,7 +807,7 @@ wall_us(void)
 }
 
 /* Mail that is held back waits, whatever else goes to the same place, and an operator's flush does not let it go.
- * shows: RFC4865 4.2/5, RFC4865 5.1/1 */
+ * shows: RFC4865 4.2/5, RFC4865 4.2/6, RFC4865 5.1/1 */
 static void
 mail_is_held_back(void **state)
 {

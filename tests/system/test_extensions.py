@@ -91,6 +91,39 @@ def test_success_is_told_when_it_was_asked(folder):
     postern.wait_empty()
 
 
+# shows: RFC3461 5.2.6/2, RFC3461 5.2.3/2, RFC3461 5.2.8/1, RFC6710 4.1/5
+def test_one_mailbox_with_two_wishes(folder):
+    """Nothing is to be told of the one name, success of the other: one copy, one report. The priority is in the log."""
+    net, postern = house(folder)
+    with lab.Client(POSTERN) as c:
+        c.ehlo()
+        c.cmd("MAIL FROM:<alice@postern.test> MT-PRIORITY=-3", "250")
+        c.cmd("RCPT TO:<bob@postern.test> NOTIFY=NEVER ORCPT=rfc822;never@postern.test", "250")
+        c.cmd("RCPT TO:<bob@postern.test> NOTIFY=SUCCESS ORCPT=rfc822;Bobby@postern.test", "250")
+        c.cmd("RCPT TO:<bob@postern.test>", "250")
+        bdat(c, b"Subject: x\r\n\r\nbody\r\n", last=True)
+    report = lab.wait_for(lambda: net.mailbox("alice"), "the report")[0]
+    postern.wait_empty()
+    lab.equal(len(net.mailbox("alice")), 1, "reports")
+    lab.equal(len(net.mailbox("bob")), 1, "copies")
+    lab.equal(report.count(b"Final-Recipient: "), 1, "recipients in the report")
+    lab.check(b"Original-Recipient: rfc822; Bobby@postern.test\n" in report, "the one that it was asked for")
+    lab.check(b"PRIORITY -3;" in net.mailbox("bob")[0], "the priority in the trace field")
+    lab.check("priority=-3" in postern.log(), "the priority in the log")
+
+
+# shows: RFC3461 6.3/8, RFC3461 6.3/9
+def test_a_server_that_refuses_all_is_named_in_the_report(folder):
+    """It says 451 to EHLO until the message is too old: its words come back, and its name."""
+    net, postern = house(folder, 'queue { retry-first = "1s"\n retry-max = "1s"\n retry-jitter = "0s"\n expire = "3s" }\n')
+    lab.Sink(SINK, script={"EHLO": b"451 4.7.1 not you\r\n"})
+    lab.send(POSTERN, "alice@postern.test", ["x@sink.test"], lab.message(1, 300))
+    report = lab.wait_for(lambda: net.mailbox("alice"), "the report", 60)[0]
+    for words in (b"Status: 4.4.7\n", b"Remote-MTA: dns; mx.sink.test\n", b"Diagnostic-Code: smtp; 451 4.7.1 not you\n"):
+        lab.check(words in report, f"{words} in the report")
+    postern.wait_empty()
+
+
 # shows: RFC6531 3.2/2
 def test_a_domain_in_utf8(folder):
     """Written in U-labels, looked up and sent in A-labels; with nothing else in UTF-8 the next server needs no SMTPUTF8."""
