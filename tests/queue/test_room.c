@@ -660,7 +660,7 @@ submit_urgent(struct world *world, uint32_t handle)
 }
 
 /* shows: RFC3461 5.2.1/1, RFC3461 5.2.2/1, RFC3461 5.2.2/2, RFC3461 5.2.6/1, RFC3461 6.2/1, RFC3461 6.3/1, RFC3461 6.3/2,
- * shows: RFC8689 5/1, RFC3461 5.2.2/4, RFC8689 4.2.1/2 */
+ * shows: RFC8689 5/1, RFC3461 5.2.2/4, RFC8689 4.2.1/5 */
 static void
 senders_are_told_what_they_asked_for(void **state)
 {
