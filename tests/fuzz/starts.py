@@ -461,7 +461,46 @@ def master():
     yield "cannot-fork", all_ready().special(0xF1).special(0).send(0, "M_SPAWN", 1, "alice").seconds(60).special(0xF0).hours(1)
 
 
-for room in (queue, deliver, local, mailbox, master, resolver, router, smtpd, log, control, vault, signatures):
+def dovecot():
+    def p():
+        return Program("AUTH", ["SMTPD", "SMTPD"])
+
+    def begin(q, mechanism, initial, line=0, handle=1):
+        return q.send(line, "AU_BEGIN", handle, mechanism, 0 if initial is None else 1, initial or "", b"\x02", 1, 1, "", "", "")
+
+    up = p().special(0).bytes
+
+    def house():
+        q = p()
+        q.bytes += up
+        return q
+
+    def plain():
+        return begin(house(), "PLAIN", "\0alice\0x")
+
+    yield "passes", plain().special(3, 0, text("user=alice"))
+    yield "fails", plain().special(5, 0, text("user=alice"))
+    yield "temporary", plain().special(5, 0, text("temp"))
+    yield "denied", plain().special(3, 0, text("user=alice\tnologin"))
+    yield "login", (begin(house(), "LOGIN", None).special(4, 0, text("VXNlcm5hbWU6")).send(0, "AU_CONTINUE", 1, "alice")
+                    .special(4, 0, text("UGFzc3dvcmQ6")).send(0, "AU_CONTINUE", 1, "x").special(3, 0, text("user=alice")))
+    yield "scram", (begin(house(), "SCRAM-SHA-256", "n,,n=alice,r=abc").special(4, 0, text("cj1h")).send(0, "AU_CONTINUE", 1, "c=biws,r=a,p=eA==")
+                    .special(3, 0, text("user=alice\tresp=dj0x")).send(0, "AU_CONTINUE", 1, ""))
+    yield "token", (begin(house(), "XOAUTH2", "user=alice\1auth=Bearer x\1\1").special(5, 0, text("user=alice\tresp=e30="))
+                    .send(0, "AU_CONTINUE", 1, "\1"))
+    yield "bearer", begin(house(), "OAUTHBEARER", "n,a=alice,\1auth=Bearer x\1\1").special(4, 0, text("e30=")).send(0, "AU_CONTINUE", 1, "\1")
+    yield "abort", plain().send(0, "AU_ABORT", 1, 0).special(3, 0, text("user=alice"))
+    yield "goes", plain().special(6).special(0).special(3, 0, text("user=alice"))
+    yield "never-there", begin(p().special(7), "PLAIN", "\0alice\0x").seconds(2).special(0)
+    yield "hangs", plain().seconds(60).special(0)
+    yield "greets-late", begin(p().special(1), "PLAIN", "\0alice\0x").special(2, text("VERSION\t1\t2\nMECH\tPLAIN\nDONE\n"))
+    yield "another-version", p().special(1).special(2, text("VERSION\t2\t0\nDONE\n")).seconds(2)
+    yield "waits", begin(plain().special(6), "PLAIN", "\0bob\0x", 1, 2).special(0).special(3, 0, text("user=bob"))
+    yield "slowed", begin(plain().special(5, 0, text("user=alice")), "PLAIN", "\0alice\0x", 1, 2).seconds(2).special(3, 0, text("user=alice"))
+    yield "line-lost", plain().hang_up(0).special(3, 0, text("user=alice"))
+
+
+for room in (queue, deliver, local, mailbox, master, resolver, router, smtpd, log, control, vault, signatures, dovecot):
     folder = os.path.join(HERE, "room_%s.in" % room.__name__)
     os.makedirs(folder, exist_ok=True)
     for name, program in room():
