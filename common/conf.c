@@ -1,6 +1,8 @@
 /* common/conf.c -- the option table made of conf_schema.h, and what walks over it: defaults, copies, the wire form. */
 #include "common/conf.h"
 
+#include "common/text.h"
+
 #include <stdlib.h>
 
 /* --- tables --- */
@@ -281,12 +283,9 @@ conf_list_add(struct conf_list *l, struct slice item)
 	if (v == NULL)
 		return RC_NOMEM;
 	l->v = v;
-	copy = malloc(item.n + 1);
+	copy = text_copy(item);
 	if (copy == NULL)
 		return RC_NOMEM;
-	if (item.n > 0)
-		memcpy(copy, item.p, item.n);
-	copy[item.n] = '\0';
 	l->v[l->n++] = copy;
 	return RC_OK;
 }
@@ -571,14 +570,9 @@ get_text(struct rd *r)
 	char *copy = NULL;
 
 	if (!r->bad && (s.n == 0 || memchr(s.p, 0, s.n) == NULL))
-		copy = malloc(s.n + 1);
-	if (copy == NULL) {
+		copy = text_copy(s);
+	if (copy == NULL)
 		r->bad = true;
-		return NULL;
-	}
-	if (s.n > 0)
-		memcpy(copy, s.p, s.n);
-	copy[s.n] = '\0';
 	return copy;
 }
 

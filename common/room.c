@@ -3,6 +3,7 @@
 
 #include "common/sandbox/probe.h"
 #include "common/sandbox/sandbox.h"
+#include "common/text.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -73,13 +74,10 @@ refuse(const struct room *room, enum rc rc, const char *what, struct buf *why)
 static char *
 copy_text(struct slice s)
 {
-	char *copy = malloc(s.n + 1);
+	char *copy = text_copy(s);
 
 	if (copy == NULL)
 		BUG("out of memory at start-up");
-	if (s.n > 0)
-		memcpy(copy, s.p, s.n);
-	copy[s.n] = '\0';
 	return copy;
 }
 

@@ -1,6 +1,8 @@
 /* queue/destination.c -- where mail goes next, see destination.h. */
 #include "queue/destination.h"
 
+#include "common/text.h"
+
 #include <stdlib.h>
 
 struct name_key {
@@ -115,12 +117,7 @@ destination_set_why(struct destination *d, uint16_t code, struct slice enhanced,
 
 	why = slice_first(why, DESTINATION_WHY_MAX);
 	free(d->why);
-	d->why = malloc(why.n + 1);
-	if (d->why != NULL) {
-		if (why.n > 0)
-			memcpy(d->why, why.p, why.n);
-		d->why[why.n] = '\0';
-	}
+	d->why = text_copy(why);
 	d->code = code;
 	if (n > 0)
 		memcpy(d->enhanced, enhanced.p, n);

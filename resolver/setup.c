@@ -1,6 +1,8 @@
 /* resolver/setup.c -- see setup.h. */
 #include "resolver/setup.h"
 
+#include "common/text.h"
+
 #include <stdlib.h>
 
 /* The keys of the root zone: those of 2017 and 2024, from https://data.iana.org/root-anchors/root-anchors.xml. */
@@ -165,11 +167,9 @@ anchor_add(struct setup *s, struct slice record, struct buf *why)
 		(void)buf_put_str(why, "resolver { trust-anchor }: too many records, or one too long");
 		return RC_SYNTAX;
 	}
-	copy = malloc(record.n + 1);
+	copy = text_copy(record);
 	if (copy == NULL)
 		return RC_NOMEM;
-	memcpy(copy, record.p, record.n);
-	copy[record.n] = '\0';
 	s->anchors[s->n_anchors++] = copy;
 	return RC_OK;
 }

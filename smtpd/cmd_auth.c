@@ -1,5 +1,6 @@
 /* smtpd/cmd_auth.c -- AUTH (RFC 4954), see login.h. */
 #include "common/prepare.h"
+#include "common/text.h"
 #include "common/wire/base64.h"
 #include "smtpd/command.h"
 #include "smtpd/deadline.h"

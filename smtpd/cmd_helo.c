@@ -1,4 +1,5 @@
 /* smtpd/cmd_helo.c -- EHLO and HELO: the client's name for itself, and what we offer (RFC 5321 4.1.1.1). */
+#include "common/text.h"
 #include "common/wire/domain.h"
 #include "smtpd/command.h"
 #include "smtpd/offer.h"

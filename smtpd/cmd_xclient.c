@@ -1,5 +1,6 @@
 /* smtpd/cmd_xclient.c -- XCLIENT: a listed proxy says whom it speaks for (Postfix, XCLIENT_README). Everything begins anew
  * with the greeting, and the client has the limits and the rights of its own address. */
+#include "common/text.h"
 #include "common/wire/xclient.h"
 #include "smtpd/command.h"
 #include "smtpd/listener.h"

@@ -3,6 +3,7 @@
 
 #include "common/identity.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "smtpd/smtpd.h"
 
 #include <errno.h>
@@ -43,19 +44,6 @@ identities_unref(struct tls_identities *set)
 
 /* --- reading one --- */
 
-static char *
-copy(struct slice s)
-{
-	char *text = malloc(s.n + 1);
-
-	if (text == NULL)
-		return NULL;
-	if (s.n > 0)
-		memcpy(text, s.p, s.n);
-	text[s.n] = '\0';
-	return text;
-}
-
 static bool
 read_names(struct rd *r, size_t n, struct tls_identity *id)
 {
@@ -65,7 +53,7 @@ read_names(struct rd *r, size_t n, struct tls_identity *id)
 	for (size_t i = 0; i < n; i++) {
 		struct slice name = rd_str(r);
 
-		if (r->bad || (id->names[i] = copy(name)) == NULL)
+		if (r->bad || (id->names[i] = text_copy(name)) == NULL)
 			return false;
 		id->n_names++;
 	}
@@ -107,7 +95,7 @@ read_chain(struct rd *r, size_t n, struct tls_identity *id)
 static bool
 identity_parse(struct vault_line *v, struct slice title, struct slice bytes, struct tls_identity *ret_id)
 {
-	struct tls_identity id = { .title = copy(title) };
+	struct tls_identity id = { .title = text_copy(title) };
 	struct rd r = { bytes, false };
 	struct identity_head head;
 	EVP_PKEY *public;

@@ -2,6 +2,7 @@
 #include "smtpd/lookups.h"
 
 #include "common/envelope.h"
+#include "common/text.h"
 #include "common/wire/address.h"
 #include "common/wire/chars.h"
 #include "smtpd/complete.h"

@@ -23,19 +23,6 @@ static void on_chore(struct chore *c, void *ctx);
 static void settle(struct session *s);
 static void shake(struct session *s);
 
-char *
-text_copy(struct slice s)
-{
-	char *copy = malloc(s.n + 1);
-
-	if (copy == NULL)
-		return NULL;
-	if (s.n > 0)
-		memcpy(copy, s.p, s.n);
-	copy[s.n] = '\0';
-	return copy;
-}
-
 /* --- the phase --- */
 
 static const unsigned may_follow[PHASE_COUNT] = {

@@ -197,7 +197,4 @@ session_proto(const struct session *s)
 	return tls ? (user ? S("ESMTPSA") : S("ESMTPS")) : user ? S("ESMTPA") : S("ESMTP");
 }
 
-/* A copy as a C string; NULL: no memory. s holds no NUL. */
-char *text_copy(struct slice s);
-
 #endif

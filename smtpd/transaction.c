@@ -3,6 +3,7 @@
 
 #include "common/envelope.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "common/wire/address.h"
 #include "smtpd/receive.h"
 #include "smtpd/session.h"
