@@ -18,7 +18,7 @@ listener_offers(const struct session *s)
 {
 	if (s->listener_conf == NULL || (s->extensions_off & (UINT32_C(1) << EXT_AUTH)) != 0)
 		return false;
-	return *s->listener_conf->auth == '\0' ? session_is_submission(s) : strcmp(s->listener_conf->auth, "yes") == 0;
+	return *s->listener_conf->auth == '\0' ? s->submission : strcmp(s->listener_conf->auth, "yes") == 0;
 }
 
 static bool

@@ -141,7 +141,7 @@ lacks_tls(const struct session *s, const struct command *c)
 static bool
 needs_login(const struct session *s, const struct command *c)
 {
-	return c->fn == cmd_mail && s->user == NULL && session_is_submission(s);
+	return c->fn == cmd_mail && s->user == NULL && s->submission;
 }
 
 static void

@@ -178,12 +178,6 @@ session_user(const struct session *s)
 	return s->user == NULL ? S("") : slice_str(s->user);
 }
 
-static inline bool
-session_is_submission(const struct session *s)
-{
-	return s->listener_conf != NULL && strcmp(s->listener_conf->kind, "submission") == 0;
-}
-
 /* RFC 3848 */
 static inline struct slice
 session_proto(const struct session *s)

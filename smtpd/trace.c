@@ -130,7 +130,7 @@ trace_put(struct buf *to, const struct transaction *tx, int64_t now)
 	if (tx->declared != NULL && tx->declared->has_priority)
 		(void)buf_printf(to, "\r\n\tPRIORITY %d", tx->declared->priority);
 	/* RFC 8314 4.3, for what is submitted; elsewhere the clause would only surprise those who read the field. */
-	if (tls != NULL && session_is_submission(tx->session))
+	if (tls != NULL && tx->session->submission)
 		(void)buf_printf(to, "\r\n\ttls %s", tls->registered);
 	(void)buf_put_str(to, ";\r\n\t");
 	trace_date_put(to, tx->session, now);
