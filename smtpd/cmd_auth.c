@@ -135,7 +135,7 @@ leave(struct session *s, unsigned code, const char *enhanced, const char *text)
 		session_enter(s, PH_READY);
 	s->verb = "AUTH";
 	session_reply(s, code, enhanced, "%s", text);
-	session_wake(s);
+	wait_over(s, WAIT_LOGIN);
 }
 
 static void
@@ -166,6 +166,12 @@ login_fail(struct session *s, enum auth_failure kind, struct slice user, struct 
 	leave(s, failures[kind].code, failures[kind].enhanced, failures[kind].text);
 }
 
+void
+login_unanswered(struct session *s)
+{
+	login_fail(s, AUTH_TEMPORARY, S(""), S("the auth room does not answer"));
+}
+
 /* --- what the auth room says --- */
 
 static struct login *
@@ -173,7 +179,7 @@ login_of(struct smtpd *smtpd, uint32_t handle)
 {
 	struct login *l = handle_find(&smtpd->logins, handle);
 
-	return l != NULL && l->session->phase == PH_AUTH && l->asked ? l : NULL;
+	return l != NULL && (l->session->waits & WAIT_LOGIN) != 0 ? l : NULL;
 }
 
 /* Names of RFC 4422 3.1, one space between two. */
@@ -224,7 +230,6 @@ on_challenge(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd
 	if (l == NULL)
 		return NULL;
 	s = l->session;
-	l->asked = false;
 	s->verb = "AUTH";
 	/* Said before the challenge: no answer to it, and not to be taken for one (RFC 4954 4, last paragraph). */
 	if (buf_len(&s->in) > 0)
@@ -232,7 +237,7 @@ on_challenge(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd
 	else if (m.challenge.n > LOGIN_LINE_MAX / 4 * 3 - 8 || !base64_put(&text, m.challenge) || !reply_challenge(&s->out, buf_slice(&text)))
 		login_fail(s, AUTH_TEMPORARY, S(""), S("no memory for a challenge"));
 	else
-		session_wake(s);
+		wait_over(s, WAIT_LOGIN);
 	buf_free(&text);
 	return NULL;
 }
@@ -379,7 +384,7 @@ ask(struct session *s, const struct buf *initial)
 		login_fail(s, AUTH_TEMPORARY, S(""), S("the auth room is away"));
 		return;
 	}
-	s->held = s->login->asked = true;
+	wait_begin(s, WAIT_LOGIN);
 }
 
 static bool
@@ -453,7 +458,7 @@ respond(struct session *s, struct slice line)
 	} else if (decode(s, line, &bytes)) {
 		m.response = buf_slice(&bytes);
 		if (s->smtpd->auth != NULL && au_continue_send(s->smtpd->auth, s->login->handle, &m) == RC_OK)
-			s->held = s->login->asked = true;
+			wait_begin(s, WAIT_LOGIN);
 		else
 			login_fail(s, AUTH_TEMPORARY, S(""), S("the auth room is away"));
 	}
@@ -467,8 +472,6 @@ login_input(struct session *s, struct slice in, size_t *ret_used)
 	struct slice line;
 
 	*ret_used = 0;
-	if (s->login->asked)
-		return RC_AGAIN;
 	what = smtp_line_next(&s->scan, in, LOGIN_LINE_MAX, &line, ret_used);
 	if (what == SMTP_LINE_MORE)
 		return RC_MORE;

@@ -202,10 +202,21 @@ is_content(struct session *s)
 	return true;
 }
 
+/* Is it to wait for what the session waits for (wait.h)? c NULL: what is no command. */
+static bool
+must_wait(const struct session *s, const struct command *c)
+{
+	unsigned waits = wait_what(s), flags = c == NULL ? 0 : c->flags;
+
+	if ((waits & WAIT_RCPTS) != 0 && ((flags & OVERLAPS) == 0 || s->tx->n_waiting >= RCPT_OVERLAP_MAX ||
+	    s->tx->n_rcpts + s->tx->n_waiting >= s->conf->smtpd.max_recipients))
+		return true;
+	return (waits & WAIT_NAME) != 0 && (flags & NEEDS_NAME) != 0;
+}
+
 static enum rc
 run_line(struct session *s, struct slice line, bool more_behind)
 {
-	bool waiting = s->tx != NULL && s->tx->n_waiting > 0, verifies = s->verification != NULL;
 	const struct command *c = NULL;
 	struct smtp_command said;
 	bool is_command = smtp_command_parse(line, &said) == RC_OK;
@@ -217,12 +228,7 @@ run_line(struct session *s, struct slice line, bool more_behind)
 		is_command = false;
 		c = NULL;
 	}
-	if (verifies)
-		return RC_AGAIN;
-	if (waiting && (c == NULL || (c->flags & OVERLAPS) == 0 || s->tx->n_waiting >= RCPT_OVERLAP_MAX ||
-	    s->tx->n_rcpts + s->tx->n_waiting >= s->conf->smtpd.max_recipients))
-		return RC_AGAIN;
-	if (c != NULL && (c->flags & NEEDS_NAME) != 0 && s->name_handle != 0)
+	if (must_wait(s, c))
 		return RC_AGAIN;
 	s->verb = c == NULL ? "" : c->name;
 	deadline_progress(s);
@@ -252,7 +258,7 @@ bare_newline(struct session *s, const char *what)
 static enum rc
 run_bad_line(struct session *s, enum smtp_line_result what)
 {
-	if (s->verification != NULL || (s->tx != NULL && s->tx->n_waiting > 0))
+	if (must_wait(s, NULL))
 		return RC_AGAIN;
 	s->verb = "";
 	deadline_progress(s);

@@ -1,11 +1,8 @@
 /* smtpd/deadline.c -- see deadline.h. */
 #include "smtpd/deadline.h"
 
-#include "smtpd/login.h"
-#include "smtpd/lookups.h"
 #include "smtpd/receive.h"
 #include "smtpd/session.h"
-#include "smtpd/submit.h"
 
 struct deadline {
 	uint64_t at;
@@ -36,22 +33,21 @@ static void
 no_name(struct session *s, const char *reason)
 {
 	(void)reason;
-	lookup_name_over(s, S(""));
+	wait_unanswered(s, WAIT_NAME);
 }
 
 static void
 no_verdict(struct session *s, const char *reason)
 {
 	(void)reason;
-	submit_flush_fail(s);
-	lookup_checks_fail(s);
+	wait_unanswered(s, WAIT_FLUSH | WAIT_VERIFY | WAIT_RCPTS);
 }
 
 static void
 wake_up(struct session *s, const char *reason)
 {
 	(void)reason;
-	session_wake_up(s);
+	wait_over(s, WAIT_LATE);
 }
 
 /* The queue is silent: nothing was promised, so the client keeps the message. */
@@ -116,7 +112,7 @@ data_deadlines(const struct session *s, struct deadline *d)
 	const struct receive *r = s->tx->receive;
 	uint64_t slow = deadline_of_rate(r->wire, s->conf->smtpd.min_data_rate);
 
-	if (s->held) {
+	if (s->waits != 0) {
 		sooner(d, s->since + QUEUE_PATIENCE_MS, no_queue, "the queue does not answer");
 		return;
 	}
@@ -129,12 +125,13 @@ data_deadlines(const struct session *s, struct deadline *d)
 static void
 command_deadlines(const struct session *s, struct deadline *d)
 {
-	/* A recipient that the router is asked about need not hold the session: the client may be waiting for the reply. */
-	bool asks = (s->tx != NULL && s->tx->n_waiting > 0) || s->verification != NULL;
+	unsigned waits = wait_what(s);
 
-	if (!s->held && !asks)
+	/* A name that is looked up makes nobody wait until it is needed. Recipients do, though they do not hold the session:
+	 * the client may be waiting for the reply. */
+	if ((waits & ~(unsigned)WAIT_NAME) == 0)
 		sooner(d, s->since + command_time(s), throw_out, "Timeout: no command");
-	else if (s->name_handle != 0)
+	else if ((waits & WAIT_NAME) != 0)
 		sooner(d, s->began + NAME_PATIENCE_MS, no_name, "");
 	else
 		sooner(d, s->since + VERDICT_PATIENCE_MS, no_verdict, "");
@@ -144,13 +141,13 @@ static void
 no_login(struct session *s, const char *reason)
 {
 	(void)reason;
-	login_fail(s, AUTH_TEMPORARY, S(""), S("the auth room does not answer"));
+	wait_unanswered(s, WAIT_LOGIN);
 }
 
 static void
 login_deadlines(const struct session *s, struct deadline *d)
 {
-	if (s->login->asked)
+	if ((s->waits & WAIT_LOGIN) != 0)
 		sooner(d, s->since + s->conf->auth.failure_delay_max + LOGIN_PATIENCE_MS, no_login, "");
 	else
 		sooner(d, s->since + s->conf->smtpd.timeout_command, throw_out, "Timeout: no response");
@@ -161,12 +158,12 @@ earliest(const struct session *s)
 {
 	struct deadline d = { UINT64_MAX, hang_up, "" };
 
-	if (s->asleep) {
+	if ((s->waits & WAIT_LATE) != 0) {
 		sooner(&d, s->since + s->conf->smtpd.error_delay, wake_up, "");
 		return d;
 	}
 	/* A message that makes progress is judged by the times of messages alone. */
-	if (!s->held && s->phase < PH_DATA)
+	if (s->waits == 0 && s->phase < PH_DATA)
 		sooner(&d, s->began + s->conf->smtpd.timeout_session, throw_out, "Timeout: session takes too long");
 	switch (s->phase) {
 	case PH_HELLO:

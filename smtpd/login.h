@@ -15,7 +15,6 @@ enum {
 struct login {
 	struct session *session;
 	uint32_t handle;		/* at the auth room */
-	bool asked;			/* it has the word: the session may be woken by others, and waits on */
 	char mechanism[LOGIN_MECHANISM_MAX + 1];
 };
 
@@ -31,6 +30,9 @@ enum rc login_input(struct session *s, struct slice in, size_t *ret_used);
 
 /* The login is over, in vain. user and why: for the log. */
 void login_fail(struct session *s, enum auth_failure kind, struct slice user, struct slice why);
+
+/* The auth room does not answer. */
+void login_unanswered(struct session *s);
 
 /* The session leaves PH_AUTH, or ends: the auth room is told. */
 void login_free(struct session *s);

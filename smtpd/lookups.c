@@ -31,11 +31,23 @@ lookup_name(struct session *s)
 void
 lookup_name_over(struct session *s, struct slice name)
 {
-	handle_release(&s->smtpd->names, s->name_handle);
-	s->name_handle = 0;
+	lookup_name_forget(s);
 	if (name.n > 0)
 		s->name = text_copy(name);	/* without memory: unknown */
 	session_wake(s);
+}
+
+void
+lookup_name_unanswered(struct session *s)
+{
+	lookup_name_over(s, S(""));
+}
+
+void
+lookup_name_forget(struct session *s)
+{
+	handle_release(&s->smtpd->names, s->name_handle);
+	s->name_handle = 0;
 }
 
 static const char *
@@ -67,7 +79,7 @@ resolver_closed(void *ctx, struct peer *p, const char *why)
 		smtpd->resolver = NULL;
 		for (size_t i = 0; i < smtpd->names.n; i++)
 			if (handle_at(&smtpd->names, i) != NULL)
-				lookup_name_over(handle_at(&smtpd->names, i), S(""));
+				wait_unanswered(handle_at(&smtpd->names, i), WAIT_NAME);
 	}
 	peer_free(p);
 }
@@ -137,11 +149,8 @@ lookup_check(struct rcpt *r)
 }
 
 void
-lookup_checks_fail(struct session *s)
+lookup_rcpts_unanswered(struct session *s)
 {
-	verify_unanswered(s);
-	if (s->tx == NULL)
-		return;
 	for (struct rcpt *r = s->tx->waiting; r != NULL; r = r->next)
 		if (r->handle != 0)
 			no_answer(r);
@@ -229,7 +238,7 @@ router_closed(void *ctx, struct peer *p, const char *why)
 			struct rcpt *r = handle_at(&smtpd->checks, i);
 
 			if (r != NULL)
-				lookup_checks_fail(r->tx->session);
+				wait_unanswered(r->tx->session, WAIT_RCPTS);
 		}
 		for (size_t i = 0; i < smtpd->authors.n; i++) {
 			struct transaction *tx = handle_at(&smtpd->authors, i);
@@ -241,7 +250,7 @@ router_closed(void *ctx, struct peer *p, const char *why)
 		}
 		for (size_t i = 0; i < smtpd->verifications.n; i++)
 			if (handle_at(&smtpd->verifications, i) != NULL)
-				verify_unanswered(handle_at(&smtpd->verifications, i));
+				wait_unanswered(handle_at(&smtpd->verifications, i), WAIT_VERIFY);
 	}
 	peer_free(p);
 }

@@ -19,13 +19,16 @@ void lookup_router_line(struct smtpd *smtpd, unsigned index, int fd);
 void lookup_name(struct session *s);
 /* The look-up is over; name empty: unknown. */
 void lookup_name_over(struct session *s, struct slice name);
+/* Nobody answers; the session ends. See wait.h. */
+void lookup_name_unanswered(struct session *s);
+void lookup_name_forget(struct session *s);
 
 /* The question itself, with all that is known of the client. smtpd->router must be up. */
 enum rc lookup_ask(struct session *s, uint32_t handle, struct slice sender, struct slice to);
 
 /* Asks about a recipient; sets its refusal at once when nobody can be asked. */
 void lookup_check(struct rcpt *r);
-/* Nobody answers: all waiting recipients of the session are told 451, a VRFY 252. */
-void lookup_checks_fail(struct session *s);
+/* Nobody answers: all waiting recipients of the session are told 451. */
+void lookup_rcpts_unanswered(struct session *s);
 
 #endif

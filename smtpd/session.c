@@ -9,7 +9,6 @@
 #include "smtpd/receive.h"
 #include "smtpd/tls_room.h"
 #include "smtpd/turnstile.h"
-#include "smtpd/verify.h"
 
 #include <config.h>
 #include <stdarg.h>
@@ -145,8 +144,7 @@ session_last(struct session *s, unsigned code, const char *enhanced, const char 
 	if (s->phase == PH_DEAD)
 		return;
 	s->reason = reason;
-	s->asleep = false;
-	login_free(s);
+	wait_forget(s);
 	transaction_free(&s->tx, reason);
 	session_enter(s, PH_LAST);
 	chore_queue(&s->chore);
@@ -169,7 +167,7 @@ session_transaction_over(struct session *s)
 	if (s->phase == PH_DEAD)	/* the reply found no room, and the session ends */
 		return;
 	session_enter(s, PH_READY);
-	s->held = s->asleep;
+	s->waits &= WAIT_LATE;
 	if (s->smtpd->stopping)
 		session_stop(s);
 	session_wake(s);
@@ -188,7 +186,7 @@ session_stop(struct session *s)
 static void
 flush(struct session *s)
 {
-	if (s->asleep)
+	if ((s->waits & WAIT_LATE) != 0)
 		return;
 	while (s->phase < PH_LINGER && buf_len(&s->out) > 0) {
 		size_t n = 0;
@@ -251,17 +249,10 @@ static void
 fall_asleep(struct session *s)
 {
 	if (s->late && takes_input(s)) {
-		s->asleep = s->held = true;
+		wait_begin(s, WAIT_LATE);
 		deadline_progress(s);
 	}
 	s->late = false;
-}
-
-void
-session_wake_up(struct session *s)
-{
-	s->asleep = false;
-	session_wake(s);
 }
 
 void
@@ -296,7 +287,7 @@ work(struct session *s, struct slice in)
 	size_t used = 0;
 
 	s->yielded = false;
-	for (unsigned n = 0; takes_input(s) && !s->held; n++) {
+	for (unsigned n = 0; takes_input(s) && s->waits == 0; n++) {
 		size_t step = 0;
 		enum rc rc;
 
@@ -316,7 +307,7 @@ work(struct session *s, struct slice in)
 		if (rc == RC_MORE)
 			break;
 		if (rc == RC_AGAIN)
-			s->held = true;
+			wait_begin(s, WAIT_AGAIN);
 		fall_asleep(s);
 	}
 	return used;
@@ -352,7 +343,7 @@ work_kept(struct session *s)
 static bool
 reads_now(const struct session *s)
 {
-	return takes_input(s) && !s->eof && !s->held && !s->yielded && buf_len(&s->out) < REPLY_HIGH;
+	return takes_input(s) && !s->eof && s->waits == 0 && !s->yielded && buf_len(&s->out) < REPLY_HIGH;
 }
 
 static void
@@ -400,14 +391,14 @@ is_heard(struct session *s)
 		s->overheard = false;
 		return true;
 	}
-	return (s->held || s->phase == PH_COMMIT) && !s->overheard && !s->eof && s->watch.read && buf_len(&s->out) < REPLY_HIGH;
+	return (s->waits != 0 || s->phase == PH_COMMIT) && !s->overheard && !s->eof && s->watch.read && buf_len(&s->out) < REPLY_HIGH;
 }
 
 /* Is there something that only the socket holds up? */
 static bool
 is_to_write(const struct session *s)
 {
-	if (s->phase == PH_LINGER || s->asleep)
+	if (s->phase == PH_LINGER || (s->waits & WAIT_LATE) != 0)
 		return false;
 	return buf_len(&s->out) > 0 || s->stream.writes_to_read || (s->phase == PH_SHAKE && s->shaking == TLS_WRITES);
 }
@@ -420,7 +411,7 @@ settle(struct session *s)
 	if (s->phase == PH_SHAKE && buf_len(&s->out) == 0 && s->shaking != TLS_WAITS)
 		shake(s);
 	/* The client has closed its side, and all that it had sent is done. */
-	if (s->eof && takes_input(s) && !s->held && !s->yielded)
+	if (s->eof && takes_input(s) && s->waits == 0 && !s->yielded)
 		session_end(s, "connection closed by client");
 	if (s->phase == PH_LAST && buf_len(&s->out) == 0)
 		leave(s);
@@ -456,7 +447,7 @@ on_chore(struct chore *c, void *ctx)
 	struct smtpd *smtpd = s->smtpd;
 
 	(void)c;
-	if (takes_input(s) && !s->held)
+	if (takes_input(s) && s->waits == 0)
 		work_kept(s);
 	if (stream_pending(&s->stream) && reads_now(s))
 		read_input(s);
@@ -470,14 +461,7 @@ on_chore(struct chore *c, void *ctx)
 void
 session_wake(struct session *s)
 {
-	if (s->tx != NULL && s->phase == PH_MAIL)
-		rcpts_reply(s->tx);
-	/* Timers and other rooms wake it too: only the queue's answer ends ETRN. */
-	if (s->held && !s->asleep && s->flush_handle == 0) {
-		s->held = false;
-		deadline_progress(s);
-	}
-	chore_queue(&s->chore);
+	wait_over(s, WAIT_AGAIN);
 }
 
 /* RFC 5321 3.1, 4.2: the name first. */
@@ -720,16 +704,13 @@ void
 session_free(struct session *s)
 {
 	transaction_free(&s->tx, s->reason == NULL ? "connection lost" : s->reason);
-	verify_forget(s);
 	turnstile_leave(s);
-	login_free(s);
+	wait_forget(s);
 	log_disconnect(s);
 	watch_stop(&s->watch);
 	timer_cancel(&s->timer);
 	chore_cancel(&s->chore);
 	stream_free(&s->stream);
-	handle_release(&s->smtpd->names, s->name_handle);
-	handle_release(&s->smtpd->flushes, s->flush_handle);
 	if (s->client != NULL) {
 		client_part(s);
 		client_leave(&s->smtpd->clients, s->client);

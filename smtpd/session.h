@@ -14,6 +14,7 @@
 #include "smtpd/smtpd.h"
 #include "smtpd/stream.h"
 #include "smtpd/transaction.h"
+#include "smtpd/wait.h"
 
 enum phase {
 	PH_HELLO,	/* greeted; neither EHLO nor HELO yet */
@@ -69,7 +70,7 @@ struct session {
 	struct buf out;			/* replies, not sent yet */
 	struct smtp_line_scan scan;
 	enum phase phase;
-	bool held;			/* waits for another room */
+	unsigned waits;			/* what holds it: bits by enum wait; see wait.h */
 	bool yielded;			/* has more to do, after its replies left or others had their turn */
 	bool eof;			/* the client has closed its side */
 	bool overheard;			/* it has said more while another room was being asked */
@@ -77,8 +78,7 @@ struct session {
 	bool esmtp;			/* EHLO, not HELO */
 	bool may_xclient;
 	bool lenient;			/* its bare LFs are taken for CRLF */
-	bool late;			/* the reply that was just given is to be late, */
-	bool asleep;			/* and waits: nothing is said or heard until then */
+	bool late;			/* the reply that was just given is to be late */
 	bool too_many;			/* errors or unknown recipients of its network: no more of them */
 	bool data_refused;		/* just now: what comes next may be the content of a client that did not wait */
 	enum tls_status shaking;	/* in PH_SHAKE: what the handshake waits for */
@@ -126,7 +126,7 @@ void session_end(struct session *s, const char *reason);
 /* Reads bytes away, then says what skip says (began and back need not be set). */
 void session_skip(struct session *s, const struct skip *skip);
 
-/* What it waited for has come: handle what is buffered, at the end of this turn. */
+/* Something has come that it may wait for: what is buffered is looked at again, at the end of this turn. */
 void session_wake(struct session *s);
 
 /* Everything that the client has said is forgotten (RFC 3207 4.2): it says EHLO again. */
@@ -153,9 +153,6 @@ void session_stop(struct session *s);
 
 /* At once, with 421 if the socket takes it: there is somebody more important. */
 void session_evict(struct session *s);
-
-/* Its reply was late enough. */
-void session_wake_up(struct session *s);
 
 /* For smtpd_free: at once, without a word. */
 void session_free(struct session *s);

@@ -366,27 +366,30 @@ submit_flush(struct session *s, struct slice domain)
 	if (smtpd->queue == NULL || (s->flush_handle = handle_new(&smtpd->flushes, s)) == 0)
 		return false;
 	if (q_flush_send(smtpd->queue, s->flush_handle, &m) != RC_OK) {
-		handle_release(&smtpd->flushes, s->flush_handle);
-		s->flush_handle = 0;
+		submit_flush_forget(s);
 		return false;
 	}
-	s->held = true;
+	wait_begin(s, WAIT_FLUSH);
 	return true;
+}
+
+void
+submit_flush_forget(struct session *s)
+{
+	handle_release(&s->smtpd->flushes, s->flush_handle);
+	s->flush_handle = 0;
 }
 
 static void
 flush_over(struct session *s)
 {
-	handle_release(&s->smtpd->flushes, s->flush_handle);
-	s->flush_handle = 0;
-	session_wake(s);
+	submit_flush_forget(s);
+	wait_over(s, WAIT_FLUSH);
 }
 
 void
-submit_flush_fail(struct session *s)
+submit_flush_unanswered(struct session *s)
 {
-	if (s->flush_handle == 0)
-		return;
 	session_reply(s, 458, "4.3.0", "The queue cannot be asked now");
 	flush_over(s);
 }
@@ -424,7 +427,7 @@ line_drained(void *ctx, struct peer *p)
 	for (size_t i = 0; i < smtpd->messages.n; i++) {
 		struct transaction *tx = handle_at(&smtpd->messages, i);
 
-		if (tx != NULL && tx->session->held)
+		if (tx != NULL && (tx->session->waits & WAIT_AGAIN) != 0)
 			session_wake(tx->session);
 	}
 }
@@ -442,7 +445,7 @@ line_lost(struct smtpd *smtpd)
 	smtpd->ids_asked = false;
 	for (size_t i = 0; i < smtpd->flushes.n; i++)
 		if (handle_at(&smtpd->flushes, i) != NULL)
-			submit_flush_fail(handle_at(&smtpd->flushes, i));
+			wait_unanswered(handle_at(&smtpd->flushes, i), WAIT_FLUSH);
 	refusal_set(&r, 451, "4.3.0", "The queue was lost, try again later");
 	for (size_t i = 0; i < smtpd->messages.n; i++) {
 		struct transaction *tx = handle_at(&smtpd->messages, i);

@@ -35,8 +35,9 @@ enum rc submit_commit(struct transaction *tx);
 /* ETRN: asks the queue to try what waits for this domain; the session is held, and answered when the queue has. False: it
  * cannot be asked. */
 bool submit_flush(struct session *s, struct slice domain);
-/* It does not answer. */
-void submit_flush_fail(struct session *s);
+/* It does not answer; the session ends. See wait.h. */
+void submit_flush_unanswered(struct session *s);
+void submit_flush_forget(struct session *s);
 
 /* Tells the queue to forget the message, unless it has it whole. */
 void submit_forget(struct transaction *tx);

@@ -89,7 +89,7 @@ ask(struct session *s, struct slice address)
 		reply_nothing(s);
 		return;
 	}
-	s->held = true;
+	wait_begin(s, WAIT_VERIFY);
 }
 
 void
@@ -157,22 +157,18 @@ verify_verdict(struct smtpd *smtpd, uint32_t handle, const struct r_verdict *m)
 	s = handle_find(&smtpd->verifications, handle & ~verify_bit);
 	if (s == NULL)
 		return true;
-	if (s->phase < PH_LAST)
-		reply(s, m);
+	reply(s, m);
 	verify_forget(s);
-	session_wake(s);
+	wait_over(s, WAIT_VERIFY);
 	return true;
 }
 
 void
 verify_unanswered(struct session *s)
 {
-	if (s->verification == NULL)
-		return;
 	verify_forget(s);
-	if (s->phase < PH_LAST)
-		reply_nothing(s);
-	session_wake(s);
+	reply_nothing(s);
+	wait_over(s, WAIT_VERIFY);
 }
 
 void
