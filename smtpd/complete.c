@@ -16,7 +16,7 @@ complete_begin(struct transaction *tx)
 {
 	struct complete *c;
 
-	if (!session_is_submission(tx->session))
+	if (!tx->session->submission)
 		return RC_OK;
 	c = calloc(1, sizeof *c);
 	if (c == NULL)
