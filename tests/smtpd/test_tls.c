@@ -163,7 +163,7 @@ send_message(struct scene *s)
 	hear(s, "250 2.1.0 *");
 	hear(s, "250 2.1.5 *");
 	hear(s, "354 *");
-	say(s, "Subject: x\r\n\r\nbody\r\n.\r\n");
+	say(s, "From: <a@b.example>\r\nSubject: x\r\n\r\nbody\r\n.\r\n");
 	hear(s, "250 2.0.0 Ok: queued as *");
 }
 
