@@ -32,9 +32,12 @@ def send(address, sessions, messages, to="r@sink.test", kept=False, size=4096, p
     return float(r.stdout)
 
 
-def shake(address, handshakes, processes=8, resume=False, port=25):
+SHAKERS = 8
+
+
+def shake(address, handshakes, resume=False, port=25):
     """Seconds that so many TLS 1.3 handshakes behind STARTTLS took, and how many were resumed."""
-    argv = [tool_path("shake"), "-n", str(handshakes), "-p", str(processes)] + ["-r"] * resume
+    argv = [tool_path("shake"), "-n", str(handshakes), "-p", str(SHAKERS)] + ["-r"] * resume
     r = subprocess.run(argv + [address, str(port)], capture_output=True, text=True)
     if r.returncode != 0:
         raise Failed(f"{address}: {r.stderr.strip()}")
