@@ -75,7 +75,7 @@ def xoauth2(user, bearer):
 
 
 def run(*argv):
-    r = subprocess.run(argv, input=b"Subject: hello\n\nHello.\n", capture_output=True, timeout=60)
+    r = subprocess.run(argv, input=b"From: alice@postern.test\nSubject: hello\n\nHello.\n", capture_output=True, timeout=60)
     return r.returncode == 0, (r.stdout + r.stderr).decode(errors="replace")
 
 
