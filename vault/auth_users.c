@@ -380,7 +380,11 @@ users_of_certificate(const struct users *u, const uint8_t fingerprint[FINGERPRIN
 {
 	const struct certificate *c = u->certificates[chain_of(u, slice_of(fingerprint, FINGERPRINT_BYTES))];
 
+	const struct user *user;
+
 	while (c != NULL && memcmp(c->fingerprint, fingerprint, FINGERPRINT_BYTES) != 0)
 		c = c->next;
-	return c == NULL ? S("") : slice_of(c->user, c->n);
+	/* Its owner needs no password; but one who has been locked out is so by every way. */
+	user = c == NULL ? NULL : find(u, slice_of(c->user, c->n));
+	return c == NULL || (user != NULL && user->locked) ? S("") : slice_of(c->user, c->n);
 }

@@ -39,7 +39,7 @@ const char *users_decoy(const struct users *u, struct slice name);
  * until the first user of the file who has a verifier gets another one. */
 void users_scram_decoy(const struct users *u, struct slice name, struct scram_verifier *ret_v);
 
-/* Empty: nobody has this certificate. */
+/* Empty: nobody has this certificate, or its owner is locked out. */
 struct slice users_of_certificate(const struct users *u, const uint8_t fingerprint[FINGERPRINT_BYTES]);
 
 #endif

@@ -29,7 +29,7 @@
 #include "common/wire/enhanced.h"
 #include "smtpd/offer.h"
 #include "smtpd/verify.h"
-#include "tests/smtpd/fakes.h"
+#include "tests/smtpd/fake_auth.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -42,6 +42,7 @@ enum { LINE_MAX_ = 4096, FILES_MAX = 200, PATIENCE_MS = 5000 };
 
 struct play {
 	struct fakes f;
+	struct fake_auth auth;
 	const char *file;
 	const char *mode;
 	unsigned line;
@@ -282,6 +283,28 @@ do_queue(struct play *p, char *arg)
 	fakes_settle(f);
 }
 
+static void
+do_auth(struct play *p, char *arg)
+{
+	send_gathered(p);
+	fakes_settle(&p->f);
+	if (strncmp(arg, "up ", 3) == 0)
+		fake_auth_up(&p->auth, &p->f, arg + 3);
+	else if (strcmp(arg, "lost") == 0)
+		fake_auth_down(&p->auth);
+	else if (strcmp(arg, "hold") == 0)
+		p->auth.holds = true;
+	else if (strcmp(arg, "answer") == 0)
+		fake_auth_answer(&p->auth);
+	else if (strcmp(arg, "give up") == 0)
+		fake_auth_give_up(&p->auth);
+	else if (strcmp(arg, "aborted") == 0)
+		assert_true(p->auth.n_aborts > 0);
+	else
+		complain(p, "auth %s?", arg);
+	fakes_settle(&p->f);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(struct play *p, char *arg);
@@ -293,6 +316,7 @@ static const struct {
 	{ "router", do_router },	/* hold, answer, answer reverse, lost, back */
 	{ "resolver", do_resolver },	/* unknown, silent, lost */
 	{ "queue", do_queue },		/* hold, answer, lost, back, full, accepting, room 10000, no ids, refuse (the next) */
+	{ "auth", do_auth },		/* up MECHANISMS, lost, hold, answer, give up, aborted (was it told of an end?) */
 	{ "zone", do_zone },		/* as TZ has it: what the server's clock is set to */
 	{ "at once", do_at_once },	/* what is sent next leaves in one write, however the rest is played */
 	{ "half-close", do_half_close }, /* the client closes its side */
@@ -665,6 +689,7 @@ play_file(const char *path, const char *mode, size_t piece, unsigned seed)
 	}
 	(void)fclose(in);
 	expect_no_more(p);
+	fake_auth_down(&p->auth);
 	fakes_stop(&p->f);
 	buf_free(&p->to_send);
 	free(p);

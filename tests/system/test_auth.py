@@ -1,8 +1,5 @@
 #!/usr/bin/python3
 """Users: who they are (AUTH), by a users file of our own, and what only they may do."""
-import base64
-import hashlib
-import hmac
 import os
 import subprocess
 import sys
@@ -12,13 +9,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import lab  # noqa: E402
 from lab.hosts import POSTERN  # noqa: E402
 from lab.postern import STAGE  # noqa: E402
+from lab.sasl import b64, plain, scram  # noqa: E402
 
 STRANGER = "10.77.0.20"
 USERS = {"alice": "correct horse", "bob@postern.test": "battery staple"}
-
-
-def b64(data):
-    return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
 
 
 def passwd(path, user, password=None, *words):
@@ -56,31 +50,6 @@ def client(source=STRANGER):
     c = lab.Client(POSTERN, 587, source=source)
     c.ehlo()
     return c
-
-
-def plain(c, user, password):
-    return c.cmd("AUTH PLAIN " + b64(f"\0{user}\0{password}"))
-
-
-def scram(c, user, password, mechanism="SCRAM-SHA-256", gs2="n,,", binding=b""):
-    """A client of RFC 5802, in a few lines; the last reply, and whether the server has shown that it knows the password."""
-    bare = f"n={user},r=abcdefgh"
-    code, lines = c.cmd(f"AUTH {mechanism} " + b64(gs2 + bare))
-    if code != "334":
-        return code, False
-    first = base64.b64decode(lines[-1][4:]).decode()
-    parts = dict(p.split("=", 1) for p in first.split(","))
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(parts["s"]), int(parts["i"]))
-    key = hmac.digest(salted, b"Client Key", "sha256")
-    unproven = f"c={b64(gs2.encode() + binding)},r={parts['r']}"
-    signed = f"{bare},{first},{unproven}".encode()
-    signature = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
-    proof = bytes(a ^ b for a, b in zip(key, signature))
-    code, lines = c.cmd(b64(f"{unproven},p={b64(proof)}"))
-    if code != "334":
-        return code, False
-    expected = "v=" + b64(hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), signed, "sha256"))
-    return c.cmd("")[0], base64.b64decode(lines[-1][4:]).decode() == expected
 
 
 def test_mechanisms(folder):
