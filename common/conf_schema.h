@@ -121,6 +121,8 @@
 	    "TLS handshakes of one client network in an interval at most.")					\
 	U32(failed_logins, "failed-logins", "20", "0", "100000000",						\
 	    "Failed logins of one client network in an interval at most; then it may not try any more.")	\
+	U32(failed_logins_logged, "failed-logins-logged", "10", "1", "100000000",				\
+	    "Failed logins of one client network in a minute that have a line of their own in the log, at most, in each smtpd process; how many more there were is said in one line.") \
 	U32(ipv4_prefix, "ipv4-prefix", "32", "8", "32", "Bits of an IPv4 address that make a client network.")	\
 	U32(ipv6_prefix, "ipv6-prefix", "64", "16", "128", "Bits of an IPv6 address that make a client network.") \
 	LIST(exempt, "exempt", "relay-clients", NULL, NULL,							\
@@ -258,7 +260,9 @@
 	TIME(failure_delay, "failure-delay", "1s", "0s", "1m",							\
 	    "After a failed login the next one from the same client network or for the same user has to wait this long, after a second failure twice as long, and so on. 0: no delay.") \
 	TIME(failure_delay_max, "failure-delay-max", "30s", "0s", "10m",					\
-	    "The longest such wait. A client network that would have to wait longer is told 454.")		\
+	    "The longest such wait for what a client network has done itself. One that would have to wait longer is told 454.")		\
+	TIME(account_delay_max, "account-delay-max", "5s", "0s", "10m",						\
+	    "The longest wait for what others have done to a user's account. Short, because whoever guesses at an account makes its owner wait too, when he comes from a network that he has not logged in from in the last week; networks from which he has do not wait for others. 0: guesses delay only the network that they come from.") \
 	TIME(failure_forget, "failure-forget", "5m", "1s", "1d", "After this time one failure is forgotten.")
 
 /* Sections with a title, any number of each. Order in the file counts for rules and routes: first match wins. */

@@ -111,6 +111,28 @@ is_prepared(struct slice user)
 	return same;
 }
 
+static const struct slice secret_name = SLICE("#secret ");
+
+enum rc
+credential_secret_parse(struct slice line, uint8_t ret_secret[SCRAM_KEY_BYTES])
+{
+	if (!slice_starts(line, secret_name))
+		return RC_NOTFOUND;
+	return take_key(slice_from(line, secret_name.n), ret_secret) ? RC_OK : RC_SYNTAX;
+}
+
+bool
+credential_secret_put(struct buf *to)
+{
+	uint8_t secret[SCRAM_KEY_BYTES];
+
+	randombytes_buf(secret, sizeof secret);
+	(void)buf_put_slice(to, secret_name);
+	(void)base64_put(to, slice_of(secret, sizeof secret));
+	sodium_memzero(secret, sizeof secret);
+	return buf_put_byte(to, '\n');
+}
+
 enum rc
 credential_parse(struct slice line, struct credential *ret_c, struct buf *why)
 {

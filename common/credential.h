@@ -3,7 +3,9 @@
  * A line is	user:ARGON2ID:SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY
  * The second field is what crypto_pwhash_str() of libsodium makes (PHC form), for mechanisms that show us the password;
  * the third is for SCRAM-SHA-256 (in the form of RFC 5803, base64). Either may be empty, and * as the second field locks
- * the user out. Empty lines and lines that begin with # say nothing. postern-passwd(5) tells it to people.
+ * the user out. Empty lines and lines that begin with # say nothing, but for one: "#secret " and base64 of 32 random bytes
+ * of this installation, from which the salts of users are made who do not exist. It is written when the file is, and stays;
+ * so do those salts, over restarts and changes of passwords. postern-passwd(5) tells it to people.
  *
  * posternctl passwd writes such lines, postern-auth reads them. Pure but for random salts. */
 #ifndef POSTERN_COMMON_CREDENTIAL_H
@@ -42,6 +44,11 @@ struct credential {
 
 /* One line without its end. RC_OK; RC_NOTFOUND: it says nothing; RC_SYNTAX with words in why. Slices borrow. */
 enum rc credential_parse(struct slice line, struct credential *ret_c, struct buf *why);
+
+/* Is this the line with the secret? Then it is read; RC_NOTFOUND: it is another; RC_SYNTAX. */
+enum rc credential_secret_parse(struct slice line, uint8_t ret_secret[SCRAM_KEY_BYTES]);
+/* Appends such a line, with its end and a new secret. */
+bool credential_secret_put(struct buf *to);
 
 /* Appends the line with its end. */
 bool credential_put(struct buf *to, const struct credential *c);

@@ -64,6 +64,8 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "Dovecot is there to say who users are; mechanisms are all that it has")				\
 	X(DOVECOT_DOWN,		"dovecot-down",		WARNING,	"path why",					\
 	    "Dovecot cannot be asked: until it can, logins are told 454")					\
+	X(AUTH_FOLDED,		"auth-failed-more",	NOTICE,		"client count",					\
+	    "so many more failed logins of a client network in a minute, of which nothing was said (limits { failed-logins-logged })") \
 	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto tls user priority message_id ms",	\
 	    "a message is durable in the queue and was acknowledged")						\
 	X(ABORTED,		"aborted",		NOTICE,		"client from why",				\

@@ -158,6 +158,17 @@ passwd_file_find(const struct passwd_file *f, struct slice user, struct credenti
 	return false;
 }
 
+static bool
+has_secret(struct slice rest)
+{
+	uint8_t secret[SCRAM_KEY_BYTES];
+	enum rc rc = RC_NOTFOUND;
+
+	while (rest.n > 0 && rc != RC_OK)
+		rc = credential_secret_parse(take_line(&rest), secret);
+	return rc == RC_OK;
+}
+
 /* Everything but this user's lines stays as it is, comments and what cannot be read included. */
 static bool
 rewrite(const struct passwd_file *f, struct slice user, struct slice line, struct buf *to)
@@ -165,6 +176,8 @@ rewrite(const struct passwd_file *f, struct slice user, struct slice line, struc
 	struct slice rest = buf_slice(&f->bytes);
 	bool placed = false;
 
+	if (!has_secret(rest))
+		(void)credential_secret_put(to);
 	while (rest.n > 0) {
 		struct slice old = take_line(&rest);
 

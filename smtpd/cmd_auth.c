@@ -141,6 +141,11 @@ leave(struct session *s, unsigned code, const char *enhanced, const char *text)
 static void
 log_failed(const struct session *s, struct slice user, struct slice why, unsigned code)
 {
+	const struct conf_limits *limits = &s->conf->limits;
+	struct ip_net net = ip_client_network(s->ip, limits->ipv4_prefix, limits->ipv6_prefix);
+
+	if (!login_log_says(&s->smtpd->login_log, net, limits->failed_logins_logged))
+		return;
 	log_say(LOG_AUTH_FAILED, NULL, F_IP("client", s->ip), F_STR("user", user),
 	    F_TEXT("mechanism", s->login == NULL ? "" : s->login->mechanism), F_STR("listener", s->listener), F_STR("why", why),
 	    F_U64("code", code));

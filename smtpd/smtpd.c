@@ -63,6 +63,7 @@ smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
 	timer_setup(&smtpd->last_call, loop, on_last_call, smtpd);
 	set_sessions_max(smtpd);
 	clients_init(&smtpd->clients, loop);
+	login_log_init(&smtpd->login_log, loop);
 	clients_adopt(&smtpd->clients, conf);
 	verify_adopt(smtpd, conf);
 	vault_init(&smtpd->vault, loop);
@@ -97,6 +98,7 @@ smtpd_free(struct smtpd *smtpd)
 	free(smtpd->mechanisms);
 	smtpd->mechanisms = NULL;
 	handles_free(&smtpd->flushes);
+	login_log_free(&smtpd->login_log);
 	clients_free(&smtpd->clients);
 	tls_room_free(smtpd);
 	identities_free(smtpd);

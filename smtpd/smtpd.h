@@ -9,6 +9,7 @@
 #include "smtpd/clients.h"
 #include "smtpd/doors.h"
 #include "smtpd/handles.h"
+#include "smtpd/login_log.h"
 #include "smtpd/reply.h"
 #include "smtpd/tls_room.h"
 #include "smtpd/turnstile.h"
@@ -82,6 +83,7 @@ struct smtpd {
 	bool stressed;			/* nearly as many as there may be: see pressure.h */
 	struct timer last_call;		/* the room stops: sessions that have not ended then are told so */
 	struct clients clients;
+	struct login_log login_log;
 	struct doors doors;
 	struct caller *callers;		/* not sessions yet */
 	unsigned n_callers;

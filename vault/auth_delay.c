@@ -11,7 +11,7 @@ bool
 delays_init(struct delays *d)
 {
 	randombytes_buf(d->hash_key, sizeof d->hash_key);
-	d->sets = calloc(DELAY_SETS, sizeof *d->sets);
+	d->sets = calloc(DELAY_SETS + FRIEND_SETS, sizeof *d->sets);
 	return d->sets != NULL;
 }
 
@@ -49,9 +49,16 @@ key_of(const struct delays *d, enum what what, struct ip client, struct slice us
 }
 
 static struct delay_entry *
-find(struct delays *d, uint64_t key)
+set_of(struct delays *d, enum what what, uint64_t key)
 {
-	struct delay_entry *set = d->sets[key % DELAY_SETS];
+	return d->sets[what == FRIEND ? DELAY_SETS + key % FRIEND_SETS : key % DELAY_SETS];
+}
+
+static struct delay_entry *
+find(struct delays *d, enum what what, struct ip client, struct slice user)
+{
+	uint64_t key = key_of(d, what, client, user);
+	struct delay_entry *set = set_of(d, what, key);
 
 	for (size_t i = 0; i < DELAY_WAYS; i++)
 		if (set[i].key == key)
@@ -61,9 +68,10 @@ find(struct delays *d, uint64_t key)
 
 /* In the place of a free one, or of the one whose last failure is longest ago. */
 static struct delay_entry *
-make(struct delays *d, uint64_t key, uint64_t now)
+make(struct delays *d, enum what what, struct ip client, struct slice user, uint64_t now)
 {
-	struct delay_entry *set = d->sets[key % DELAY_SETS], *e = find(d, key);
+	uint64_t key = key_of(d, what, client, user);
+	struct delay_entry *set = set_of(d, what, key), *e = find(d, what, client, user);
 
 	if (e != NULL)
 		return e;
@@ -87,11 +95,11 @@ forget(struct delay_entry *e, const struct conf_auth *conf, uint64_t now)
 }
 
 static uint64_t
-step_of(const struct delay_entry *e, const struct conf_auth *conf)
+step_of(const struct delay_entry *e, const struct conf_auth *conf, uint64_t max)
 {
 	uint64_t step = conf->failure_delay * e->failures;
 
-	return step < conf->failure_delay_max ? step : conf->failure_delay_max;
+	return step < max ? step : max;
 }
 
 static uint64_t
@@ -101,16 +109,16 @@ left_of(const struct delay_entry *e, uint64_t now)
 }
 
 static void
-queue_up(struct delay_entry *e, const struct conf_auth *conf, uint64_t at)
+queue_up(struct delay_entry *e, const struct conf_auth *conf, uint64_t max, uint64_t at)
 {
 	if (e != NULL && e->failures > 0)
-		e->next = (e->next > at ? e->next : at) + step_of(e, conf);
+		e->next = (e->next > at ? e->next : at) + step_of(e, conf, max);
 }
 
 static bool
 is_friend(struct delays *d, struct ip client, struct slice user, uint64_t now)
 {
-	const struct delay_entry *e = find(d, key_of(d, FRIEND, client, user));
+	const struct delay_entry *e = find(d, FRIEND, client, user);
 
 	return e != NULL && now - e->since < FRIEND_MS;
 }
@@ -119,8 +127,8 @@ bool
 delays_wait(struct delays *d, const struct conf_auth *conf, struct ip client, struct slice user, uint64_t now,
     uint64_t *ret_ms)
 {
-	struct delay_entry *network = find(d, key_of(d, NETWORK, client, user));
-	struct delay_entry *account = is_friend(d, client, user, now) ? NULL : find(d, key_of(d, ACCOUNT, client, user));
+	struct delay_entry *network = find(d, NETWORK, client, user);
+	struct delay_entry *account = is_friend(d, client, user, now) ? NULL : find(d, ACCOUNT, client, user);
 	uint64_t wait, more;
 
 	if (network != NULL)
@@ -131,17 +139,17 @@ delays_wait(struct delays *d, const struct conf_auth *conf, struct ip client, st
 	if (wait > conf->failure_delay_max)
 		return false;
 	more = left_of(account, now);
-	if (more > conf->failure_delay_max)
-		more = conf->failure_delay_max;
-	queue_up(network, conf, now);
-	if (account != NULL && left_of(account, now) < conf->failure_delay_max)
-		queue_up(account, conf, now);
+	queue_up(network, conf, conf->failure_delay_max, now);
+	if (more > conf->account_delay_max)
+		more = conf->account_delay_max;
+	else
+		queue_up(account, conf, conf->account_delay_max, now);
 	*ret_ms = wait > more ? wait : more;
 	return true;
 }
 
 static void
-count(struct delay_entry *e, const struct conf_auth *conf, uint64_t now)
+count(struct delay_entry *e, const struct conf_auth *conf, uint64_t max, uint64_t now)
 {
 	uint64_t next;
 
@@ -150,7 +158,7 @@ count(struct delay_entry *e, const struct conf_auth *conf, uint64_t now)
 		e->since = now;
 	if (e->failures < UINT32_MAX)
 		e->failures++;
-	next = now + step_of(e, conf);
+	next = now + step_of(e, conf, max);
 	if (e->next < next)
 		e->next = next;
 }
@@ -158,19 +166,19 @@ count(struct delay_entry *e, const struct conf_auth *conf, uint64_t now)
 void
 delays_failed(struct delays *d, const struct conf_auth *conf, struct ip client, struct slice user, uint64_t now)
 {
-	count(make(d, key_of(d, NETWORK, client, user), now), conf, now);
+	count(make(d, NETWORK, client, user, now), conf, conf->failure_delay_max, now);
 	if (user.n > 0)
-		count(make(d, key_of(d, ACCOUNT, client, user), now), conf, now);
+		count(make(d, ACCOUNT, client, user, now), conf, conf->account_delay_max, now);
 }
 
 /* The network's own failures stay: one good account is no licence to guess others. */
 void
 delays_passed(struct delays *d, const struct conf_auth *conf, struct ip client, struct slice user, uint64_t now)
 {
-	struct delay_entry *account = find(d, key_of(d, ACCOUNT, client, user));
+	struct delay_entry *account = find(d, ACCOUNT, client, user);
 
 	(void)conf;
 	if (account != NULL)
 		account->key = 0;
-	make(d, key_of(d, FRIEND, client, user), now)->since = now;
+	make(d, FRIEND, client, user, now)->since = now;
 }

@@ -2,8 +2,11 @@
  *
  * Counted by client network and by account, known or not, in a table of fixed size that forgets the oldest. A wait is
  * taken before anything is computed, and takes its place in a line: logins that come at the same time wait one behind
- * the other. An account never waits longer than the maximum, or a stranger could shut its owner out; a client network
- * that would is turned away. One that has succeeded for an account lately does not wait for what others do to it. */
+ * the other. A client network pays for its own failures, up to failure-delay-max, and is turned away where it would have
+ * to wait longer. An account never waits longer than account-delay-max, which is short, or a stranger could shut its owner
+ * out: many networks that guess at one account are held up by that and by their own failures, no more. A network from
+ * which an account's owner has logged in lately does not wait for what others do to it; what is known of such networks
+ * has a table of its own, so that no flood of failures drives it out. */
 #ifndef POSTERN_VAULT_AUTH_DELAY_H
 #define POSTERN_VAULT_AUTH_DELAY_H
 
@@ -13,7 +16,7 @@
 
 #include <sodium.h>
 
-enum { DELAY_WAYS = 8, DELAY_SETS = 4096 };
+enum { DELAY_WAYS = 8, DELAY_SETS = 4096, FRIEND_SETS = 1024 };
 
 struct delay_entry {
 	uint64_t key;		/* 0: free */
@@ -24,7 +27,7 @@ struct delay_entry {
 
 struct delays {
 	uint8_t hash_key[crypto_shorthash_KEYBYTES];
-	struct delay_entry (*sets)[DELAY_WAYS];
+	struct delay_entry (*sets)[DELAY_WAYS];		/* DELAY_SETS of failures, then FRIEND_SETS */
 };
 
 bool delays_init(struct delays *d);	/* false: no memory */

@@ -353,9 +353,11 @@ exchange_on_continue(void *ctx, struct peer *p, uint32_t handle, struct rd *body
 	/* It may have ended while the response was on its way. */
 	if (x == NULL)
 		return NULL;
+	/* Out of turn: this exchange cannot be trusted to mean what it says, and ends. Others on this line are none the worse. */
 	if (x->state != EX_CLIENT)
-		return "AU_CONTINUE before there was a challenge";
-	x->mechanism->respond(x, m.response);
+		exchange_no(x, AUTH_MALFORMED, "a response before its challenge");
+	else
+		x->mechanism->respond(x, m.response);
 	return NULL;
 }
 

@@ -4,10 +4,15 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-/* What a thread is given. The exchange may end before it comes back: then nobody wants the answer. */
+/* What a thread is given. The exchange may end before it comes back: then nobody wants the answer, but a wrong password
+ * counts all the same, or hanging up early would be the way to have as many computed as one likes. */
 struct hash_job {
 	struct work work;
 	struct exchange *exchange;	/* NULL: gone */
+	struct auth *auth;
+	struct ip client;
+	uint8_t user[PREPARE_USER_MAX];
+	size_t user_n;
 	bool known;			/* the user exists, and this is its hash */
 	bool matches;
 	char hash[ARGON2_TEXT_MAX + 1];
@@ -41,6 +46,9 @@ job_done(struct work *w)
 
 	if (x != NULL)
 		x->job = NULL;
+	else if (!ok)
+		delays_failed(&job->auth->delays, &job->auth->conf->auth, job->client, slice_of(job->user, job->user_n),
+		    loop_now(job->auth->loop));
 	job_free(job);
 	if (x == NULL)
 		return;
@@ -75,6 +83,10 @@ submit(struct exchange *x)
 	x->job->work.run = job_run;
 	x->job->work.done = job_done;
 	x->job->exchange = x;
+	x->job->auth = x->auth;
+	x->job->client = x->client;
+	memcpy(x->job->user, x->user, x->user_n);
+	x->job->user_n = x->user_n;
 	if (workers_submit(x->auth->workers, &x->job->work, x->auth->conf->auth.max_waiting) == RC_OK)
 		x->state = EX_HASHING;
 	else

@@ -20,7 +20,8 @@ struct users {
 	const struct user **hashed;	/* those that have a hash: decoys */
 	size_t n_hashed;
 	uint32_t scram_iterations;	/* of the first user who has a verifier; 0: nobody has */
-	uint8_t secret[SCRAM_KEY_BYTES];	/* made of that verifier, so that salts of nobody stay what they are at a restart */
+	uint8_t secret[SCRAM_KEY_BYTES];	/* salts of nobody are made of it, and stay what they are at a restart: */
+	enum { SECRET_NONE, SECRET_OF_A_USER, SECRET_OF_THE_FILE } secret_is;	/* the file's own, or else of the first verifier */
 	char stand_in[crypto_pwhash_STRBYTES];	/* when nobody has a hash */
 	struct certificate *certificates[CHAINS_FIRST * 64];
 };
@@ -150,8 +151,11 @@ add(struct users *u, const struct credential *c, struct buf *why)
 	u->n++;
 	if (user->has_scram && u->scram_iterations == 0) {
 		u->scram_iterations = user->scram.iterations;
-		(void)crypto_generichash(u->secret, sizeof u->secret, user->scram.server_key, SCRAM_KEY_BYTES, user->scram.stored_key,
-		    SCRAM_KEY_BYTES);
+		if (u->secret_is == SECRET_NONE) {
+			(void)crypto_generichash(u->secret, sizeof u->secret, user->scram.server_key, SCRAM_KEY_BYTES,
+			    user->scram.stored_key, SCRAM_KEY_BYTES);
+			u->secret_is = SECRET_OF_A_USER;
+		}
 	}
 	return RC_OK;
 }
@@ -189,10 +193,18 @@ users_load(struct users *u, struct slice bytes, const char *path, uint64_t hash_
 	struct slice line;
 
 	while (rc == RC_OK && next_line(&bytes, &line)) {
-		struct credential c;
+		struct credential c = { 0 };
 
 		number++;
-		rc = credential_parse(line, &c, &words);
+		rc = credential_secret_parse(line, u->secret);
+		if (rc == RC_OK) {
+			u->secret_is = SECRET_OF_THE_FILE;
+			continue;
+		}
+		if (rc == RC_SYNTAX)
+			(void)buf_put_str(&words, "is not #secret and 32 bytes in base64, as posternctl passwd writes it");
+		else
+			rc = credential_parse(line, &c, &words);
 		if (rc == RC_NOTFOUND) {
 			rc = RC_OK;
 			continue;

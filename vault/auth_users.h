@@ -36,7 +36,7 @@ const struct user *users_find(const struct users *u, struct slice name);
  * the costs of unknown users are spread like those of known ones. */
 const char *users_decoy(const struct users *u, struct slice name);
 /* The same for SCRAM: only salt and iterations make sense. The salt of a name stays the same
- * until the first user of the file who has a verifier gets another one. */
+ * as long as the file has the same secret; in a file without one, until its first verifier changes. */
 void users_scram_decoy(const struct users *u, struct slice name, struct scram_verifier *ret_v);
 
 /* Empty: nobody has this certificate, or its owner is locked out. */

@@ -1,0 +1,34 @@
+/* smtpd/login_log.h -- how much is said about failed logins: the first few of a client network in a minute one by one, and
+ * then how many more there were. Whoever guesses all day would fill the log otherwise. What is said first is enough for
+ * fail2ban to find a network. */
+#ifndef POSTERN_SMTPD_LOGIN_LOG_H
+#define POSTERN_SMTPD_LOGIN_LOG_H
+
+#include "common/ip.h"
+#include "common/loop.h"
+
+enum {
+	LOGIN_LOG_NETWORKS = 1024,	/* that are told apart in one minute; the others share a count */
+	LOGIN_LOG_MS = 60 * 1000,
+};
+
+struct login_log_row {
+	struct ip_net net;
+	uint32_t said, more;	/* both 0: free */
+};
+
+struct login_log {
+	struct login_log_row rows[LOGIN_LOG_NETWORKS], others;
+	unsigned n;
+	struct timer timer;
+	bool runs;
+	struct loop *loop;
+};
+
+void login_log_init(struct login_log *l, struct loop *loop);
+/* Says what is left to be said. */
+void login_log_free(struct login_log *l);
+/* One more of this network: is it one of the `most` that are logged? */
+bool login_log_says(struct login_log *l, struct ip_net net, unsigned most);
+
+#endif

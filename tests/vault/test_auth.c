@@ -1,0 +1,508 @@
+/* tests/vault/test_auth.c -- the auth room with smtpds that are played: what it does for the password of somebody who does not
+ * exist, under a flood of wrong ones, and when it is talked to out of turn. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "common/wire/base64.h"
+#include "vault/auth.h"
+#include "vault/auth_exchange.h"
+
+#include <dirent.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { USERS = 8 };
+
+/* --- work, counted: the linker brings these calls here --- */
+
+static _Atomic unsigned n_verified;
+
+int __real_crypto_pwhash_str_verify(const char *text, const char *password, unsigned long long n);
+int __wrap_crypto_pwhash_str_verify(const char *text, const char *password, unsigned long long n);
+
+int
+__wrap_crypto_pwhash_str_verify(const char *text, const char *password, unsigned long long n)
+{
+	n_verified++;
+	return __real_crypto_pwhash_str_verify(text, password, n);
+}
+
+/* --- the house --- */
+
+struct house {
+	struct loop *loop;
+	struct conf *conf;
+	struct auth auth;
+	int fd[2];		/* our ends of the lines to two smtpds */
+	struct buf in[2];
+	uint32_t last;		/* handle given */
+};
+
+struct answer {
+	unsigned type;		/* 0: the line was cut */
+	uint32_t handle;
+	unsigned kind;		/* AU_FAIL */
+	char text[512];		/* challenge, user or why */
+};
+
+/* user0 .. user7 with "right" as password; user7 is locked out. Hashes cost next to nothing. */
+static void
+write_users(struct buf *to)
+{
+	for (unsigned i = 0; i < USERS; i++) {
+		char name[16], text[ARGON2_TEXT_MAX + 1];
+		struct credential c;
+
+		(void)snprintf(name, sizeof name, "user%u", i);
+		assert_int_equal(credential_make(slice_str(name), S("right"), 8192, SCRAM_ITERATIONS_MIN, text, &c), RC_OK);
+		c.locked = i == USERS - 1;
+		assert_true(credential_put(to, &c));
+	}
+}
+
+static struct users *
+load(struct slice bytes)
+{
+	struct buf why = BUF_INIT(512);
+	struct users *u = users_new();
+
+	assert_int_equal(users_load(u, bytes, "users", 1 << 20, &why), RC_OK);
+	assert_int_equal(users_complete(u, 1 << 20), RC_OK);
+	return u;
+}
+
+static void
+house_open(struct house *h)
+{
+	struct buf text = BUF_INIT(65536);
+
+	memset(h, 0, sizeof *h);
+	h->loop = loop_new();
+	h->conf = conf_new();
+	h->conf->auth.failure_delay = 0;
+	free(h->conf->auth.users_file);
+	h->conf->auth.users_file = strdup("users");
+	assert_int_equal(auth_init(&h->auth, h->loop, h->conf), RC_OK);
+	write_users(&text);
+	auth_use(&h->auth, load(buf_slice(&text)), h->conf);
+	buf_free(&text);
+	for (unsigned i = 0; i < 2; i++) {
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		auth_take_line(&h->auth, ROLE_SMTPD, i, pair[0]);
+		h->fd[i] = pair[1];
+		buf_init(&h->in[i], IPC_FRAME_MAX);
+	}
+	n_verified = 0;
+}
+
+static void
+house_close(struct house *h)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		(void)close(h->fd[i]);
+		buf_free(&h->in[i]);
+	}
+	auth_free(&h->auth);
+	conf_unref(h->conf);
+	loop_free(h->loop);
+}
+
+static void
+put(int fd, unsigned type, uint32_t handle, struct wr *w, const uint8_t *space)
+{
+	assert_int_equal(frame_write_blocking(fd, (uint16_t)type, handle, slice_of(space, w->n), -1), RC_OK);
+}
+
+static uint32_t
+begin(struct house *h, unsigned who, const char *mechanism, const char *ip, struct slice initial)
+{
+	struct au_begin m = { .mechanism = slice_str(mechanism), .has_initial = 1, .initial = initial, .secure = 1 };
+	uint8_t space[16384];
+	struct wr w = { space, 0, sizeof space, false };
+
+	assert_int_equal(ip_parse(slice_str(ip), &m.client), RC_OK);
+	assert_true(au_begin_put(&w, &m));
+	put(h->fd[who], AU_BEGIN, ++h->last, &w, space);
+	return h->last;
+}
+
+static void
+go_on(struct house *h, unsigned who, uint32_t handle, struct slice response)
+{
+	const struct au_continue m = { response };
+	uint8_t space[16384];
+	struct wr w = { space, 0, sizeof space, false };
+
+	assert_true(au_continue_put(&w, &m));
+	put(h->fd[who], AU_CONTINUE, handle, &w, space);
+}
+
+static void
+abort_it(struct house *h, unsigned who, uint32_t handle)
+{
+	const struct au_abort m = { 0 };
+	uint8_t space[16];
+	struct wr w = { space, 0, sizeof space, false };
+
+	assert_true(au_abort_put(&w, &m));
+	put(h->fd[who], AU_ABORT, handle, &w, space);
+}
+
+/* Is a whole frame there? Turns the loop until one is. */
+static void
+wait_for_frame(struct house *h, unsigned who)
+{
+	uint8_t byte;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		ssize_t n = recv(h->fd[who], &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+		if (n >= 0)
+			return;
+		loop_turn(h->loop, false);
+		if (i > 100)
+			(void)usleep(200);
+	}
+	fail_msg("the room says nothing");
+}
+
+static void
+take_text(struct answer *a, struct slice s)
+{
+	assert_true(s.n < sizeof a->text);
+	if (s.n > 0)
+		memcpy(a->text, s.p, s.n);
+	a->text[s.n] = '\0';
+}
+
+static struct answer
+hear(struct house *h, unsigned who)
+{
+	struct au_challenge challenge;
+	struct answer a = { 0 };
+	struct au_fail fail_;
+	struct au_ok ok;
+	struct frame f;
+	struct rd r;
+
+	do {
+		wait_for_frame(h, who);
+		if (frame_read_blocking(h->fd[who], ROLE_SMTPD, ROLE_AUTH, &h->in[who], &f) != RC_OK)
+			return a;
+	} while (f.type == AU_STATE);
+	r = (struct rd){ f.body, false };
+	a.type = f.type;
+	a.handle = f.handle;
+	if (f.type == AU_CHALLENGE && au_challenge_get(&r, &challenge))
+		take_text(&a, challenge.challenge);
+	else if (f.type == AU_OK && au_ok_get(&r, &ok))
+		take_text(&a, ok.user);
+	else if (f.type == AU_FAIL && au_fail_get(&r, &fail_)) {
+		a.kind = fail_.kind;
+		take_text(&a, fail_.why);
+	} else
+		fail_msg("frame %u", f.type);
+	return a;
+}
+
+static struct slice
+plain(char *space, size_t size, const char *user, const char *password)
+{
+	int n = snprintf(space, size, "%c%s%c%s", 0, user, 0, password);
+
+	assert_true(n > 0 && (size_t)n < size);
+	return slice_of(space, (size_t)n);
+}
+
+static struct answer
+log_in(struct house *h, unsigned who, const char *ip, const char *user, const char *password)
+{
+	char space[600];
+
+	(void)begin(h, who, "PLAIN", ip, plain(space, sizeof space, user, password));
+	return hear(h, who);
+}
+
+/* --- known and unknown --- */
+
+/* Whoever is asked for, one password is computed, of the same cost, and the same words come back. */
+static void
+nobody_costs_what_somebody_costs(void **state)
+{
+	static const char *const names[] = { "user1", "nobody", "user7", "another nobody", "user2" };
+	struct house h;
+
+	(void)state;
+	house_open(&h);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		for (unsigned k = 1; k <= 20; k++) {
+			struct answer a = log_in(&h, 0, "192.0.2.1", names[i], "wrong");
+
+			assert_int_equal(a.type, AU_FAIL);
+			assert_int_equal(a.kind, AUTH_WRONG);
+			assert_string_equal(a.text, "wrong user or password");
+			assert_int_equal(n_verified, i * 20 + k);
+		}
+	/* Locked out: not with the right password either, and it is computed all the same. */
+	assert_int_equal(log_in(&h, 0, "192.0.2.1", "user7", "right").kind, AUTH_WRONG);
+	assert_int_equal(n_verified, 101);
+	/* Whose hash is computed for nobody: somebody's, and always the same one's for the same name. */
+	for (unsigned i = 0; i < 50; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof name, "nobody%u", i);
+		assert_string_equal(users_decoy(h.auth.users, slice_str(name)), users_decoy(h.auth.users, slice_str(name)));
+		assert_memory_equal(users_decoy(h.auth.users, slice_str(name)), "$argon2id$v=19$m=8,", 19);
+	}
+	house_close(&h);
+}
+
+/* SCRAM: a client sees the same form of salt and the same count for everybody, and the same each time. */
+static void
+salts_of_nobody(void **state)
+{
+	struct buf text = BUF_INIT(65536), again = BUF_INIT(65536);
+	struct scram_verifier a, b, known;
+	struct users *one, *two;
+	uint8_t secret[SCRAM_KEY_BYTES];
+
+	(void)state;
+	assert_true(credential_secret_put(&text));
+	assert_int_equal(credential_secret_parse(slice_first(buf_slice(&text), buf_len(&text) - 1), secret), RC_OK);
+	assert_int_equal(credential_secret_parse(S("#secret AAAA"), secret), RC_SYNTAX);
+	assert_int_equal(credential_secret_parse(S("# secrets"), secret), RC_NOTFOUND);
+	assert_true(buf_put_slice(&again, buf_slice(&text)));
+	write_users(&text);
+	write_users(&again);	/* with other salts: everybody has changed his password */
+	one = load(buf_slice(&text));
+	two = load(buf_slice(&again));
+	known = users_find(one, S("user1"))->scram;
+	users_scram_decoy(one, S("nobody"), &a);
+	users_scram_decoy(two, S("nobody"), &b);
+	assert_int_equal(a.salt_n, known.salt_n);
+	assert_int_equal(a.iterations, known.iterations);
+	assert_memory_equal(a.salt, b.salt, a.salt_n);
+	/* Only salts: what they are compared with is nobody's. */
+	assert_memory_not_equal(a.stored_key, b.stored_key, SCRAM_KEY_BYTES);
+	users_scram_decoy(one, S("nobody else"), &b);
+	assert_memory_not_equal(a.salt, b.salt, a.salt_n);
+	users_free(one);
+	users_free(two);
+	/* Without the line, of the first verifier: stable over restarts. */
+	buf_clear(&text);
+	write_users(&text);
+	one = load(buf_slice(&text));
+	two = load(buf_slice(&text));
+	users_scram_decoy(one, S("nobody"), &a);
+	users_scram_decoy(two, S("nobody"), &b);
+	assert_memory_equal(a.salt, b.salt, a.salt_n);
+	users_free(one);
+	users_free(two);
+	buf_free(&text);
+	buf_free(&again);
+}
+
+/* --- out of turn --- */
+
+/* A response before its challenge ends this exchange; the line and the others on it live on. */
+static void
+out_of_turn(void **state)
+{
+	char space[600];
+	struct house h;
+	struct answer a;
+	uint32_t x, other;
+
+	(void)state;
+	house_open(&h);
+	h.conf->auth.failure_delay = 50;
+	h.conf->auth.failure_delay_max = 1000;
+	assert_int_equal(log_in(&h, 0, "192.0.2.1", "user1", "wrong").kind, AUTH_WRONG);
+	other = begin(&h, 0, "LOGIN", "192.0.2.2", S("user2"));
+	a = hear(&h, 0);
+	assert_int_equal(a.type, AU_CHALLENGE);
+	assert_string_equal(a.text, "Password:");
+	x = begin(&h, 0, "PLAIN", "192.0.2.1", plain(space, sizeof space, "user1", "right"));
+	go_on(&h, 0, x, S("more"));
+	a = hear(&h, 0);
+	assert_int_equal(a.handle, x);
+	assert_int_equal(a.kind, AUTH_MALFORMED);
+	go_on(&h, 0, x, S("and more"));		/* of one that has ended: nothing */
+	go_on(&h, 0, other, S("right"));
+	a = hear(&h, 0);
+	assert_int_equal(a.handle, other);
+	assert_int_equal(a.type, AU_OK);
+	house_close(&h);
+}
+
+/* Whoever hangs up while his password is computed has failed like anybody else. */
+static void
+hanging_up_costs(void **state)
+{
+	char space[600];
+	struct house h;
+	struct ip ip;
+	uint64_t ms = 0;
+
+	(void)state;
+	house_open(&h);
+	h.conf->auth.failure_delay = 10000;
+	h.conf->auth.failure_delay_max = 60000;
+	abort_it(&h, 0, begin(&h, 0, "PLAIN", "192.0.2.1", plain(space, sizeof space, "user1", "wrong")));
+	while (n_verified == 0 || h.auth.n_exchanges > 0)
+		loop_turn(h.loop, false);
+	assert_int_equal(ip_parse(S("192.0.2.1"), &ip), RC_OK);
+	for (unsigned i = 0; i < 5000 && ms == 0; i++) {
+		loop_turn(h.loop, false);
+		assert_true(delays_wait(&h.auth.delays, &h.conf->auth, ip, S("somebody"), loop_now(h.loop), &ms));
+		(void)usleep(200);
+	}
+	assert_in_range(ms, 9000, 10000);
+	house_close(&h);
+}
+
+/* --- a flood --- */
+
+static unsigned
+threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	(void)closedir(dir);
+	return n;
+}
+
+static size_t
+resident(void)
+{
+	FILE *in = fopen("/proc/self/statm", "r");
+	unsigned long all = 0, here = 0;
+
+	assert_non_null(in);
+	assert_int_equal(fscanf(in, "%lu %lu", &all, &here), 2);
+	(void)fclose(in);
+	return here * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Ten thousand wrong logins from ten networks for a hundred names: each is answered, most of them by "later"; threads and memory
+ * stay; the owner of an account that they guess at gets in at once from where he has been, and soon from elsewhere. */
+static void
+flood(void **state)
+{
+	enum { N = 10000 };
+	unsigned before = 0, wrong = 0, later = 0;
+	size_t memory;
+	char space[600];
+	struct house h;
+	struct ip ip;
+	uint64_t ms;
+
+	(void)state;
+	house_open(&h);
+	before = threads();
+	h.conf->auth.failure_delay = 1000;
+	h.conf->auth.failure_delay_max = 30000;
+	h.conf->auth.account_delay_max = 200;
+	h.conf->auth.max_exchanges = 100;
+	h.conf->auth.max_waiting = 10;
+	assert_int_equal(log_in(&h, 1, "198.51.100.1", "user1", "right").type, AU_OK);
+	memory = resident();
+	for (unsigned i = 0; i < N; i++) {
+		char user[16], from[32];
+
+		(void)snprintf(user, sizeof user, i % 2 == 0 ? "user1" : "nobody%u", i % 100);
+		(void)snprintf(from, sizeof from, "192.0.2.%u", i % 10);
+		(void)begin(&h, 0, "PLAIN", from, plain(space, sizeof space, user, "wrong"));
+		loop_turn(h.loop, false);
+		assert_true(h.auth.n_exchanges <= 100);
+		/* What is answered is read; what waits for its turn is given up, as by a client that goes away. */
+		while (recv(h.fd[0], space, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+			struct answer a = hear(&h, 0);
+
+			assert_int_equal(a.type, AU_FAIL);
+			wrong += a.kind == AUTH_WRONG;
+			later += a.kind == AUTH_TEMPORARY;
+		}
+		if (i % 50 == 49)
+			for (uint32_t k = h.last - 49; k <= h.last; k++)
+				abort_it(&h, 0, k);
+	}
+	assert_int_equal(threads(), before);
+	assert_true(later > 0);
+	assert_true(n_verified < N / 10);	/* delays hold: hardly any password is computed at all */
+	assert_true(resident() < memory + (8U << 20));
+	/* The friend of the account, and its owner from a network that nobody has seen. */
+	assert_int_equal(ip_parse(S("198.51.100.1"), &ip), RC_OK);
+	assert_true(delays_wait(&h.auth.delays, &h.conf->auth, ip, S("user1"), loop_now(h.loop), &ms));
+	assert_int_equal(ms, 0);
+	assert_int_equal(log_in(&h, 1, "198.51.100.1", "user1", "right").type, AU_OK);
+	assert_int_equal(log_in(&h, 1, "203.0.113.9", "user1", "right").type, AU_OK);
+	assert_int_equal(log_in(&h, 1, "203.0.113.10", "user2", "right").type, AU_OK);
+	house_close(&h);
+}
+
+/* What others do to an account holds its owner up for account-delay-max at most, however many they are; a network pays for
+ * itself. */
+static void
+who_pays(void **state)
+{
+	struct conf *conf = conf_new();
+	struct delays d;
+	struct ip ip, owner, home;
+	uint64_t ms, now = 1000000;
+
+	(void)state;
+	assert_true(delays_init(&d));
+	assert_int_equal(ip_parse(S("203.0.113.1"), &owner), RC_OK);
+	assert_int_equal(ip_parse(S("203.0.113.2"), &home), RC_OK);
+	delays_passed(&d, &conf->auth, home, S("owner"), now);
+	for (unsigned i = 0; i < 50000; i++) {
+		char text[32];
+
+		(void)snprintf(text, sizeof text, "10.%u.%u.1", i / 256 % 256, i % 256);
+		assert_int_equal(ip_parse(slice_str(text), &ip), RC_OK);
+		delays_failed(&d, &conf->auth, ip, S("owner"), now);
+	}
+	assert_true(delays_wait(&d, &conf->auth, owner, S("owner"), now, &ms));
+	assert_in_range(ms, 1, conf->auth.account_delay_max);
+	/* Again and again: never more, and no line that grows. */
+	for (unsigned i = 0; i < 100; i++) {
+		assert_true(delays_wait(&d, &conf->auth, owner, S("owner"), now, &ms));
+		assert_true(ms <= conf->auth.account_delay_max);
+	}
+	/* Where he has been he does not wait, though fifty thousand networks have gone through the table since. */
+	assert_true(delays_wait(&d, &conf->auth, home, S("owner"), now, &ms));
+	assert_int_equal(ms, 0);
+	/* A network that goes on guessing is slowed, and then turned away. */
+	for (unsigned i = 0; i < 20; i++)
+		delays_failed(&d, &conf->auth, ip, S("x"), now);
+	assert_true(delays_wait(&d, &conf->auth, ip, S("y"), now, &ms));
+	assert_in_range(ms, 10000, conf->auth.failure_delay_max);
+	(void)delays_wait(&d, &conf->auth, ip, S("y"), now, &ms);
+	assert_false(delays_wait(&d, &conf->auth, ip, S("y"), now, &ms));
+	delays_free(&d);
+	conf_unref(conf);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nobody_costs_what_somebody_costs), cmocka_unit_test(salts_of_nobody), cmocka_unit_test(out_of_turn),
+		cmocka_unit_test(hanging_up_costs), cmocka_unit_test(flood), cmocka_unit_test(who_pays),
+	};
+
+	return sodium_init() == -1 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
