@@ -162,6 +162,7 @@ static const struct peer_ops line_ops = {
 		[M_SPAWN] = mailbox_on_spawn,
 		[M_CONNECT] = dovecot_on_connect,
 		[M_CERTIFICATES_TAKEN] = certificates_on_taken,
+		[M_USERS_TAKEN] = users_watch_on_taken,
 		[A_REQUEST] = admin_on_request,
 	},
 	.closed = line_closed,

@@ -221,6 +221,7 @@ clean_up(struct master *m)
 	if (m->paths.control != NULL)
 		(void)unlink(m->paths.control);
 	certificates_stop(m);
+	users_watch_stop(m);
 	wares_close(&m->wares);
 	buf_free(&m->encoded);
 	conf_source_free(&m->source);
@@ -255,6 +256,7 @@ main(int argc, char **argv)
 	m.since = loop_now(m.loop);
 	log_set_debug(m.source.conf->log.debug);
 	certificates_start(&m);
+	users_watch_start(&m);
 	generation_processes(&m);
 	loop_run(m.loop);
 	clean_up(&m);

@@ -11,6 +11,7 @@
 #include "master/conf_file.h"
 #include "master/options.h"
 #include "master/paths.h"
+#include "master/users_watch.h"
 #include "master/wares.h"
 
 struct child;
@@ -34,6 +35,7 @@ struct master {
 	struct buf encoded;		/* of source.conf */
 	struct wares wares;		/* sockets and files of this generation */
 	struct tls_ware tls;		/* certificates and keys */
+	struct users_ware users;	/* the files of the auth room */
 
 	struct child *children;		/* every process, by no particular order */
 	struct peer *log;		/* our own line to the log room */

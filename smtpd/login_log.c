@@ -16,8 +16,8 @@ say(const struct login_log_row *r)
 		log_say(LOG_AUTH_FOLDED, NULL, F_IP("client", r->net.ip), F_U64("count", r->more));
 }
 
-static void
-say_all(struct login_log *l)
+void
+login_log_flush(struct login_log *l)
 {
 	for (size_t i = 0; i < LOGIN_LOG_NETWORKS && l->n > 0; i++)
 		if (!is_free(&l->rows[i])) {
@@ -36,7 +36,7 @@ on_timer(struct timer *t, void *ctx)
 
 	(void)t;
 	l->runs = false;
-	say_all(l);
+	login_log_flush(l);
 }
 
 void
@@ -49,7 +49,7 @@ login_log_init(struct login_log *l, struct loop *loop)
 void
 login_log_free(struct login_log *l)
 {
-	say_all(l);
+	login_log_flush(l);
 	timer_cancel(&l->timer);
 }
 

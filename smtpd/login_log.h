@@ -26,7 +26,8 @@ struct login_log {
 };
 
 void login_log_init(struct login_log *l, struct loop *loop);
-/* Says what is left to be said. */
+/* Says what is left to be said; also when the room stops. */
+void login_log_flush(struct login_log *l);
 void login_log_free(struct login_log *l);
 /* One more of this network: is it one of the `most` that are logged? */
 bool login_log_says(struct login_log *l, struct ip_net net, unsigned most);

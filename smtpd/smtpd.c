@@ -162,6 +162,7 @@ void
 smtpd_stop(struct smtpd *smtpd)
 {
 	smtpd->stopping = true;
+	login_log_flush(&smtpd->login_log);
 	listeners_close(smtpd);
 	porch_clear(smtpd);
 	for (struct session *s = smtpd->sessions; s != NULL; s = s->next)

@@ -199,13 +199,33 @@ take_file(struct room *room, const struct m_file *m, int fd)
 	auth_files_take(room->ctx, m, fd);
 }
 
+/* Those that were kept. NULL: they are in use; else why they are not. */
+static const char *
+use_files(struct auth *auth, struct conf *conf)
+{
+	struct users *users = NULL;
+	const char *why;
+	enum rc rc;
+
+	buf_clear(&auth->why);
+	rc = auth_files_read(auth, conf, &users, &auth->why);
+	auth_files_forget(auth);
+	if (rc == RC_OK) {
+		auth_use(auth, users, conf);
+		log_say(LOG_TABLE_LOADED, NULL, F_TEXT("table", "users"), F_TEXT("path", conf->auth.users_file),
+		    F_U64("entries", users_count(users)));
+		return NULL;
+	}
+	why = buf_cstr(&auth->why);
+	why = why == NULL || *why == '\0' ? rc_name(rc) : why;
+	log_say(LOG_TABLE_REFUSED, NULL, F_TEXT("table", "users"), F_TEXT("why", why));
+	return why;
+}
+
 static const char *
 adopt(struct room *room, const struct conf *old)
 {
 	struct auth *auth = room->ctx;
-	struct users *users = NULL;
-	const char *why;
-	enum rc rc;
 
 	if (old == NULL) {
 		/* prepare() has read these. */
@@ -215,19 +235,26 @@ adopt(struct room *room, const struct conf *old)
 		    F_U64("entries", users_count(auth->users)));
 		return NULL;
 	}
-	buf_clear(&auth->why);
-	rc = auth_files_read(auth, room->conf, &users, &auth->why);
-	auth_files_forget(auth);
-	if (rc == RC_OK) {
-		auth_use(auth, users, room->conf);
-		log_say(LOG_TABLE_LOADED, NULL, F_TEXT("table", "users"), F_TEXT("path", room->conf->auth.users_file),
-		    F_U64("entries", users_count(users)));
-		return NULL;
-	}
-	why = buf_cstr(&auth->why);
-	why = why == NULL || *why == '\0' ? rc_name(rc) : why;
-	log_say(LOG_TABLE_REFUSED, NULL, F_TEXT("table", "users"), F_TEXT("why", why));
-	return why;
+	return use_files(auth, room->conf);
+}
+
+/* Master has seen the files change. What is no good is not used, and said. */
+static const char *
+on_users(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct room *room = ctx;
+	struct auth *auth = room->ctx;
+	struct m_users_taken taken;
+	struct m_users m;
+
+	(void)handle, (void)fd;
+	if (!m_users_get(body, &m))
+		return "malformed M_USERS";
+	taken = (struct m_users_taken){ m.serial, RC_NOTFOUND };
+	if (auth_files_are_of(auth, FILE_USERS, m.serial))
+		taken.status = use_files(auth, auth->conf) == NULL ? RC_OK : RC_SYNTAX;
+	(void)m_users_taken_send(p, 0, &taken);
+	return NULL;
 }
 
 static void
@@ -284,5 +311,5 @@ const struct room_ops auth_ops = {
 	.file = take_file,
 	.adopt = adopt,
 	.stop = stop,
-	.on_master = { [M_CONNECTED] = on_connected, [M_CONNECT_FAILED] = on_connect_failed },
+	.on_master = { [M_CONNECTED] = on_connected, [M_CONNECT_FAILED] = on_connect_failed, [M_USERS] = on_users },
 };

@@ -26,7 +26,8 @@ struct exchange;
 /* A file of the coming generation, until it is adopted. */
 struct auth_file {
 	struct auth_file *next;
-	uint32_t generation;
+	uint32_t generation;		/* or serial: M_USERS */
+	uint8_t purpose;
 	char *name, *path;
 	int fd;
 };

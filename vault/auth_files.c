@@ -24,15 +24,21 @@ auth_files_forget(struct auth *auth)
 	auth->n_files = 0;
 }
 
+bool
+auth_files_are_of(const struct auth *auth, uint8_t purpose, uint32_t generation)
+{
+	return auth->files != NULL && auth->files->purpose == purpose && auth->files->generation == generation;
+}
+
 void
 auth_files_take(struct auth *auth, const struct m_file *m, int fd)
 {
 	struct auth_file *f = NULL;
 
 	/* Of a generation that never came to its end. */
-	if (auth->files != NULL && auth->files->generation != m->generation)
+	if (!auth_files_are_of(auth, m->purpose, m->generation))
 		auth_files_forget(auth);
-	if (m->purpose == FILE_AUTH && auth->n_files < AUTH_FILES_MAX)
+	if ((m->purpose == FILE_AUTH || m->purpose == FILE_USERS) && auth->n_files < AUTH_FILES_MAX)
 		f = calloc(1, sizeof *f);
 	if (f != NULL) {
 		f->name = strndup((const char *)m->name.p, m->name.n);
@@ -48,6 +54,7 @@ auth_files_take(struct auth *auth, const struct m_file *m, int fd)
 		return;
 	}
 	f->generation = m->generation;
+	f->purpose = m->purpose;
 	f->fd = fd;
 	f->next = auth->files;
 	auth->files = f;

@@ -167,6 +167,10 @@ enum {
  * the first M_GO needs no such frame. */
 #define M_CERTIFICATES_FIELDS(F)	F(u32, serial)
 #define M_CERTIFICATES_TAKEN_FIELDS(F)	F(u32, serial) F(u8, status) F(str, why)
+/* To auth: the files of users (M_FILE with FILE_USERS and this number as their generation) have changed, and come as
+ * a whole. It answers whether it uses them; if not, what it had before stays. */
+#define M_USERS_FIELDS(F)	F(u32, serial)
+#define M_USERS_TAKEN_FIELDS(F)	F(u32, serial) F(u8, status)
 
 /* ---- administration: control to any room, room to control ------------------------------------------------------*/
 
@@ -267,6 +271,8 @@ enum {
 	X(K_TICKETS,	k_tickets,	102,	ROLE_BIT(ROLE_VAULT),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(M_CERTIFICATES, m_certificates, 103,	ROLE_BIT(ROLE_MASTER),	TLS_ROOMS,		0)		\
 	X(M_CERTIFICATES_TAKEN, m_certificates_taken, 104, TLS_ROOMS,	ROLE_BIT(ROLE_MASTER),	0)		\
+	X(M_USERS,	m_users,	 108,	ROLE_BIT(ROLE_MASTER),	ROLE_BIT(ROLE_AUTH),	0)		\
+	X(M_USERS_TAKEN, m_users_taken,	 109,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_MASTER),	0)		\
 	X(AU_BEGIN,	au_begin,	 110,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_AUTH),	0)		\
 	X(AU_CONTINUE,	au_continue,	 111,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_AUTH),	0)		\
 	X(AU_ABORT,	au_abort,	 112,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_AUTH),	0)		\
@@ -377,6 +383,7 @@ enum file_purpose {		/* M_FILE */
 	FILE_COUNTS = 20,	/* smtpd, when it starts only: memory for common/counts.h; name is "write" or "read" */
 	FILE_CLIENT_CA,		/* smtpd: who signs clients' certificates (PEM), open for reading; name is the listener's */
 	FILE_AUTH,		/* auth: open for reading; name is "users" or "certificates" */
+	FILE_USERS,		/* auth: the same, for M_USERS; generation is its serial */
 };
 
 enum verdict_action { VERDICT_ACCEPT = 1, VERDICT_REJECT, VERDICT_DEFER };

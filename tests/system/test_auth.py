@@ -190,20 +190,45 @@ def test_the_room_dies_and_comes_back(folder):
 
 
 def test_changed_users(folder):
-    net, postern = house(folder)
-    lab.equal(passwd(net.path("users"), "carol", "new").returncode, 0, "adding")
-    with client() as c:
-        lab.equal(plain(c, "carol", "new")[0], "535", "before the reload")
-    postern.ctl("reload")
-    with client(source="10.77.0.1") as c:
-        lab.equal(plain(c, "carol", "new")[0], "235", "after it")
-    with open(net.path("users"), "a") as f:
+    """The users file needs no reload; a broken one changes nothing, and says so."""
+    net, postern = house(folder, auth='failure-delay = "0s"', more="limits { failed-logins = 0 }")
+    path = net.path("users")
+
+    def tries(user, password):
+        with client() as c:
+            return plain(c, user, password)[0]
+    lab.equal(tries("carol", "new"), "535", "who is not there yet")
+    lab.equal(passwd(path, "carol", "new").returncode, 0, "adding")
+    lab.wait_for(lambda: tries("carol", "new") == "235", "carol to get in", 10)
+    lab.equal(passwd(path, "alice", "changed").returncode, 0, "changing")
+    lab.wait_for(lambda: tries("alice", "correct horse") == "535", "the old password to be wrong", 10)
+    lab.equal(tries("alice", "changed"), "235", "the new one")
+    lab.equal(passwd(path, "bob@postern.test", None, "--lock").returncode, 0, "locking")
+    lab.wait_for(lambda: tries("bob@postern.test", "battery staple") == "535", "bob to be locked out", 10)
+    with open(path) as f:
+        good = f.read()
+    with open(path, "a") as f:
         f.write("broken line\n")
+    postern.wait_log("table-refused")
+    lab.check("users:5" in postern.log(), "the line is named")
+    lab.equal(tries("carol", "new"), "235", "the last good one stays")
     r = postern.ctl("reload", check=False)
-    lab.check(r.returncode != 0 and "users:4" in r.stdout + r.stderr + postern.log(),
-              f"a broken file is refused with its line: {r}")
-    with client(source="10.77.0.1") as c:
-        lab.equal(plain(c, "carol", "new")[0], "235", "the last good one stays")
+    lab.check(r.returncode != 0 and "users:5" in r.stdout + r.stderr + postern.log(), f"nor does a reload take it: {r}")
+    os.rename(path, path + ".away")
+    time.sleep(1.5)
+    lab.equal(tries("carol", "new"), "235", "nor is one needed that is gone")
+    lab.check("is not there" in postern.log(), "and that is said")
+    with open(path + ".next", "w") as f:
+        os.chmod(path + ".next", 0o600)
+        f.write(good)
+    os.rename(path + ".next", path)
+    lab.equal(passwd(path, "dave", "four").returncode, 0, "adding to a good one")
+    lab.wait_for(lambda: tries("dave", "four") == "235", "dave to get in", 10)
+    # A room that is started again has what was in use last.
+    for pid in postern.pids("auth"):
+        os.kill(pid, 9)
+    lab.wait_for(lambda: tries("dave", "four") == "235", "dave to get in again", 20)
+    lab.equal(tries("bob@postern.test", "battery staple"), "535", "bob is locked out still")
 
 
 def test_users_may_relay_and_their_senders_are_theirs(folder):
@@ -236,6 +261,25 @@ def test_fail2ban_finds_who_guesses(folder):
     config = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging/fail2ban/filter.d/postern.conf")
     r = subprocess.run(["fail2ban-regex", "-o", "ip", postern.log_file, config], capture_output=True, text=True, timeout=60)
     lab.equal(r.stdout.split(), ["10.77.0.20"] * 3, f"what fail2ban finds: {r.stdout} {r.stderr}")
+
+
+def test_guesses_do_not_fill_the_log(folder):
+    net, postern = house(folder, auth='failure-delay = "0s"', more="""
+        limits { failed-logins = 0
+            failed-logins-logged = 3 }
+        smtpd { max-errors = 1000
+            delay-errors = 1000
+            processes = 1 }
+        """)
+    with client() as c, client(source="10.77.0.1") as other:
+        for i in range(30):
+            lab.equal(plain(c, "alice", f"guess{i}")[0], "535", "a guess")
+        lab.equal(plain(other, "alice", "guess")[0], "535", "one from elsewhere")
+    postern.stop()
+    lines = [line for line in postern.log().splitlines() if "auth-failed" in line]
+    lab.equal(sum("auth-failed client=10.77.0.20 " in line for line in lines), 3, f"lines: {lines}")
+    lab.equal(sum("auth-failed client=10.77.0.1 " in line for line in lines), 1, "the other network has its own")
+    lab.equal([line.split("auth-failed-more ")[1] for line in lines if "-more" in line], ["client=10.77.0.20 count=27"], "the rest")
 
 
 lab.main(globals())

@@ -1,0 +1,233 @@
+/* master/users_watch.c -- see users_watch.h. */
+#include "master/users_watch.h"
+
+#include "common/log.h"
+#include "master/child.h"
+#include "master/master.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { YOUNG_S = 3 };	/* a file that changed so lately may have done so after a generation opened it */
+
+static const char *const names[USERS_FILES] = { "users", "certificates" };
+
+static const char *
+path_of(const struct master *m, unsigned i)
+{
+	const struct conf_auth *c = &m->source.conf->auth;
+
+	return i == 0 ? c->users_file : c->certificates_file;
+}
+
+/* False: one of them is not there. */
+static bool
+look(const struct master *m, struct file_look to[USERS_FILES])
+{
+	memset(to, 0, USERS_FILES * sizeof *to);
+	for (unsigned i = 0; i < USERS_FILES; i++) {
+		struct stat st;
+
+		if (*path_of(m, i) == '\0')
+			continue;
+		if (stat(path_of(m, i), &st) == -1 || !S_ISREG(st.st_mode))
+			return false;
+		to[i] = (struct file_look){ st.st_dev, st.st_ino, st.st_size, st.st_ctim, st.st_mtim };
+	}
+	return true;
+}
+
+static bool
+is_young(const struct file_look looks[USERS_FILES])
+{
+	time_t now = time(NULL);
+
+	for (unsigned i = 0; i < USERS_FILES; i++)
+		if (looks[i].changed.tv_sec > now - YOUNG_S)
+			return true;
+	return false;
+}
+
+static void
+forget_offer(struct users_ware *u)
+{
+	for (unsigned i = 0; i < USERS_FILES && u->offered; i++)
+		if (u->fds[i] != -1)
+			(void)close(u->fds[i]);
+	u->offered = false;
+}
+
+static struct child *
+auth_room(const struct master *m)
+{
+	for (struct child *c = m->children; c != NULL; c = c->next)
+		if (c->role == ROLE_AUTH && c->kind == CHILD_ROOM && child_running(c) && c->state != CHILD_STOPPING)
+			return c;
+	return NULL;
+}
+
+/* --- offering --- */
+
+static bool
+open_all(const struct master *m, int fds[USERS_FILES])
+{
+	bool ok = true;
+
+	for (unsigned i = 0; i < USERS_FILES; i++) {
+		struct stat st;
+
+		fds[i] = -1;
+		if (*path_of(m, i) == '\0' || !ok)
+			continue;
+		fds[i] = open(path_of(m, i), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		ok = fds[i] != -1 && fstat(fds[i], &st) == 0 && S_ISREG(st.st_mode);
+	}
+	return ok;
+}
+
+static bool
+send_one(struct child *c, unsigned i, uint32_t serial)
+{
+	struct m_file m = { serial, FILE_USERS, slice_str(names[i]), slice_str(path_of(c->master, i)) };
+	uint8_t space[8192];
+	struct wr w = { space, 0, sizeof space, false };
+	int copy = fcntl(c->master->users.fds[i], F_DUPFD_CLOEXEC, 0);
+
+	if (copy == -1 || !m_file_put(&w, &m)) {
+		if (copy != -1)
+			(void)close(copy);
+		return false;
+	}
+	(void)outbox_put(&c->outbox, M_FILE, 0, slice_of(space, w.n), copy);
+	return true;
+}
+
+static void
+offer(struct master *m, struct child *c)
+{
+	struct users_ware *u = &m->users;
+	struct m_users set = { u->serial + 1 };
+	uint8_t space[16];
+	struct wr w = { space, 0, sizeof space, false };
+	bool ok;
+
+	forget_offer(u);
+	ok = open_all(m, u->fds);
+	u->offered = true;
+	u->offered_to = c->pid;
+	u->serial++;
+	for (unsigned i = 0; i < USERS_FILES && ok; i++)
+		if (u->fds[i] != -1)
+			ok = send_one(c, i, u->serial);
+	if (!ok) {
+		forget_offer(u);
+		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "changed files of users"), F_TEXT("error", "cannot be opened"));
+		return;
+	}
+	(void)m_users_put(&w, &set);
+	(void)outbox_put(&c->outbox, M_USERS, 0, slice_of(space, w.n), -1);
+}
+
+/* --- looking --- */
+
+static void
+say_missing(struct users_ware *u, bool missing)
+{
+	if (missing && !u->missing)
+		log_say(LOG_TABLE_REFUSED, NULL, F_TEXT("table", "users"),
+		    F_TEXT("why", "a file of auth { } is not there, or no regular file; the last good one stays in use"));
+	u->missing = missing;
+}
+
+static void
+look_again(struct master *m)
+{
+	struct users_ware *u = &m->users;
+	struct file_look now[USERS_FILES];
+	struct child *c = auth_room(m);
+	bool settled;
+
+	/* It died over what it was given, or before. */
+	if (u->offered && (c == NULL || c->pid != u->offered_to)) {
+		forget_offer(u);
+		memset(u->tried, 0, sizeof u->tried);
+	}
+	if (!look(m, now)) {
+		say_missing(u, true);
+		return;
+	}
+	say_missing(u, false);
+	if (u->generation != m->generation) {
+		u->generation = m->generation;
+		memcpy(u->tried, now, sizeof u->tried);
+		if (is_young(now))
+			memset(u->tried, 0, sizeof u->tried);
+	}
+	settled = file_looks_equal(now, u->last);
+	memcpy(u->last, now, sizeof u->last);
+	if (settled && c != NULL && !file_looks_equal(now, u->tried)) {
+		memcpy(u->tried, now, sizeof u->tried);
+		offer(m, c);
+	}
+}
+
+static void
+on_timer(struct timer *t, void *ctx)
+{
+	struct master *m = ctx;
+
+	/* A reload is about to read them anyway. */
+	if (m->reload == NULL && m->phase == PHASE_RUNNING)
+		look_again(m);
+	timer_start(t, USERS_LOOK_MS);
+}
+
+void
+users_watch_start(struct master *m)
+{
+	m->users.generation = m->generation + 1;
+	timer_setup(&m->users.timer, m->loop, on_timer, m);
+	timer_start(&m->users.timer, USERS_LOOK_MS);
+}
+
+void
+users_watch_stop(struct master *m)
+{
+	timer_cancel(&m->users.timer);
+	forget_offer(&m->users);
+}
+
+/* --- the room's word --- */
+
+static void
+replace_ware(struct master *m, unsigned i)
+{
+	for (struct ware *w = m->wares.first; w != NULL; w = w->next)
+		if (w->role == ROLE_AUTH && w->purpose == FILE_AUTH && strcmp(w->name, names[i]) == 0) {
+			(void)close(w->fd);
+			w->fd = m->users.fds[i];
+			m->users.fds[i] = -1;
+		}
+}
+
+const char *
+users_watch_on_taken(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct child *c = ctx;
+	struct users_ware *u = &c->master->users;
+	struct m_users_taken m;
+
+	(void)p, (void)handle, (void)fd;
+	if (!m_users_taken_get(body, &m))
+		return "malformed M_USERS_TAKEN";
+	if (!u->offered || m.serial != u->serial || c->pid != u->offered_to)
+		return NULL;
+	for (unsigned i = 0; i < USERS_FILES && m.status == RC_OK && u->generation == c->master->generation; i++)
+		if (u->fds[i] != -1)
+			replace_ware(c->master, i);
+	forget_offer(u);
+	return NULL;
+}
