@@ -357,6 +357,33 @@ def vault():
     yield "stop", sign(p().stop(), 0x0403, TLS13 + bytes(32))
 
 
+def auth():
+    def p():
+        return Program("AUTH", ["SMTPD", "SMTPD", "MASTER"], ("M_USERS",))
+
+    # An address: family and 16 octets come as room.c makes them from one byte.
+    def begin(p, name, initial=None, line=0, handle=1, plus=1, binding=b"", card=b""):
+        return p.send(line, "AU_BEGIN", handle, name, int(initial is not None), text(initial or b""), 1, 1, plus, text(binding),
+                      text(b""), text(card))
+
+    yield "plain", begin(p(), "PLAIN", b"\0alice\0secret")
+    yield "wrong", begin(p(), "PLAIN", b"\0alice\0wrong").seconds(4)
+    yield "nobody", begin(p(), "PLAIN", b"\0nobody\0wrong")
+    yield "late", begin(p(), "PLAIN").send(0, "AU_CONTINUE", 1, text(b"\0alice\0secret"))
+    yield "login", begin(p(), "LOGIN").send(0, "AU_CONTINUE", 1, "alice").send(0, "AU_CONTINUE", 1, text(b"secret"))
+    yield "scram", begin(p(), "SCRAM-SHA-256", b"n,,n=alice,r=abc").send(0, "AU_CONTINUE", 1, text(b"c=biws,r=abc,p=AAAA"))
+    yield "plus", begin(p(), "SCRAM-SHA-256-PLUS", b"p=tls-exporter,,n=alice,r=abc", binding=b"E" * 32)
+    yield "external", begin(p(), "EXTERNAL", b"", card=b"C" * 32)
+    yield "gives-up", begin(p(), "LOGIN").send(0, "AU_ABORT", 1, 1).send(0, "AU_CONTINUE", 1, "alice")
+    yield "out-of-turn", (begin(begin(p(), "PLAIN", b"\0alice\0wrong"), "PLAIN", b"\0alice\0secret", handle=2)
+                          .send(0, "AU_CONTINUE", 2, "alice").seconds(4))
+    yield "twice", begin(begin(p(), "LOGIN"), "LOGIN")
+    yield "dies", begin(begin(p(), "PLAIN", b"\0alice\0wrong"), "LOGIN", line=1).hang_up(0).seconds(4).wire(0)
+    yield "impatient", begin(p(), "LOGIN").hours(1).send(0, "AU_CONTINUE", 1, "alice")
+    yield "users", begin(p().send(2, "M_USERS", 0, 7), "PLAIN", b"\0alice\0secret")
+    yield "stop", begin(p().stop(), "PLAIN", b"\0alice\0secret")
+
+
 def signatures():
     def p():
         return Program("SMTPD", ["VAULT"]).send(0, "K_TICKETS", 0, text(bytes(64))).special(0).special(0)
@@ -500,7 +527,7 @@ def dovecot():
     yield "line-lost", plain().hang_up(0).special(3, 0, text("user=alice"))
 
 
-for room in (queue, deliver, local, mailbox, master, resolver, router, smtpd, log, control, vault, signatures, dovecot):
+for room in (queue, deliver, local, mailbox, master, resolver, router, smtpd, log, control, vault, auth, signatures, dovecot):
     folder = os.path.join(HERE, "room_%s.in" % room.__name__)
     os.makedirs(folder, exist_ok=True)
     for name, program in room():
