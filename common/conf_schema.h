@@ -100,6 +100,10 @@
 	    "Client networks that may raise the priority of their mail (MT-PRIORITY, RFC 6710): CIDR networks, @table or relay-clients. Everybody may lower it.") \
 	TIME(max_future_release, "max-future-release", "30d", "0s", "365d",						\
 	    "How long a mail client may have a message held back (RFC 4865), on listeners of kind submission. 0: that is not offered.") \
+	TIME(min_deliver_by, "min-deliver-by", "1m", "1s", "1d",							\
+	    "The shortest time that a client may set for a message to be delivered or else returned (BY with R, RFC 2852). It is announced.") \
+	LIST(report_clients, "report-clients", "relay-clients", NULL, NULL,						\
+	    "Clients for whose mail reports of success and of delay are written (RFC 3461): networks, @table, relay-clients; users that logged in belong to them. Senders of others may be forged, so that a report would go to somebody who sent nothing. Failures are told in any case.") \
 	LIST(disable, "disable", "", NULL, NULL,									\
 	    "Extensions that are not offered, by their EHLO keywords, as in {\"CHUNKING\", \"DSN\"}. A listener can switch off more.") \
 	BOOL(client_names, "client-names", "yes", NULL, NULL, "Look up the names of clients for trace fields and the log.")
@@ -141,6 +145,12 @@
 	TIME(retry_growth_jitter, "retry-jitter", "20s", "0s", "1h", "Random part added to each wait at most, beside a tenth of it.") \
 	TIME(expire, "expire", "5d", "1s", "60d", "How long a message is tried before it is returned (RFC 5321 4.5.4.1). Mail that was there at a start is tried for another hour (a twentieth of this, if that is less), since the clock may be wrong then.") \
 	TIME(expire_bounce, "expire-bounce", "1d", "1s", "60d", "The same for bounces.")			\
+	TIME(delay_notice, "delay-notice", "4h", "0s", "60d",							\
+	    "When the sender of a message that waits is told so, once, unless his NOTIFY says otherwise (RFC 3461); of mail from smtpd { report-clients } and from users only. 0: never.") \
+	U32(delay_notices_max, "delay-notices-max", "600", "1", "1000000",					\
+	    "Notices of delay written in a minute at most; the others wait for a later minute.")		\
+	U32(reports_per_sender, "reports-per-sender", "100", "1", "1000000",					\
+	    "Reports of success and of delay that one sender is written in an hour at most; further ones are left out. Failures are always told.") \
 	U32(concurrency_first, "concurrency-first", "5", "1", "1000", "Sessions to a new destination at first.") \
 	U32(concurrency_max, "concurrency-max", "20", "1", "10000", "Sessions to one destination at most.")	\
 	U32(concurrency_total, "concurrency-total", "1000", "1", "100000", "Delivery sessions at most.")	\

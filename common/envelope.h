@@ -23,9 +23,11 @@ enum {
 	ENVELOPE_RET_HDRS = 1 << 8,	/* RET=HDRS */
 	ENVELOPE_BY_NOTIFY = 1 << 9,	/* BY=..;N: only tell when it is late (RFC 2852 4); else return it */
 	ENVELOPE_BY_TRACE = 1 << 10,	/* BY=..T: tell of each relay */
+	ENVELOPE_TRUSTED = 1 << 11,	/* its client is known: reports of success and delay go to its sender */
 	/* What the server's side may say of a message; the rest is the queue's own. */
 	ENVELOPE_FROM_CLIENT = ENVELOPE_8BITMIME | ENVELOPE_BINARYMIME | ENVELOPE_SMTPUTF8 | ENVELOPE_REQUIRETLS |
-	    ENVELOPE_TLS_OPTIONAL | ENVELOPE_RET_FULL | ENVELOPE_RET_HDRS | ENVELOPE_BY_NOTIFY | ENVELOPE_BY_TRACE,
+	    ENVELOPE_TLS_OPTIONAL | ENVELOPE_RET_FULL | ENVELOPE_RET_HDRS | ENVELOPE_BY_NOTIFY | ENVELOPE_BY_TRACE |
+	    ENVELOPE_TRUSTED,
 };
 
 /* NOTIFY of a recipient (RFC 3461 4.1); 0: not given, which means FAILURE, and DELAY if that is our custom. */

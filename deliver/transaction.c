@@ -105,7 +105,7 @@ put_mail_extensions(struct buf *arg, const struct job *job, const struct peer_ca
 }
 
 static void
-put_rcpt_extensions(struct buf *arg, const struct job *job, size_t i)
+put_rcpt_extensions(struct buf *arg, const struct job *job, const struct peer_caps *caps, size_t i)
 {
 	static const struct {
 		uint8_t bit;
@@ -113,9 +113,13 @@ put_rcpt_extensions(struct buf *arg, const struct job *job, size_t i)
 	} words[] = { { NOTIFY_NEVER, "NEVER" }, { NOTIFY_SUCCESS, "SUCCESS" }, { NOTIFY_FAILURE, "FAILURE" },
 		{ NOTIFY_DELAY, "DELAY" } };
 	const char *before = " NOTIFY=";
+	uint8_t notify = job->rcpts[i].notify;
 
+	/* RFC 2852 4.1.4.2: who does not know the time tells at least of a delay. */
+	if (!caps->deliver_by && job->deliver_by != 0 && (job->flags & ENVELOPE_BY_NOTIFY) != 0 && notify != NOTIFY_NEVER)
+		notify |= notify == 0 ? NOTIFY_FAILURE | NOTIFY_DELAY : NOTIFY_DELAY;
 	for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
-		if ((job->rcpts[i].notify & words[k].bit) != 0) {
+		if ((notify & words[k].bit) != 0) {
 			(void)buf_printf(arg, "%s%s", before, words[k].word);
 			before = ",";
 		}
@@ -154,7 +158,7 @@ put_rcpt(struct transaction *t, struct exchange *x)
 	(void)buf_put_slice(&arg, job_address(t->job, t->next));
 	(void)buf_put_byte(&arg, '>');
 	if (x->caps.dsn)
-		put_rcpt_extensions(&arg, t->job, t->next);
+		put_rcpt_extensions(&arg, t->job, &x->caps, t->next);
 	exchange_command(x, STAGE_RCPT, "RCPT", buf_slice(&arg));
 	buf_free(&arg);
 	t->job->rcpts[t->next++].asked = true;

@@ -155,6 +155,7 @@ check_smtpd(struct checking *k)
 	check_disable(k, &k->c->smtpd.disable);
 	check_networks(k, &k->c->smtpd.priority_clients);
 	check_networks(k, &k->c->smtpd.etrn_clients);
+	check_networks(k, &k->c->smtpd.report_clients);
 }
 
 static void

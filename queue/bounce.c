@@ -3,6 +3,8 @@
 
 #include "common/wire/utf8.h"
 #include "queue/dsn.h"
+#include "queue/late.h"
+#include "queue/report_rate.h"
 #include "queue/routing.h"
 
 #include <stdio.h>
@@ -34,6 +36,7 @@ struct bounce {
 	bool twice;			/* about a bounce: for the postmaster */
 	bool silent;			/* nobody is to be told */
 	bool some_failed;		/* of those who are told of */
+	bool delays;			/* all wait, in whatever list they are: nothing is changed about them */
 	struct msgid id;
 	struct buf to;			/* whom it is for */
 	struct buf report;
@@ -109,6 +112,11 @@ done_untold(struct queue *q, struct rcpt *r)
 static void
 give_up_for_now(struct bounce *b)
 {
+	if (b->delays) {
+		late_again(&b->queue->schedule, b->message, LATE_RETRY_S);
+		bounce_free(b);
+		return;
+	}
 	for (size_t i = 0; i < b->n; i++) {
 		struct rcpt *r = b->failures[i].rcpt;
 
@@ -161,12 +169,14 @@ bounce_add(struct queue *q, struct bounce **at, struct slice envelope, struct rc
 	f->rcpt = r;
 	f->f.news = failure->news;
 	f->f.expired = failure->expired;
+	f->f.late = failure->late;
 	f->f.code = failure->code;
 	f->f.enhanced = keep(&f->words, slice_first(failure->enhanced, 16));
 	f->f.text = keep(&f->words, slice_first(failure->text, REASON_TEXT_MAX));
 	f->f.relay = keep(&f->words, slice_first(failure->relay, 512));
 	f->f.host = keep(&f->words, slice_first(failure->host, 255));
-	r->due.state = RCPT_FAILING;
+	if (failure->news != BOUNCE_DELAYED)
+		r->due.state = RCPT_FAILING;
 }
 
 /* --- the last step: durable, or not --- */
@@ -234,6 +244,11 @@ on_durable(void *arg, enum rc rc, struct store_where where)
 	log_failures(b);
 	if (!b->silent)
 		enter_report(b, where);
+	if (b->delays) {
+		late_told(&q->schedule, m);
+		bounce_free(b);
+		return;
+	}
 	for (size_t i = 0; i < b->n; i++) {
 		b->failures[i].rcpt->due.state = RCPT_NEW;
 		queue_rcpt_done(q, b->failures[i].rcpt);
@@ -247,6 +262,31 @@ on_durable(void *arg, enum rc rc, struct store_where where)
 	bounce_free(b);
 }
 
+/* Is there still anybody who waits, and somebody to be told? */
+static bool
+is_worth_telling(const struct bounce *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->failures[i].told && b->failures[i].rcpt->due.state != RCPT_DONE)
+			return !b->silent && (b->message->flags & MESSAGE_GONE) == 0;
+	return false;
+}
+
+static enum store_change_kind
+change_kind(enum bounce_news news)
+{
+	switch (news) {
+	case BOUNCE_FAILED:
+		return STORE_CHANGE_BOUNCED;
+	case BOUNCE_DELIVERED:
+	case BOUNCE_RELAYED:
+		return STORE_CHANGE_DONE;
+	case BOUNCE_DELAYED:
+		break;
+	}
+	return STORE_CHANGE_NOTICED;
+}
+
 static void
 bounce_commit(struct bounce *b)
 {
@@ -254,14 +294,19 @@ bounce_commit(struct bounce *b)
 	struct slice content = buf_slice(&b->report);
 	struct store_mail mail = { b->id, 1, buf_slice(&b->own), &content, 1 };
 
+	if (b->delays && !is_worth_telling(b)) {
+		free(changes);
+		late_told(&b->queue->schedule, b->message);
+		bounce_free(b);
+		return;
+	}
 	if (changes == NULL || (b->message->flags & MESSAGE_GONE) != 0) {
 		free(changes);
 		give_up_for_now(b);
 		return;
 	}
 	for (size_t i = 0; i < b->n; i++)
-		changes[i] = (struct store_change){ .kind = b->failures[i].f.news == BOUNCE_FAILED ? STORE_CHANGE_BOUNCED :
-		    STORE_CHANGE_DONE, .id = message_id(b->message),
+		changes[i] = (struct store_change){ .kind = change_kind(b->failures[i].f.news), .id = message_id(b->message),
 		    .where = b->message->where, .rcpt = b->failures[i].rcpt->due.index };
 	b->step = COMMITTING;
 	store_commit(b->queue->store, b->silent ? NULL : &mail, changes, b->n, on_durable, b);
@@ -343,9 +388,21 @@ take_reply(struct dsn_rcpt *r)
 	r->host = reply.host;
 }
 
+/* Seconds since 1970. */
+static int64_t
+retry_until(const struct bounce *b)
+{
+	const struct schedule *s = &b->queue->schedule;
+	uint64_t age = schedule_age(s, b->message), expire = s->limits.backoff.expire;
+
+	return queue_wall() / 1000000 + (int64_t)((expire > age ? expire - age : 0) / 1000);
+}
+
 static bool
 put_report(struct bounce *b, struct slice original)
 {
+	static const enum dsn_action actions[] = { [BOUNCE_FAILED] = DSN_FAILED, [BOUNCE_DELIVERED] = DSN_DELIVERED,
+		[BOUNCE_RELAYED] = DSN_RELAYED, [BOUNCE_DELAYED] = DSN_DELAYED };
 	struct queue *q = b->queue;
 	struct dsn_rcpt *rcpts = calloc(b->n, sizeof *rcpts);
 	struct dsn d = {
@@ -356,6 +413,7 @@ put_report(struct bounce *b, struct slice original)
 		.original_global = (b->parsed.flags & ENVELOPE_SMTPUTF8) != 0,
 		.header_max = (size_t)queue_conf(q)->queue.bounce_header_max, .envid = b->parsed.envid,
 		.deliver_by = b->parsed.deliver_by / 1000000, .hold_request = b->parsed.hold_request,
+		.retry_until = b->delays ? retry_until(b) : 0,
 	};
 	size_t n = 0;
 	bool ok;
@@ -365,13 +423,12 @@ put_report(struct bounce *b, struct slice original)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct failure *f = &b->failures[i];
 
-		if (!f->told)
+		if (!f->told || (b->delays && f->rcpt->due.state == RCPT_DONE))
 			continue;
 		/* The recipient as it was when we accepted it (RFC 3464 2.3.2): where it went since is not the sender's affair. */
 		rcpts[n++] = (struct dsn_rcpt){ .address = f->row.original.n > 0 ? f->row.original : f->row.address,
 		    .enhanced = f->f.enhanced, .text = f->f.text, .relay = f->f.relay, .host = f->f.host, .code = f->f.code,
-		    .expired = f->f.expired, .orcpt = f->row.orcpt, .action = f->f.news == BOUNCE_DELIVERED ? DSN_DELIVERED :
-		    f->f.news == BOUNCE_RELAYED ? DSN_RELAYED : DSN_FAILED };
+		    .expired = f->f.expired, .late = f->f.late, .orcpt = f->row.orcpt, .action = actions[f->f.news] };
 		take_reply(&rcpts[n - 1]);
 	}
 	d.n_rcpts = n;
@@ -505,11 +562,17 @@ bounces_work(struct queue *q)
 static bool
 find_rows(struct bounce *b)
 {
+	struct slice rest = b->parsed.rcpts;
+	uint32_t index = 0;
+
+	/* Mostly they come in order, and one pass finds them all. */
 	for (size_t i = 0; i < b->n; i++) {
-		struct slice rest = b->parsed.rcpts;
-		uint32_t index = 0;
 		bool found = false;
 
+		if (b->failures[i].rcpt->due.index < index) {
+			rest = b->parsed.rcpts;
+			index = 0;
+		}
 		while (!found && envelope_rcpt_next(&rest, &b->failures[i].row))
 			found = index++ == b->failures[i].rcpt->due.index;
 		if (!found)
@@ -518,18 +581,42 @@ find_rows(struct bounce *b)
 	return true;
 }
 
+/* RFC 3461 4.1: without NOTIFY it is our custom (and RFC 2852 4.1.3 asks for it). A stranger's sender may be forged: he hears of a
+ * delay only when the message says by when it is to be delivered. */
+static bool
+is_told_of_delay(const struct bounce *b, const struct failure *f)
+{
+	return b->parsed.sender.n > 0 && (f->f.late || (b->parsed.flags & ENVELOPE_TRUSTED) != 0) && (f->row.notify == 0 || (f->row.notify & NOTIFY_DELAY) != 0);
+}
+
+/* Of what is no failure a sender hears so often an hour and not more. */
+static bool
+may_report(struct bounce *b)
+{
+	struct queue *q = b->queue;
+
+	return b->n > 0 && (b->failures[0].f.news == BOUNCE_FAILED ||
+	    report_rate_take(&q->report_rate, loop_now(q->room->loop), b->parsed.sender, queue_conf(q)->queue.reports_per_sender));
+}
+
 /* Who is told of: RFC 3461 5.2. For a message from <> the postmaster hears of failures, whatever was asked. */
 static void
 choose_told(struct bounce *b)
 {
+	bool report_allowed = may_report(b);
+
 	b->silent = true;
 	for (size_t i = 0; i < b->n; i++) {
 		struct failure *f = &b->failures[i];
 
-		if (f->f.news != BOUNCE_FAILED)
-			f->told = b->parsed.sender.n > 0;
+		if (f->f.news == BOUNCE_DELAYED)
+			f->told = is_told_of_delay(b, f);
+		else if (f->f.news != BOUNCE_FAILED)
+			f->told = b->parsed.sender.n > 0 && (b->parsed.flags & ENVELOPE_TRUSTED) != 0;
 		else
 			f->told = f->row.notify == 0 || (f->row.notify & NOTIFY_FAILURE) != 0;
+		if (f->told && f->f.news != BOUNCE_FAILED)
+			f->told = report_allowed;
 		b->some_failed = b->some_failed || (f->told && f->f.news == BOUNCE_FAILED);
 		b->silent = b->silent && !f->told;
 	}
@@ -619,4 +706,108 @@ bounces_sweep(struct queue *q, unsigned *budget)
 		swept(q, &b, r, how);
 	bounce_go(&b);
 	return !more && r == NULL && q->n_bounces < BOUNCES_MAX;
+}
+
+/* --- what has waited too long for its sender --- */
+
+/* Why this recipient waits, and with which status. */
+static struct bounce_failure
+waiting_for(struct rcpt *r, struct slice otherwise)
+{
+	const struct destination *d = r->destination;
+	struct slice said = reason_of(rcpt_message(r), r->due.index);
+
+	if (said.n > 0)
+		return (struct bounce_failure){ .text = said };
+	if (d != NULL && d->why != NULL)
+		return (struct bounce_failure){ .text = slice_str(d->why), .enhanced = slice_str(d->enhanced) };
+	return (struct bounce_failure){ .text = otherwise };
+}
+
+static bool
+is_in_a_list(const struct rcpt *r)
+{
+	return r->due.state == RCPT_WAITING || r->due.state == RCPT_READY || r->due.state == RCPT_STALE;
+}
+
+/* RFC 2852 4.1.3: no further attempts. One that is under way has its result first, which is the last (result.c). */
+static void
+return_late(struct queue *q, struct message *m)
+{
+	struct bounce *b = NULL;
+
+	late_again(&q->schedule, m, LATE_BUSY_S);
+	message_hold(m);
+	for (uint32_t i = 0; i < m->n_rcpts; i++) {
+		struct rcpt *r = &m->rcpts[i];
+		struct bounce_failure f;
+
+		if (!is_in_a_list(r))
+			continue;
+		f = waiting_for(r, S("delivery time expired"));
+		f.expired = f.late = true;
+		schedule_cancel(&q->schedule, r);
+		bounce_add(q, &b, S(""), r, &f);
+	}
+	bounce_go(&b);
+	message_release(m);
+}
+
+/* One report for as many recipients as it takes; those of a larger message get several. */
+static void
+tell_delay(struct queue *q, struct message *m)
+{
+	struct bounce *b = NULL;
+	bool late = late_is_over(&q->schedule, m, false);
+
+	message_hold(m);
+	for (uint32_t i = 0; i < m->n_rcpts; i++) {
+		struct rcpt *r = &m->rcpts[i];
+		struct bounce_failure f;
+
+		if (r->due.state == RCPT_DONE || r->due.state == RCPT_FAILING)
+			continue;
+		if (b == NULL && (b = bounce_new(q, m, S(""))) == NULL)
+			break;
+		b->delays = true;
+		f = waiting_for(r, S("it has not been its turn yet"));
+		f.news = BOUNCE_DELAYED;
+		f.late = late;
+		bounce_add(q, &b, S(""), r, &f);
+		if (b->n == capacity(m))
+			bounce_go(&b);
+	}
+	if (b == NULL && m->late != NULL && link_alone(&m->late->due.link))
+		late_again(&q->schedule, m, LATE_RETRY_S);	/* no memory, or all is about to be over */
+	bounce_go(&b);
+	message_release(m);
+}
+
+/* A site that is cut off must not answer each of its messages at once. */
+static bool
+may_tell_now(struct queue *q)
+{
+	uint64_t minute = loop_now(q->room->loop) / 60000;
+
+	if (q->notice_minute != minute) {
+		q->notice_minute = minute;
+		q->n_notices = 0;
+	}
+	return q->n_notices++ < queue_conf(q)->queue.delay_notices_max;
+}
+
+bool
+bounces_late(struct queue *q, unsigned *budget)
+{
+	struct message *m = NULL;
+	enum late_what what;
+
+	while (q->n_bounces < BOUNCES_MAX && (m = late_next(&q->schedule, budget, &what)) != NULL)
+		if (what == LATE_RETURN)
+			return_late(q, m);
+		else if (may_tell_now(q))
+			tell_delay(q, m);
+		else
+			late_again(&q->schedule, m, LATE_RETRY_S);
+	return *budget > 0 && q->n_bounces < BOUNCES_MAX;
 }

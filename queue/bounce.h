@@ -1,5 +1,5 @@
-/* queue/bounce.h -- recipients that failed for good, on their way to be told to the sender; and those that were delivered, when
- * the sender asked to be told (RFC 3461).
+/* queue/bounce.h -- recipients that failed for good, on their way to be told to the sender; those that were delivered, when
+ * the sender asked to be told (RFC 3461); and those that wait, of whom he is told once while they stay what they are.
  *
  * What failed together goes into one report: its route is asked of the router, the original header read, and then report
  * and marks are made durable in one atomic group, so that a recipient is never lost nor told twice. A failing bounce is
@@ -14,11 +14,12 @@ enum {
 	BOUNCE_RCPTS_MAX = 1000,	/* in one report */
 };
 
-enum bounce_news { BOUNCE_FAILED, BOUNCE_DELIVERED, BOUNCE_RELAYED };
+enum bounce_news { BOUNCE_FAILED, BOUNCE_DELIVERED, BOUNCE_RELAYED, BOUNCE_DELAYED };
 
 struct bounce_failure {
 	enum bounce_news news;
-	bool expired;
+	bool expired;			/* it is too old */
+	bool late;			/* its sender's own time is over (RFC 2852) */
 	uint16_t code;
 	struct slice enhanced, text;
 	struct slice relay, host;	/* may be empty */
@@ -34,5 +35,7 @@ void bounce_go(struct bounce **at);
 void bounces_work(struct queue *q);
 /* What the schedule gives up: too old, or the destination never takes mail. False: more is to be done. */
 bool bounces_sweep(struct queue *q, unsigned *budget);
+/* What has waited too long for its sender: he is told, or it is returned (late.h). False: more is to be done. */
+bool bounces_late(struct queue *q, unsigned *budget);
 
 #endif

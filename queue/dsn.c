@@ -108,10 +108,10 @@ put_boundary(struct buf *to, const struct dsn *d, const char *end)
 }
 
 static bool
-some_failed(const struct dsn *d)
+has(const struct dsn *d, enum dsn_action action)
 {
 	for (size_t i = 0; i < d->n_rcpts; i++)
-		if (d->rcpts[i].action == DSN_FAILED)
+		if (d->rcpts[i].action == action)
 			return true;
 	return false;
 }
@@ -121,6 +121,12 @@ static bool
 is_whole(const struct dsn *d)
 {
 	return d->returns >= DSN_WHOLE && d->original_whole;
+}
+
+static bool
+some_failed(const struct dsn *d)
+{
+	return has(d, DSN_FAILED);
 }
 
 static void
@@ -136,7 +142,8 @@ put_head(struct buf *to, const struct dsn *d)
 	put_raw_address(to, d->to);
 	(void)buf_put_str(to, ">\r\n");
 	(void)buf_printf(to, "Subject: %s\r\n", d->twice ? "Undeliverable bounce" :
-	    some_failed(d) ? "Undelivered Mail Returned to Sender" : "Successful Mail Delivery Report");
+	    some_failed(d) ? "Undelivered Mail Returned to Sender" :
+	    has(d, DSN_DELAYED) ? "Delayed Mail (still being tried)" : "Successful Mail Delivery Report");
 	(void)buf_printf(to, "Message-ID: <%.*s@", (int)sizeof id, id);
 	put_text(to, d->hostname);
 	(void)buf_put_str(to, ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
@@ -152,6 +159,12 @@ introduction(const struct dsn *d)
 	if (d->twice)
 		return "A bounce could not be delivered to the sender of the message that it is\r\nabout. It is given to you as the "
 		    "postmaster; nobody else is told.\r\n\r\n";
+	if (!some_failed(d) && has(d, DSN_DELAYED))
+		return d->returns == DSN_NOTHING ?
+		    "Your message has not been delivered yet to one or more recipients. You need not\r\nsend it again: it is still being "
+		    "tried, and you will be told if that is in vain.\r\n\r\n" :
+		    "Your message has not been delivered yet to one or more recipients. You need not\r\nsend it again: it is still being "
+		    "tried, and you will be told if that is in vain.\r\nIts header is attached below.\r\n\r\n";
 	if (!some_failed(d))
 		return d->returns == DSN_NOTHING ?
 		    "Your message was delivered to these recipients, or passed on to a mail system\r\nthat will not report further. You "
@@ -170,6 +183,24 @@ introduction(const struct dsn *d)
 }
 
 static void
+put_became(struct buf *to, const struct dsn_rcpt *r)
+{
+	switch (r->action) {
+	case DSN_FAILED:
+		break;
+	case DSN_DELIVERED:
+		(void)buf_put_str(to, "was delivered:\r\n    ");
+		break;
+	case DSN_RELAYED:
+		(void)buf_put_str(to, "was passed on:\r\n    ");
+		break;
+	case DSN_DELAYED:
+		(void)buf_put_str(to, r->late ? "was to be delivered by now, and waits:\r\n    " : "waits:\r\n    ");
+		break;
+	}
+}
+
+static void
 put_words(struct buf *to, const struct dsn *d)
 {
 	put_boundary(to, d, "\r\nContent-Description: Notification\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n");
@@ -184,8 +215,7 @@ put_words(struct buf *to, const struct dsn *d)
 		put_address(to, r->address);
 		(void)buf_put_byte(to, '>');
 		(void)buf_put_str(to, ":\r\n    ");
-		if (r->action != DSN_FAILED)
-			(void)buf_put_str(to, r->action == DSN_DELIVERED ? "was delivered:\r\n    " : "was passed on:\r\n    ");
+		put_became(to, r);
 		if (r->expired)
 			(void)buf_put_str(to, "could not be delivered in time; the last attempt:\r\n    ");
 		if (r->code != 0) {
@@ -203,16 +233,31 @@ put_words(struct buf *to, const struct dsn *d)
 	}
 }
 
-/* RFC 3464 2.3.4: a failed recipient has a status of class 5; one that expired keeps class 4 (RFC 3463: X.4.7). */
+static bool
+is_of_class(struct slice enhanced, uint8_t digit)
+{
+	return enhanced.n >= 5 && enhanced.p[0] == digit;
+}
+
+/* RFC 3464 2.3.4: a failed recipient has a status of class 5; one that expired keeps class 4 (RFC 3463: X.4.7), unless it was
+ * its sender who set the time (RFC 2852 4.1.3). */
 static void
 put_status(struct buf *to, const struct dsn_rcpt *r)
 {
-	if (r->expired) {
+	if (r->action == DSN_FAILED && r->late) {
+		put_field(to, "Status", "", S("5.4.7"));
+		return;
+	}
+	if (r->expired || r->late) {
 		put_field(to, "Status", "", S("4.4.7"));
 		return;
 	}
+	if (r->action == DSN_DELAYED) {
+		put_field(to, "Status", "", is_of_class(r->enhanced, '4') ? r->enhanced : S("4.0.0"));
+		return;
+	}
 	if (r->action != DSN_FAILED) {
-		put_field(to, "Status", "", r->enhanced.n >= 5 && r->enhanced.p[0] == '2' ? r->enhanced : S("2.0.0"));
+		put_field(to, "Status", "", is_of_class(r->enhanced, '2') ? r->enhanced : S("2.0.0"));
 		return;
 	}
 	if (r->enhanced.n >= 5 && r->enhanced.p[0] >= '2' && r->enhanced.p[0] <= '5') {
@@ -253,26 +298,44 @@ put_envelope_id(struct buf *to, struct slice envid)
 	buf_free(&text);
 }
 
+static struct slice
+action_name(enum dsn_action action)
+{
+	switch (action) {
+	case DSN_FAILED:
+		return S("failed");
+	case DSN_DELIVERED:
+		return S("delivered");
+	case DSN_RELAYED:
+		return S("relayed");
+	case DSN_DELAYED:
+		break;
+	}
+	return S("delayed");
+}
+
 static void
-put_rcpt_fields(struct buf *to, const struct dsn_rcpt *r)
+put_rcpt_fields(struct buf *to, const struct dsn *d, const struct dsn_rcpt *r)
 {
 	(void)buf_put_str(to, "\r\n");
 	if (r->orcpt.n > 0)
 		put_original_recipient(to, r->orcpt);
 	put_address_field(to, "Final-Recipient", r->address);
-	put_field(to, "Action", "", r->action == DSN_DELIVERED ? S("delivered") : r->action == DSN_RELAYED ? S("relayed") : S("failed"));
+	put_field(to, "Action", "", action_name(r->action));
 	put_status(to, r);
 	if (r->host.n > 0)
 		put_field(to, "Remote-MTA", "dns; ", r->host);
 	if (r->code == 0) {
 		put_field(to, "Diagnostic-Code", "X-Postern; ", r->text);
-		return;
+	} else {
+		(void)buf_printf(to, "Diagnostic-Code: smtp; %u ", r->code);
+		put_text(to, r->enhanced);
+		(void)buf_put_byte(to, ' ');
+		put_text(to, r->text);
+		(void)buf_put_str(to, "\r\n");
 	}
-	(void)buf_printf(to, "Diagnostic-Code: smtp; %u ", r->code);
-	put_text(to, r->enhanced);
-	(void)buf_put_byte(to, ' ');
-	put_text(to, r->text);
-	(void)buf_put_str(to, "\r\n");
+	if (r->action == DSN_DELAYED && d->retry_until != 0)
+		put_date(to, "Will-Retry-Until", d->retry_until);
 }
 
 static void
@@ -294,7 +357,7 @@ put_report(struct buf *to, const struct dsn *d)
 	if (d->hold_request.n > 0)
 		put_field(to, "Future-Release-Request", "", d->hold_request);
 	for (size_t i = 0; i < d->n_rcpts; i++)
-		put_rcpt_fields(to, &d->rcpts[i]);
+		put_rcpt_fields(to, d, &d->rcpts[i]);
 	(void)buf_put_str(to, "\r\n");
 }
 

@@ -1,4 +1,4 @@
-/* queue/dsn.h -- the message that tells a sender what failed: multipart/report (RFC 6522) with a delivery-status (RFC 3464)
+/* queue/dsn.h -- the message that tells a sender what failed, waits or has arrived: multipart/report (RFC 6522) with a delivery-status (RFC 3464)
  * and the header of the original. Pure.
  *
  * Whatever comes from outside (replies, names, the original header) is written so that it cannot start a line, a field or
@@ -9,7 +9,7 @@
 #include "common/buf.h"
 #include "common/queue_id.h"
 
-enum dsn_action { DSN_FAILED, DSN_DELIVERED, DSN_RELAYED };
+enum dsn_action { DSN_FAILED, DSN_DELIVERED, DSN_RELAYED, DSN_DELAYED };
 
 /* RET (RFC 3461 4.3), and what the way back carries. */
 enum dsn_return {
@@ -29,7 +29,8 @@ struct dsn_rcpt {
 	struct slice relay;		/* host[ip]:port for people; may be empty */
 	struct slice host;		/* who said it; may be empty */
 	uint16_t code;			/* 0: no reply */
-	bool expired;
+	bool expired;			/* failed, because it is too old */
+	bool late;			/* the deliver-by-time has passed (RFC 2852 4.1.3) */
 };
 
 struct dsn {
@@ -50,6 +51,7 @@ struct dsn {
 	bool original_global;		/* its header may be UTF-8 (RFC 6532) */
 	struct slice envid;		/* xtext (RFC 3461 4.4); may be empty */
 	int64_t deliver_by;		/* seconds since 1970; 0: none (RFC 2852 5) */
+	int64_t retry_until;		/* the same, for recipients that are delayed (RFC 3464 2.3.9) */
 	struct slice hold_request;	/* RFC 4865 5.1.2; may be empty */
 };
 

@@ -2,6 +2,7 @@
 #include "queue/job.h"
 
 #include "common/job.h"
+#include "queue/late.h"
 
 #include <stdlib.h>
 
@@ -285,6 +286,18 @@ hold(struct job *job)
 	session_let_go(s);
 }
 
+/* RFC 2852 4.1.3: with mode R there are no attempts when the time is over. */
+static bool
+is_too_late(const struct job *job)
+{
+	struct queue *q = queue_of(job);
+	const struct envelope *e = &job->parsed;
+
+	if (job->message->late == NULL && e->deliver_by != 0)	/* there was no memory for it */
+		queue_set_by(q, job->message, e);
+	return late_is_over(&q->schedule, job->message, true);
+}
+
 static void
 with_envelope(struct job *job, struct slice content, bool have_content)
 {
@@ -296,6 +309,13 @@ with_envelope(struct job *job, struct slice content, bool have_content)
 	}
 	if (held_back(job)) {
 		hold(job);
+		return;
+	}
+	if (is_too_late(job)) {
+		struct session *s = job->session;
+
+		job_end(job, LATE_BUSY_S * 1000);	/* it is about to be returned */
+		session_let_go(s);
 		return;
 	}
 	if (have_content || m->size == 0) {

@@ -12,6 +12,7 @@
 #include "queue/wheel.h"
 
 struct destination;
+struct late;
 struct reason;
 struct recent;
 
@@ -43,6 +44,7 @@ enum {	/* message.flags */
 	MESSAGE_URGENT = 1 << 1,	/* MT-PRIORITY above 0 (RFC 6710 5): ahead of the others of its destination */
 	MESSAGE_DAMAGED = 1 << 2,	/* its content cannot be read: it waits for an operator */
 	MESSAGE_GONE = 1 << 3,		/* removed by an operator while a job or a look-up still held it */
+	MESSAGE_NOTICED = 1 << 4,	/* its sender knows that it waits, or is not to: late.h */
 };
 
 struct message {
@@ -58,6 +60,7 @@ struct message {
 	uint16_t flags;
 	struct recent *recent;		/* its bytes, while they are kept; or NULL */
 	struct reason **reasons;	/* why recipients wait, n_rcpts of them; or NULL */
+	struct late *late;		/* its time; or NULL */
 	struct rcpt rcpts[];
 };
 

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "queue/bounce.h"
+#include "queue/late.h"
 #include "queue/spool_io.h"
 
 #include <stdlib.h>
@@ -70,6 +71,7 @@ queue_leave(struct queue *q, struct message *m, const char *cause)
 	messages_remove(&q->messages, m);
 	recent_drop(&q->recents, m);
 	reasons_drop(&q->reasons, m);
+	late_forget(&q->schedule, m);
 	m->flags |= MESSAGE_GONE;
 	if (m->holds == 0)
 		free(m);
@@ -95,6 +97,17 @@ held_ms(int64_t until)
 }
 
 void
+queue_set_by(struct queue *q, struct message *m, const struct envelope *e)
+{
+	int64_t left = e->deliver_by - queue_wall();
+
+	/* Without memory for it the next attempt tries again. */
+	if (e->deliver_by != 0)
+		(void)late_set_by(&q->schedule, m, left <= 0 ? left / 1000000 : (left + 999999) / 1000000,
+		    (e->flags & ENVELOPE_BY_NOTIFY) == 0);
+}
+
+void
 queue_enter(struct queue *q, struct message *m, const struct envelope *e)
 {
 	struct slice rest = e->rcpts;
@@ -109,6 +122,7 @@ queue_enter(struct queue *q, struct message *m, const struct envelope *e)
 		m->flags |= MESSAGE_URGENT;
 	if (!messages_add(&q->messages, m))
 		BUG("an id was used twice");
+	queue_set_by(q, m, e);
 	log_say(LOG_QUEUED, &id, F_STR("from", e->sender), F_U64("size", m->size), F_U64("nrcpt", m->n_rcpts),
 	    F_STR("cause", e->cause));
 	for (uint32_t i = 0; i < m->n_rcpts && envelope_rcpt_next(&rest, &row); i++) {
@@ -161,7 +175,7 @@ on_pump(struct chore *c, void *ctx)
 		return;
 	more = !schedule_run(&q->schedule, tick_of(q, loop_now(q->room->loop)), &budget);
 	if (queue_delivers(q))
-		more = !bounces_sweep(q, &sweep_budget) && q->n_bounces < BOUNCES_MAX ? true : more;
+		more = !(bounces_sweep(q, &sweep_budget) && bounces_late(q, &sweep_budget)) && q->n_bounces < BOUNCES_MAX ? true : more;
 	routing_work(q);
 	dispatch_work(q);
 	set_tick(q);
@@ -290,6 +304,22 @@ recover_rcpt(struct queue *q, struct message *m, uint32_t i, const struct store_
 		schedule_ready(&q->schedule, r);
 }
 
+/* Its sender was told before, or is to be when the time comes. */
+static void
+recover_time(struct queue *q, struct message *m, const struct store_message *sm, const struct envelope *e)
+{
+	bool deferred = false;
+
+	for (uint32_t i = 0; i < sm->n_rcpts; i++) {
+		if (sm->rcpts[i].noticed)
+			m->flags |= MESSAGE_NOTICED;
+		deferred = deferred || sm->rcpts[i].state == STORE_DEFERRED;
+	}
+	queue_set_by(q, m, e);
+	if (deferred)
+		late_watch(&q->schedule, m);
+}
+
 static void
 visit(void *arg, const struct store_message *sm)
 {
@@ -326,6 +356,7 @@ visit(void *arg, const struct store_message *sm)
 	}
 	if (!messages_add(&q->messages, m))
 		BUG("the store showed a message twice");
+	recover_time(q, m, sm, &e);
 	queue_pump(q);
 }
 
@@ -375,6 +406,7 @@ limits_of(const struct conf *c)
 		.backoff = backoff_of(&c->queue),
 		.window_first = c->queue.concurrency_first, .window_max = c->queue.concurrency_max,
 		.sessions_max = c->queue.concurrency_total, .rcpts_per_job = c->queue.recipients_per_job,
+		.delay_notice = c->queue.delay_notice,
 	};
 }
 
@@ -420,6 +452,7 @@ start(struct room *room)
 	messages_init(&q->messages);
 	recents_init(&q->recents);
 	reasons_init(&q->reasons, seed[1]);
+	report_rate_init(&q->report_rate, seed[1] ^ seed[0]);
 	routing_init(q);
 	chore_setup(&q->pump, room->loop, on_pump, q);
 	timer_setup(&q->tick, room->loop, on_tick, q);

@@ -12,6 +12,7 @@
 #include "queue/message.h"
 #include "queue/reason.h"
 #include "queue/recent.h"
+#include "queue/report_rate.h"
 #include "queue/schedule.h"
 #include "queue/store.h"
 #include "queue/unread.h"
@@ -58,6 +59,9 @@ struct queue {
 
 	struct bounce *bounces;		/* bounce.c */
 	uint32_t n_bounces;
+	uint64_t notice_minute;		/* the minute that notices of delay are counted in */
+	uint32_t n_notices;
+	struct report_rate report_rate;
 
 	struct peer *control;		/* admin.c */
 	struct listing *listings;
@@ -91,6 +95,8 @@ bool queue_transport(const struct queue *q, struct slice name, enum carrier_kind
 /* A message that is durable: into the index (it must not be there) and to the scheduler. Its recipients get the
  * destinations that the envelope says. Logs LOG_QUEUED. */
 void queue_enter(struct queue *q, struct message *m, const struct envelope *e);
+/* Its deliver-by-time, if it has one (RFC 2852). */
+void queue_set_by(struct queue *q, struct message *m, const struct envelope *e);
 /* Nothing is left to do for this message: out of the index; freed when nobody holds it. Its record is dropped by the
  * caller. cause: for the log. */
 void queue_leave(struct queue *q, struct message *m, const char *cause);

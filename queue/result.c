@@ -5,6 +5,7 @@
 #include "common/wire/date.h"
 #include "common/wire/enhanced.h"
 #include "queue/bounce.h"
+#include "queue/late.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,9 +84,10 @@ wants_to_know(const struct applying *a, const struct envelope_rcpt *who)
 	const struct envelope *e = &a->job->parsed;
 	bool asked = (who->notify & NOTIFY_SUCCESS) != 0 && (is_local(a) || (a->result->passed & JOB_PASSED_DSN) == 0);
 	bool traced = e->deliver_by != 0 && !is_local(a) && ((e->flags & ENVELOPE_BY_TRACE) != 0 ||
-	    ((e->flags & ENVELOPE_BY_NOTIFY) != 0 && (a->result->passed & JOB_PASSED_BY) == 0));
+	    ((e->flags & ENVELOPE_BY_NOTIFY) != 0 && e->deliver_by > queue_wall() && (a->result->passed & JOB_PASSED_BY) == 0));
 
-	return e->sender.n > 0 && (asked || (traced && who->notify != NOTIFY_NEVER));
+	/* A stranger's sender may be forged, and would be told of mail that he never sent. */
+	return e->sender.n > 0 && (e->flags & ENVELOPE_TRUSTED) != 0 && (asked || (traced && who->notify != NOTIFY_NEVER));
 }
 
 static void
@@ -147,6 +149,7 @@ result_defer(struct queue *q, struct rcpt *r, const struct result_deferral *d)
 	struct store_change c = plan_deferral(q, r, d, &reason);
 
 	recent_drop(&q->recents, rcpt_message(r));
+	late_watch(&q->schedule, rcpt_message(r));
 	store_change(q->store, &c, NULL, NULL);
 	buf_free(&reason);
 }
@@ -154,8 +157,10 @@ result_defer(struct queue *q, struct rcpt *r, const struct result_deferral *d)
 static void
 failed(struct applying *a, struct rcpt *r, const struct job_result *row, bool expired)
 {
-	bounce_add(a->q, &a->bounce, buf_slice(&a->job->envelope), r, &(struct bounce_failure){ .expired = expired, .code = row->code,
-	    .enhanced = row->enhanced, .text = row->text, .relay = buf_slice(&a->relay), .host = a->result->host });
+	bool late = expired && late_is_over(&a->q->schedule, a->job->message, true);
+
+	bounce_add(a->q, &a->bounce, buf_slice(&a->job->envelope), r, &(struct bounce_failure){ .expired = expired, .late = late,
+	    .code = row->code, .enhanced = row->enhanced, .text = row->text, .relay = buf_slice(&a->relay), .host = a->result->host });
 }
 
 static void
@@ -164,7 +169,7 @@ deferred(struct applying *a, struct rcpt *r, const struct job_result *row, const
 	struct queue *q = a->q;
 	struct message *m = a->job->message;
 
-	if (schedule_expired(&q->schedule, m))
+	if (schedule_expired(&q->schedule, m) || late_is_over(&q->schedule, m, true))
 		failed(a, r, row, true);
 	else
 		result_defer(q, r, &(struct result_deferral){ .envelope = &a->job->parsed, .row = who,

@@ -1,6 +1,8 @@
 /* queue/schedule.c -- which recipient is tried next, see schedule.h. */
 #include "queue/schedule.h"
 
+#include "queue/late.h"
+
 enum {
 	PROOF = 20,				/* this part of the time to live must have been lived through in this process, */
 	PROOF_MAX_MS = 3600 * 1000,		/* or so much: a house that is restarted every few hours gives mail up too */
@@ -29,6 +31,7 @@ schedule_init(struct schedule *s, const struct schedule_limits *limits, uint32_t
 	destinations_init(&s->destinations, seed);
 	wheel_init(&s->waiting, now);
 	wheel_init(&s->down, now);
+	wheel_init(&s->late, now);
 	for (unsigned k = 0; k < CARRIER_KINDS; k++)
 		link_init(&s->wanting[k]);
 	link_init(&s->offering);
@@ -305,9 +308,10 @@ schedule_run(struct schedule *s, uint32_t now, unsigned *budget)
 uint32_t
 schedule_next(const struct schedule *s)
 {
-	uint32_t a = wheel_next(&s->waiting), b = wheel_next(&s->down);
+	uint32_t a = wheel_next(&s->waiting), b = wheel_next(&s->down), c = wheel_next(&s->late);
 
-	return a < b ? a : b;
+	a = a < b ? a : b;
+	return a < c ? a : c;
 }
 
 /* --- work to do --- */
@@ -370,6 +374,7 @@ sweep_step(struct schedule *s, struct destination *d)
 		schedule_cancel(s, r);
 		return r;
 	}
+	late_watch(s, m);
 	link_remove(&r->due.link);
 	link_before(&d->ready, &r->due.link);
 	return NULL;

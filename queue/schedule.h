@@ -6,7 +6,7 @@
  * cannot be reached backs off as a whole: nothing is written for its messages. Those that want sessions take turns.
  *
  * The owner calls in with what happened and then asks, in any order, until each says none: schedule_next_stale,
- * schedule_next_offer, schedule_next_session, schedule_next_swept. */
+ * schedule_next_offer, schedule_next_session, schedule_next_swept, late_next. */
 #ifndef POSTERN_QUEUE_SCHEDULE_H
 #define POSTERN_QUEUE_SCHEDULE_H
 
@@ -25,6 +25,7 @@ struct schedule_limits {
 	uint32_t window_first, window_max;	/* sessions to a destination */
 	uint32_t sessions_max;			/* in all */
 	uint32_t rcpts_per_job;
+	uint64_t delay_notice;			/* milliseconds until a sender is told that his mail waits; 0: never */
 };
 
 struct schedule {
@@ -32,6 +33,7 @@ struct schedule {
 	struct destinations destinations;
 	struct wheel waiting;		/* recipients */
 	struct wheel down;		/* destinations */
+	struct wheel late;		/* messages: late.h */
 	struct link wanting[CARRIER_KINDS], offering, sweeping, stale;
 	uint64_t random;
 	uint64_t n_ready, n_busy, n_stale;

@@ -1,4 +1,5 @@
 /* smtpd/cmd_mail.c -- MAIL: a transaction begins (RFC 5321 4.1.1.2), with the parameters of the extensions. */
+#include "common/clock.h"
 #include "common/envelope.h"
 #include "common/wire/date.h"
 #include "common/wire/smtp_command.h"
@@ -16,6 +17,7 @@ struct mail {
 	uint32_t flags;			/* of the envelope */
 	struct slice envid;
 	int64_t deliver_by, hold_until;	/* wall clock, microseconds; 0: none */
+	int64_t by_seconds;		/* as given */
 	struct slice hold_word, hold_value;
 	bool has_priority;
 	int8_t priority, asked_priority;
@@ -84,7 +86,8 @@ take_by(const struct session *s, struct slice value, struct mail *m)
 	(void)s;
 	if (rc != RC_OK)
 		return rc;
-	m->deliver_by = now_us() + (int64_t)by.seconds * 1000000;
+	m->by_seconds = by.seconds;
+	m->deliver_by = clock_wall_us() + (int64_t)by.seconds * 1000000;
 	m->flags |= (by.notify ? ENVELOPE_BY_NOTIFY : 0) | (by.trace ? ENVELOPE_BY_TRACE : 0);
 	return RC_OK;
 }
@@ -198,6 +201,11 @@ take_params(struct session *s, struct slice rest, struct mail *mail)
 			session_fault(s, 555, "5.5.4", "Parameter not recognized");	/* RFC 5321 4.1.1.11 */
 		else
 			session_fault(s, 501, "5.5.4", "Malformed parameter");
+		return false;
+	}
+	/* RFC 2852 3 */
+	if (mail->deliver_by != 0 && (mail->flags & ENVELOPE_BY_NOTIFY) == 0 && mail->by_seconds < (int64_t)offer_min_by(s)) {
+		session_fault(s, 555, "5.3.3", "It cannot be delivered in so short a time");
 		return false;
 	}
 	/* RFC 4865 5.2.2: it would be late before it is let go. */

@@ -51,8 +51,6 @@ offers(const struct session *s, enum extension e)
 		return stream_is_tls(&s->stream);		/* RFC 8689 2: inside TLS only */
 	case EXT_STARTTLS:
 		return !stream_is_tls(&s->stream) && session_tls_listener(s) != NULL;	/* RFC 3207 4.2 */
-	case EXT_DELIVERBY:		/* parsed and carried; the queue has no delay notices yet */
-		return false;
 	case EXT_XCLIENT:		/* Postfix, XCLIENT_README */
 		return xclient_offered(s);
 	case EXT_AUTH:
@@ -63,6 +61,7 @@ offers(const struct session *s, enum extension e)
 	case EXT_ENHANCED:
 	case EXT_CHUNKING:
 	case EXT_DSN:
+	case EXT_DELIVERBY:
 	case EXT_PRIORITY:
 	case EXT_LIMITS:
 	case EXT_HELP:
@@ -89,12 +88,25 @@ offer_adopt(struct smtpd *smtpd, const struct conf *conf)
 {
 	adopt(&smtpd->priority_clients, conf, &conf->smtpd.priority_clients);
 	adopt(&smtpd->etrn_clients, conf, &conf->smtpd.etrn_clients);
+	adopt(&smtpd->report_clients, conf, &conf->smtpd.report_clients);
 }
 
 bool
 offer_trusts_priority(const struct session *s)
 {
 	return is_in(s->smtpd->priority_clients, s);
+}
+
+bool
+offer_reports(const struct session *s)
+{
+	return s->user != NULL || is_in(s->smtpd->report_clients, s);
+}
+
+unsigned
+offer_min_by(const struct session *s)
+{
+	return (unsigned)(s->conf->smtpd.min_deliver_by / 1000);
 }
 
 /* RFC 9422 3: what is certain; other limits depend on the client and the moment. */
@@ -127,6 +139,8 @@ offer_put_value(struct buf *to, const struct session *s, enum extension e)
 		return put_limits(to, s);
 	case EXT_FUTURERELEASE:
 		return put_future(to, s);
+	case EXT_DELIVERBY:		/* RFC 2852 2: the least that may be asked for with R */
+		return buf_printf(to, " %u", offer_min_by(s));
 	case EXT_XCLIENT:
 		return buf_put_str(to, " NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT");
 	case EXT_AUTH:

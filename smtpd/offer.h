@@ -13,5 +13,9 @@ bool offer_put_value(struct buf *to, const struct session *s, enum extension e);
 /* A new configuration: who may raise the priority of mail (RFC 6710 4.1). */
 void offer_adopt(struct smtpd *smtpd, const struct conf *conf);
 bool offer_trusts_priority(const struct session *s);
+/* Are reports of success and delay written for its mail? */
+bool offer_reports(const struct session *s);
+/* The seconds that BY with mode R leaves at least (RFC 2852 2). */
+unsigned offer_min_by(const struct session *s);
 
 #endif

@@ -106,7 +106,8 @@ smtpd_free(struct smtpd *smtpd)
 	doors_free(&smtpd->doors);
 	table_free(smtpd->priority_clients);
 	table_free(smtpd->etrn_clients);
-	smtpd->priority_clients = smtpd->etrn_clients = NULL;
+	table_free(smtpd->report_clients);
+	smtpd->priority_clients = smtpd->etrn_clients = smtpd->report_clients = NULL;
 	conf_unref(smtpd->conf);
 	smtpd->conf = NULL;
 }

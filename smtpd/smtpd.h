@@ -90,6 +90,7 @@ struct smtpd {
 	struct table *verifiers;	/* clients that VRFY and EXPN answer, of the present configuration; NULL: none */
 	struct table *priority_clients;	/* smtpd { priority-clients }; or NULL */
 	struct table *etrn_clients;	/* smtpd { etrn-clients }; or NULL */
+	struct table *report_clients;	/* smtpd { report-clients }; or NULL */
 	bool stopping;
 };
 

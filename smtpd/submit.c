@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/envelope.h"
 #include "smtpd/listener.h"
+#include "smtpd/offer.h"
 #include "smtpd/receive.h"
 #include "smtpd/session.h"
 
@@ -143,7 +144,7 @@ put_envelope(struct buf *to, const struct transaction *tx)
 	const struct session *s = tx->session;
 	const struct declared *d = tx->declared;
 	struct envelope e = {
-		.flags = tx->flags | receive_flags(tx),
+		.flags = tx->flags | receive_flags(tx) | (offer_reports(s) ? ENVELOPE_TRUSTED : 0),
 		.received_at = clock_wall_us(),
 		.sender = slice_str(tx->sender),
 		.client = s->ip,

@@ -559,6 +559,32 @@ what_the_sender_asked_is_handed_on(void **state)
 	close_idle(&s, &server);
 }
 
+/* A server with DSN and without DELIVERBY is to tell of a delay.
+ * shows: RFC2852 4.1.4/3 */
+static void
+who_knows_no_time_tells_of_a_delay(void **state)
+{
+	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 DSN\n"
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=FAILURE,DELAY\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n"
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=SUCCESS,DELAY\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n"
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=NEVER\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	static const uint8_t asked[] = { 0, NOTIFY_SUCCESS, NOTIFY_NEVER };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	s.deliver_by = ((int64_t)time(NULL) + 100) * 1000000;
+	for (unsigned i = 0; i < sizeof asked; i++) {
+		s.notify = asked[i];
+		scene_send_job(&s, 5, 1 + i, ENVELOPE_BY_NOTIFY, one, SMALL.n, SMALL);
+		scene_until(&s, &s.n_results, 1 + i);
+		assert_int_equal(s.results[i].rows[0].status, JOB_DELIVERED);
+	}
+	close_idle(&s, &server);
+}
+
 /* shows: RFC6710 4.2/1, RFC6710 5/2, RFC3461 5.2.1/2 */
 static void
 every_priority_is_handed_on(void **state)
@@ -1103,6 +1129,7 @@ main(void)
 		cmocka_unit_test(every_priority_is_handed_on),
 		cmocka_unit_test(what_requires_tls_is_no_reason_to_lose_a_report),
 		cmocka_unit_test(what_the_server_cannot_do_is_not_asked_of_it),
+		cmocka_unit_test(who_knows_no_time_tells_of_a_delay),
 		cmocka_unit_test(binary_content_goes_out_by_bdat),
 		cmocka_unit_test(big_content_flows_with_credit),
 		cmocka_unit_test(stop_lets_the_message_end),

@@ -379,6 +379,40 @@ no_room_is_said(void **state)
 	buf_free(&b);
 }
 
+/* shows: RFC2852 4.1.3/2, RFC2852 4.1.3/3, RFC2852 5/1 */
+static void
+what_waits_and_what_is_late(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct dsn d = example();
+	struct dsn_rcpt r = one;
+	const char *text;
+
+	(void)state;
+	d.rcpts = &r;
+	d.deliver_by = 1700000050;
+	d.retry_until = 1700432000;
+	r.action = DSN_DELAYED;
+	r.code = 0;
+	r.text = S("host mx.sink.test said: 451 4.2.0 later");
+	r.enhanced = S("4.2.0");
+	text = written(&b, &d);
+	assert_non_null(strstr(text, "Subject: Delayed Mail (still being tried)\r\n"));
+	assert_non_null(strstr(text, "<x@sink.test>:\r\n    waits:\r\n    host mx.sink.test said: 451 4.2.0 later\r\n"));
+	assert_non_null(strstr(text, "Arrival-Date: Tue, 14 Nov 2023 22:13:20 +0000 (UTC)\r\nDeliver-By-Date: Tue, 14 Nov 2023 22:14:10 +0000 (UTC)\r\n"));
+	assert_non_null(strstr(text, "Action: delayed\r\nStatus: 4.2.0\r\n"));
+	assert_non_null(strstr(text, "Will-Retry-Until: Sun, 19 Nov 2023 22:13:20 +0000 (UTC)\r\n"));
+	r.late = true;
+	assert_non_null(strstr(written(&b, &d), "Action: delayed\r\nStatus: 4.4.7\r\n"));
+	r.late = false;
+	r.enhanced = S("");
+	assert_non_null(strstr(written(&b, &d), "Action: delayed\r\nStatus: 4.0.0\r\n"));
+	r.action = DSN_FAILED;
+	r.expired = r.late = true;
+	assert_non_null(strstr(written(&b, &d), "Action: failed\r\nStatus: 5.4.7\r\n"));
+	buf_free(&b);
+}
+
 int
 main(void)
 {
@@ -394,6 +428,7 @@ main(void)
 		cmocka_unit_test(a_reply_is_found_in_words),
 		cmocka_unit_test(a_host_without_a_domain_says_so),
 		cmocka_unit_test(no_room_is_said),
+		cmocka_unit_test(what_waits_and_what_is_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

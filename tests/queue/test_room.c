@@ -33,6 +33,7 @@ struct world {
 	struct msgid next_id;
 	struct buf in;
 	uint32_t max_messages;		/* 0: the default */
+	uint64_t delay_notice;		/* milliseconds; 0: the default */
 };
 
 static void
@@ -101,6 +102,8 @@ send_config(struct world *world)
 	c->queue.segment_size = 1 << 20;
 	c->queue.big_message = 128 * 1024;
 	c->queue.idle_session = 1500;
+	if (world->delay_notice != 0)
+		c->queue.delay_notice = world->delay_notice;
 	if (world->max_messages != 0)
 		c->queue.max_messages = world->max_messages;
 	assert_true(conf_encode(c, &blob));
@@ -673,11 +676,11 @@ senders_are_told_what_they_asked_for(void **state)
 	NEEDS_ROOT(world);
 	learn_ids(world, world->smtpd);
 	/* SUCCESS, and the next server knows nothing of DSN: "relayed". What was asked goes with the job. */
-	expect_accepted(world, world->smtpd, 1, submit_notify(world, 1, ENVELOPE_RET_FULL, NOTIFY_SUCCESS, "Subject: one\r\n\r\nbody\r\n"));
+	expect_accepted(world, world->smtpd, 1, submit_notify(world, 1, ENVELOPE_RET_FULL | ENVELOPE_TRUSTED, NOTIFY_SUCCESS, "Subject: one\r\n\r\nbody\r\n"));
 	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
 	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
 	assert_true(slice_eq(job.envid, S("QQ+2B1")));
-	assert_int_equal(job.flags, ENVELOPE_RET_FULL);
+	assert_int_equal(job.flags, ENVELOPE_RET_FULL | ENVELOPE_TRUSTED);
 	rows = (struct rd){ job.rcpts, false };
 	assert_true(job_rcpt_next(&rows, &rcpt));
 	assert_int_equal(rcpt.notify, NOTIFY_SUCCESS);
@@ -696,6 +699,10 @@ senders_are_told_what_they_asked_for(void **state)
 	expect_accepted(world, world->smtpd, 2, submit_notify(world, 2, 0, NOTIFY_NEVER, "Subject: two\r\n\r\n"));
 	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
 	answer(world->deliver, remote, number, JOB_FAILED, 550, "5.1.1", "nobody here");
+	/* Success is not told to a sender that may be forged. */
+	expect_accepted(world, world->smtpd, 7, submit_notify(world, 7, 0, NOTIFY_SUCCESS, "Subject: seven\r\n\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
 	expect_accepted(world, world->smtpd, 3, submit_notify(world, 3, 0, NOTIFY_SUCCESS, "Subject: three\r\n\r\n"));
 	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
 	/* SUCCESS alone does not ask for failures either. */
@@ -864,6 +871,95 @@ mail_is_held_back(void **state)
 	end(world, 0);
 }
 
+static struct msgid
+submit_by(struct world *world, uint32_t handle, uint32_t flags, uint8_t notify, int64_t by_us)
+{
+	struct envelope e = { .flags = flags, .sender = S("alice@postern.test"), .received_at = wall_us(),
+	    .deliver_by = by_us == 0 ? 0 : wall_us() + by_us };
+	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"), .generation = 1,
+	    .notify = notify };
+	struct buf b = BUF_INIT(4096);
+	struct msgid id = world->next_id;
+
+	world->next_id.seq++;
+	assert_true(envelope_put(&b, &e) && envelope_put_rcpt(&b, &r));
+	SEND(world->smtpd, Q_SUBMIT, handle, -1, q_submit, id, buf_slice(&b), S("Subject: by\r\n\r\nbody\r\n"));
+	buf_free(&b);
+	return id;
+}
+
+/* The report that comes to alice's mailbox next, on a session that may be open. */
+static uint32_t
+report_for_alice(struct world *world, uint32_t *local, struct d_job *ret_job)
+{
+	answer_route(world, "alice@postern.test", "local", "alice");
+	if (*local == 0)
+		*local = expect_session(world, world->local, ROLE_LOCAL, "alice");
+	return expect_job(world, world->local, ROLE_LOCAL, *local, ret_job);
+}
+
+/* BY with R: put off once, and at its time it comes back. With N its sender is told, once, and it is tried on; also after a crash.
+ * shows: RFC2852 4.1.3/1, RFC2852 4.1.3/2, RFC2852 4.1.3/3, RFC2852 5/1 */
+static void
+mail_has_its_time(void **state)
+{
+	struct world *world = *state;
+	uint32_t remote, local = 0, number;
+	struct d_job job;
+	struct a_end end_row;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	expect_accepted(world, world->smtpd, 1, submit_by(world, 1, 0, 0, 3000000));
+	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	assert_true(job.deliver_by > (uint64_t)wall_us());
+	answer(world->deliver, remote, number, JOB_DEFERRED, 451, "4.2.0", "later");
+	SEND(world->deliver, D_CLOSED, remote, -1, d_closed, SESSION_DONE, 0, S(""), S(""), S(""), { 0 });
+	number = report_for_alice(world, &local, &job);
+	assert_true(holds(job.content, "Deliver-By-Date: "));
+	assert_true(holds(job.content, "Action: failed\r\nStatus: 5.4.7\r\n"));
+	assert_true(holds(job.content, "451 4.2.0 later"));
+	answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
+	SEND(world->local, D_CLOSED, local, -1, d_closed, SESSION_DONE, 0, S(""), S(""), S(""), { 0 });
+	local = 0;
+	/* N */
+	expect_accepted(world, world->smtpd, 2, submit_by(world, 2, ENVELOPE_BY_NOTIFY | ENVELOPE_TRUSTED, 0, 1000000));
+	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_DEFERRED, 451, "4.2.0", "later");
+	number = report_for_alice(world, &local, &job);
+	assert_true(holds(job.content, "Action: delayed\r\nStatus: 4.4.7\r\n"));
+	assert_true(holds(job.content, "Will-Retry-Until: "));
+	assert_true(holds(job.content, "Subject: by\r\n"));
+	answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
+	/* It was told: what comes after a crash says nothing of it, though its time is over. */
+	expect_accepted(world, world->smtpd, 3, submit(world, world->smtpd, 3, "Subject: behind\r\n\r\n"));
+	end(world, SIGKILL);
+	world->delay_notice = 1000;
+	start(world);
+	learn_ids(world, world->smtpd);
+	answer_route(world, "x@sink.test", "smtp", "sink.test");
+	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	assert_true(holds(job.content, "Subject: behind\r\n"));
+	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
+	(void)nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
+	SEND(world->control, A_REQUEST, 6, -1, a_request, ADMIN_QUEUE_FLUSH, S(""), S(""), 0, 10);
+	GET(next_frame(world, world->control, ROLE_CONTROL, A_END), a_end, &end_row);
+	answer_route(world, "x@sink.test", "smtp", "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	assert_true(holds(job.content, "Subject: by\r\n"));
+	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
+	/* The answer comes on another line than the question: what lies behind the mark of the first has seen it. */
+	expect_accepted(world, world->smtpd, 4, submit(world, world->smtpd, 4, "x: y\r\n\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	assert_true(holds(job.content, "x: y"));
+	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
+	expect_empty(world);
+	end(world, 0);
+}
+
 /* The postmaster is elsewhere, and his host sent back what it had got from us: that it refuses it now is told to nobody, or
  * it would get a report about its own refusal of a report, for ever. */
 static void
@@ -991,6 +1087,7 @@ main(void)
 		TEST(reports_go_the_way_of_the_message),
 		TEST(senders_are_told_what_they_asked_for),
 		TEST(mail_is_held_back),
+		TEST(mail_has_its_time),
 		TEST(a_carrier_that_dies_has_delivered_nothing),
 		TEST(rooms_that_break_the_rules_are_cut_off),
 	};

@@ -5,6 +5,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "queue/late.h"
+#include "queue/report_rate.h"
 #include "queue/schedule.h"
 #include "queue/unread.h"
 
@@ -36,8 +38,10 @@ world_new(void)
 static void
 world_free(struct world *w)
 {
-	for (size_t i = 0; i < w->n; i++)
+	for (size_t i = 0; i < w->n; i++) {
+		late_forget(&w->s, w->messages[i]);
 		free(w->messages[i]);
+	}
 	schedule_free(&w->s);
 	free(w);
 }
@@ -430,6 +434,150 @@ a_disk_that_reads_nothing_is_told_seldom(void **state)
 	assert_int_equal(unread_due(&u, now), 1);
 }
 
+static struct message *
+next_late(struct world *w, uint32_t seconds, enum late_what *ret_what)
+{
+	unsigned budget = 1000;
+
+	run(w, seconds);
+	return late_next(&w->s, &budget, ret_what);
+}
+
+/* Told when the time has passed, once; whatever comes first.
+ * shows: RFC2852 4.1.3/3 */
+static void
+a_sender_is_told_once(void **state)
+{
+	struct world *w = world_new();
+	struct schedule_limits l = limits;
+	struct message *by, *failed, *fresh;
+	enum late_what what;
+
+	(void)state;
+	l.delay_notice = 1000 * 1000;
+	schedule_adopt(&w->s, &l, 1);
+	by = mail(w, "a.test", 1);
+	failed = mail(w, "b.test", 1);
+	fresh = mail(w, "c.test", 1);
+	assert_int_equal(late_set_by(&w->s, by, 10, false), RC_OK);
+	late_watch(&w->s, failed);
+	late_watch(&w->s, failed);
+	assert_true(schedule_next(&w->s) <= w->s.now + 10);
+	assert_null(next_late(w, 9, &what));
+	assert_false(late_is_over(&w->s, by, false));
+	assert_ptr_equal(next_late(w, 1, &what), by);
+	assert_int_equal(what, LATE_TELL);
+	assert_true(late_is_over(&w->s, by, false) && !late_is_over(&w->s, by, true));
+	late_again(&w->s, by, 5);		/* it could not be */
+	assert_null(next_late(w, 4, &what));
+	assert_ptr_equal(next_late(w, 1, &what), by);
+	late_told(&w->s, by);
+	assert_null(next_late(w, 984, &what));
+	assert_ptr_equal(next_late(w, 1, &what), failed);
+	assert_int_equal(what, LATE_TELL);
+	late_told(&w->s, failed);
+	assert_null(failed->late);
+	late_watch(&w->s, failed);
+	assert_null(failed->late);
+	assert_null(next_late(w, 100000, &what));
+	assert_null(fresh->late);		/* nothing has failed */
+	assert_int_equal(w->s.late.n, 0);
+	world_free(w);
+}
+
+/* Mode R: told of the delay before, returned at its time and not sooner, looked at again while an attempt is under way.
+ * shows: RFC2852 4.1.3/1 */
+static void
+what_is_late_is_returned(void **state)
+{
+	struct world *w = world_new();
+	struct schedule_limits l = limits;
+	struct message *m, *over, *late;
+	enum late_what what;
+
+	(void)state;
+	l.delay_notice = 100 * 1000;
+	schedule_adopt(&w->s, &l, 1);
+	m = mail(w, "a.test", 1);
+	over = mail(w, "a.test", 1);
+	late = mail(w, "a.test", 1);
+	assert_int_equal(late_set_by(&w->s, m, 1000, true), RC_OK);
+	assert_int_equal(late_set_by(&w->s, over, -3, true), RC_OK);
+	assert_int_equal(late_set_by(&w->s, late, -3, false), RC_OK);
+	assert_ptr_equal(next_late(w, 0, &what), over);
+	assert_int_equal(what, LATE_RETURN);
+	late_forget(&w->s, over);
+	assert_null(next_late(w, LATE_GRACE_S - 1, &what));
+	assert_ptr_equal(next_late(w, 1, &what), late);		/* late when it came, and still here */
+	assert_int_equal(what, LATE_TELL);
+	late_told(&w->s, late);
+	assert_ptr_equal(next_late(w, 40, &what), m);
+	assert_int_equal(what, LATE_TELL);
+	late_told(&w->s, m);
+	assert_null(next_late(w, 899, &what));
+	assert_ptr_equal(next_late(w, 1, &what), m);
+	assert_int_equal(what, LATE_RETURN);
+	assert_true(late_is_over(&w->s, m, true));
+	late_again(&w->s, m, LATE_BUSY_S);
+	assert_ptr_equal(next_late(w, LATE_BUSY_S, &what), m);
+	assert_int_equal(what, LATE_RETURN);
+	world_free(w);
+}
+
+/* A destination that is down writes nothing for its mail; the walk when it goes down is what sees that it waits. */
+static void
+mail_of_a_dead_destination_is_seen_to_wait(void **state)
+{
+	struct world *w = world_new();
+	struct schedule_limits l = limits;
+	struct destination *d;
+	struct message *m;
+	enum late_what what;
+	enum sweep how;
+	unsigned budget = 100;
+	bool more;
+
+	(void)state;
+	l.delay_notice = 7200 * 1000;
+	schedule_adopt(&w->s, &l, 1);
+	m = mail(w, "a.test", 1);
+	d = find(w, "a.test");
+	schedule_opened(&w->s, d);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_DOWN);
+	assert_null(schedule_next_swept(&w->s, &budget, &how, &more));
+	assert_non_null(m->late);
+	assert_null(next_late(w, 7199, &what));
+	assert_ptr_equal(next_late(w, 1, &what), m);
+	/* A longer time in the configuration counts for what waits too. */
+	late_again(&w->s, m, 1);
+	l.delay_notice = 8000 * 1000;
+	schedule_adopt(&w->s, &l, 1);
+	assert_null(next_late(w, 799, &what));
+	assert_ptr_equal(next_late(w, 1, &what), m);
+	/* Bounces have no sender. */
+	m->flags |= MESSAGE_BOUNCE;
+	late_told(&w->s, m);
+	assert_null(m->late);
+	world_free(w);
+}
+
+static void
+a_sender_gets_so_many_reports(void **state)
+{
+	static struct report_rate r;
+	uint64_t now = 12345678;
+	char other[] = "0@a.example";
+
+	(void)state;
+	report_rate_init(&r, 7);
+	for (unsigned i = 0; i < 5; i++)
+		assert_true(report_rate_take(&r, now, S("A@a.example"), 5));
+	assert_false(report_rate_take(&r, now, S("a@A.example"), 5));
+	for (other[0] = '0'; other[0] <= '9'; other[0]++)
+		assert_true(report_rate_take(&r, now, slice_str(other), 5));
+	assert_true(report_rate_take(&r, now + 3600000, S("a@a.example"), 5));
+}
+
 int
 main(void)
 {
@@ -446,6 +594,10 @@ main(void)
 		cmocka_unit_test(waits_follow_the_age),
 		cmocka_unit_test(mail_from_before_the_start_has_its_time),
 		cmocka_unit_test(a_disk_that_reads_nothing_is_told_seldom),
+		cmocka_unit_test(a_sender_is_told_once),
+		cmocka_unit_test(what_is_late_is_returned),
+		cmocka_unit_test(mail_of_a_dead_destination_is_seen_to_wait),
+		cmocka_unit_test(a_sender_gets_so_many_reports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,9 @@ make_conf(void)
 	c->queue.retry_max = h.params.retry_max;
 	c->queue.expire = h.params.expire;
 	c->queue.expire_bounce = h.params.expire_bounce;
+	c->queue.delay_notice = h.params.expire / 8;
+	if (conf_list_add(&c->smtpd.report_clients, S("0.0.0.0/0")) != RC_OK || conf_list_add(&c->smtpd.report_clients, S("::/0")) != RC_OK)
+		world_fail("no memory for the configuration");
 	return c;
 }
 

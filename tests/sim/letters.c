@@ -187,10 +187,10 @@ tried_at_least(void)
 static void
 report_seen(struct slice content, bool sure)
 {
-	static const struct slice mark = SLICE("Final-Recipient: rfc822;"), expired = SLICE("Status: 4.4.7");
+	static const struct slice mark = SLICE("Final-Recipient: rfc822;"), expired = SLICE("Status: 4.4.7"), delayed = SLICE("Action: delayed");
 	size_t at;
 	struct letter *l = letter_in(content, &at);
-	bool is_expiry = find(content, expired) < content.n;
+	bool is_expiry = find(content, expired) < content.n, is_delay = find(content, delayed) < content.n;
 
 	if (l == NULL) {
 		world_fail("a report about nothing that was ever sent");
@@ -211,6 +211,12 @@ report_seen(struct slice content, bool sure)
 		if (r == NULL) {
 			world_fail("letter %u: a report about somebody else", l->no);
 			return;
+		}
+		if (is_delay) {
+			r->delays++;
+			r->unsure_delays += !sure;
+			world_trace("report: letter %u for %s waits", l->no, r->address);
+			continue;
 		}
 		r->reports++;
 		r->unsure_reports += !sure;
@@ -302,6 +308,9 @@ check_rcpt(const struct letter *l, const struct letter_rcpt *r)
 		world_fail("letter %u for %s was delivered, though it was put off and nothing had crashed", l->no, r->address);
 	if (r->taken > 1 + r->unsure + crashes)
 		world_fail("letter %u for %s was delivered %u times, with %llu crashes", l->no, r->address, r->taken,
+		    (unsigned long long)crashes);
+	if (r->delays > 1 + r->unsure_delays + crashes)
+		world_fail("the sender of letter %u was told %u times that %s waits, with %llu crashes", l->no, r->delays, r->address,
 		    (unsigned long long)crashes);
 	if (r->reports > 1 + r->unsure_reports + crashes)
 		world_fail("letter %u for %s was reported %u times, with %llu crashes", l->no, r->address, r->reports,

@@ -23,6 +23,7 @@ struct letter_rcpt {
 	unsigned taken;		/* copies that a server has taken */
 	unsigned unsure;	/* of these, without having said so, or not in a way that must have been heard */
 	unsigned reports, unsure_reports;	/* that it failed, at the sender's server */
+	unsigned delays, unsure_delays;		/* that it waits */
 };
 
 struct letter {

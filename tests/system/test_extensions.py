@@ -91,6 +91,31 @@ def test_success_is_told_when_it_was_asked(folder):
     postern.wait_empty()
 
 
+# shows: RFC2852 4.1.3/2, RFC2852 4.1.3/3
+def test_mail_has_its_time(folder):
+    """BY with N is told of and tried on, with R it comes back; each once, and an open-ended one is told of by delay-notice."""
+    net, postern = house(folder, FAST + 'queue { delay-notice = "2s" }\nsmtpd { min-deliver-by = "1s" }\n')
+    sink = lab.Sink(SINK, script={"RCPT": b"451 4.2.0 later\r\n"})
+    with lab.Client(POSTERN) as c:
+        lab.check("DELIVERBY 1" in str(c.ehlo()), "it is announced")
+        for by, user in (("BY=1;N", "n"), ("BY=1;R", "r"), ("", "d")):
+            c.cmd(f"MAIL FROM:<alice@postern.test> {by}".strip(), "250")
+            c.cmd(f"RCPT TO:<{user}@sink.test>", "250")
+            bdat(c, b"Subject: x\r\n\r\nbody\r\n", last=True)
+    reports = lab.wait_for(lambda: len(net.mailbox("alice")) == 3 and net.mailbox("alice"), "three reports")
+    for user, words in (("n", b"Action: delayed\nStatus: 4.4.7\n"), ("r", b"Action: failed\nStatus: 5.4.7\n"),
+                        ("d", b"Action: delayed\nStatus: 4.2.0\n")):
+        lab.check(any(words in r and f"rfc822; {user}@sink.test".encode() in r for r in reports), f"{words} for {user}")
+    lab.check(b"451 4.2.0 later" in b"".join(reports), "the server's words")
+    os.kill(postern.pids("queue")[0], 9)
+    time.sleep(3)
+    lab.equal(len(net.mailbox("alice")), 3, "reports, each once")
+    sink.script.clear()
+    postern.ctl("queue", "flush")
+    lab.wait_for(lambda: len(sink.messages) == 2, "the two that were not returned")
+    postern.wait_empty()
+
+
 # shows: RFC3461 5.2.6/2, RFC3461 5.2.3/2, RFC3461 5.2.8/1, RFC6710 4.1/5
 def test_one_mailbox_with_two_wishes(folder):
     """Nothing is to be told of the one name, success of the other: one copy, one report. The priority is in the log."""
