@@ -12,13 +12,14 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
+from lab.certificate import Certificate  # noqa: E402
 from lab.gauge import Gauge  # noqa: E402
 from lab.hosts import POSTERN, SINK  # noqa: E402
 from lab.odd import Odd  # noqa: E402
 
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 SECONDS = float(os.environ.get("FAULT_SECONDS", "20"))
-ROOMS = ("smtpd", "queue", "router", "resolver", "deliver", "local", "mailbox", "control", "log")
+ROOMS = ("smtpd", "queue", "router", "resolver", "deliver", "local", "mailbox", "control", "log", "vault", "auth")
 FAST = """queue {{ retry-first = "1s"
  retry-max = "2s"
  retry-jitter = "0s"
@@ -52,12 +53,19 @@ class Rig:
         self.net.start_dns()
         self.ledger = lab.Ledger()
         self.recorder = lab.Recorder(self.ledger, SINK, at=at)
-        self.conf = self.net.postern_conf(FAST.format(segment=segment, big=big) + extra)
+        self.conf = self.net.postern_conf(FAST.format(segment=segment, big=big) + self.secrets() + extra)
         self.postern = lab.Postern(self.net, self.conf, start=False)
         self.gauge = None
         self.read_to = 0
         if start:
             self.postern.start()
+
+    def secrets(self):
+        """A certificate and a file of users, so that the rooms that keep them are there to be hurt."""
+        users = self.net.path("users")
+        with open(users, "w") as f:
+            os.fchmod(f.fileno(), 0o600)
+        return Certificate(self.net.folder, "mx", ["mx.postern.test"]).section("mx") + f'auth {{ users-file = "{users}" }}\n'
 
     def load(self, **how):
         return lab.Load(self.ledger, POSTERN, **{"rcpts": rcpts, "size": size, "rate": 150, "sessions": 8, **how}).start()

@@ -48,11 +48,11 @@ def unshare(flags):
         raise OSError(code, "unshare: " + os.strerror(code))
 
 
-def reap():
+def reap(place=None, prefix=PREFIX):
     """Removes the folders of runs that were killed with all their processes."""
-    place = tempfile.gettempdir()
+    place = place or tempfile.gettempdir()
     for name in os.listdir(place):
-        if name.startswith(PREFIX) and settled(os.path.join(place, name)):
+        if name.startswith(prefix) and settled(os.path.join(place, name)):
             lock = lock_folder(os.path.join(place, name))
             if lock is not None:
                 shutil.rmtree(os.path.join(place, name), ignore_errors=True)
@@ -194,6 +194,7 @@ class Cell:
             passed = True
         except Failed as e:
             lines = str(e).splitlines()
+            lines[:1] = [f"{self.place(e.__traceback__)}: {lines[0] if lines else ''}"]
         except Exception:
             lines = traceback.format_exc().splitlines()
         finally:
@@ -204,14 +205,16 @@ class Cell:
         os.write(result, json.dumps([passed, lines])[:60000].encode())
         os._exit(0)
 
+    def place(self, trace):
+        """file:line of the test's own file where it failed, the innermost."""
+        own, line = self.function.__code__.co_filename, 0
+        for frame, number in traceback.walk_tb(trace):
+            line = number if frame.f_code.co_filename == own else line
+        return f"{os.path.basename(own)}:{line}" if line else "the lab"
+
     def too_late(self, _, frame):
-        """Says where in the test's own file it was."""
         from .tap import Failed
-        own = self.function.__code__.co_filename
-        while frame and frame.f_code.co_filename != own:
-            frame = frame.f_back
-        where = f"{os.path.basename(own)}:{frame.f_lineno}" if frame else "the lab"
-        raise Failed(f"expected to end within {self.seconds} s, and was still at {where}")
+        raise Failed(f"expected to end within {self.seconds} s, and had not")
 
 
 def own_mounts():

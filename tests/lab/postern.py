@@ -12,11 +12,19 @@ from .tap import Failed, wait_for
 STAGE = os.environ.get("POSTERN_STAGE", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/stage"))
 
 
+def missing():
+    """What to say when there is no Postern to test, or None."""
+    program = os.path.realpath(os.path.join(STAGE, "sbin", "postern"))
+    return None if os.access(program, os.X_OK) else f"no Postern at {program}: make install, or set POSTERN_STAGE"
+
+
 class Postern:
     """One instance below lab.folder/name, on a host of its own. For several give each another name, host (an address),
     domain, and uid_base."""
 
     def __init__(self, lab, conf=None, name="postern", host=POSTERN, domain="postern.test", uid_base=64100, port=25, start=True):
+        if missing():
+            raise Failed(missing())
         self.lab = lab
         lab.posterns.append(self)
         self.domain = domain

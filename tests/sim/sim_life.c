@@ -309,30 +309,33 @@ check_program(void)
 	return t.broken == 0 && same ? 0 : 1;
 }
 
+static const char usage[] = "usage: sim_life                   a short check of both promises, as TAP\n"
+    "       sim_life SEED [-v]         one run, with -v everything that happens in it\n"
+    "       sim_life -n FIRST COUNT    so many seeds\n"
+    "       sim_life -t SECONDS        new seeds until the time is over\n";
+
 int
 main(int argc, char **argv)
 {
 	struct totals t = { .runs = 0 };
 	double began = world_real_seconds();
-	uint64_t first, n;
+	uint64_t seed, n;
 
 	world_tell_signals();
 	if (argc < 2)
 		return check_program();
-	if (strcmp(argv[1], "-n") == 0 && argc == 4) {
-		first = strtoull(argv[2], NULL, 10);
-		n = strtoull(argv[3], NULL, 10);
-		for (uint64_t seed = first; seed < first + n; seed++)
+	if (argc == 4 && strcmp(argv[1], "-n") == 0 && world_number(argv[2], &seed) && world_number(argv[3], &n)) {
+		for (uint64_t end = seed + n; seed < end; seed++)
 			(void)run_seed(seed, false, &t);
-	} else if (strcmp(argv[1], "-t") == 0 && argc == 3) {
-		double limit = strtod(argv[2], NULL);
-
-		first = (uint64_t)began * 1000;
-		for (uint64_t seed = first; world_real_seconds() - began < limit; seed++)
+	} else if (argc == 3 && strcmp(argv[1], "-t") == 0 && world_number(argv[2], &n)) {
+		for (seed = (uint64_t)began * 1000; world_real_seconds() - began < (double)n; seed++)
 			(void)run_seed(seed, false, &t);
-	} else
-		(void)printf("# hash %016" PRIx64 "\n",
-		    run_seed(strtoull(argv[1], NULL, 10), argc > 2 && strcmp(argv[2], "-v") == 0, &t));
+	} else if (argc <= 3 && world_number(argv[1], &seed) && (argc == 2 || strcmp(argv[2], "-v") == 0)) {
+		(void)printf("# hash %016" PRIx64 "\n", run_seed(seed, argc == 3, &t));
+	} else {
+		(void)fputs(usage, stderr);
+		return 64;
+	}
 	sum_up(&t, world_real_seconds() - began);
-	return t.broken == 0 ? 0 : 1;
+	return t.runs > 0 && t.broken == 0 ? 0 : 1;
 }

@@ -731,26 +731,32 @@ run_seed(uint64_t seed, bool verbose)
 	return ok;
 }
 
+static const char usage[] = "usage: sim_smtp                   a short check, as TAP\n"
+    "       sim_smtp SEED [-v]         one run, with -v everything that is said in it\n"
+    "       sim_smtp -n FIRST COUNT    so many seeds\n"
+    "       sim_smtp -t SECONDS        new seeds until the time is over\n";
+
 int
 main(int argc, char **argv)
 {
-	uint64_t seed = 1, end = 1 + CHECK_SEEDS, n = 0, broken = 0;
-	double until = 0;
+	uint64_t seed = 1, count = CHECK_SEEDS, limit = 0, n = 0, broken = 0;
+	double began = world_real_seconds();
 
 	world_tell_signals();
-	if (argc == 4 && strcmp(argv[1], "-n") == 0) {
-		seed = strtoull(argv[2], NULL, 10);
-		end = seed + strtoull(argv[3], NULL, 10);
-	} else if (argc == 3 && strcmp(argv[1], "-t") == 0) {
-		seed = (uint64_t)world_real_seconds() * 1000;
-		end = UINT64_MAX;
-		until = world_real_seconds() + strtod(argv[2], NULL);
-	} else if (argc > 1)
-		return run_seed(strtoull(argv[1], NULL, 10), argc > 2) ? 0 : 1;
+	if (argc == 3 && strcmp(argv[1], "-t") == 0 && world_number(argv[2], &limit)) {
+		seed = (uint64_t)began * 1000;
+		count = UINT64_MAX;
+	} else if (argc > 1 && argc <= 3 && world_number(argv[1], &seed) && (argc == 2 || strcmp(argv[2], "-v") == 0)) {
+		return run_seed(seed, argc == 3) ? 0 : 1;
+	} else if (argc > 1 && !(argc == 4 && strcmp(argv[1], "-n") == 0 && world_number(argv[2], &seed) &&
+	    world_number(argv[3], &count))) {
+		(void)fputs(usage, stderr);
+		return 64;
+	}
 	(void)printf("1..1\n");
-	for (; seed < end && (until == 0 || world_real_seconds() < until); seed++, n++)
-		broken += !run_seed(seed, false);
+	for (; n < count && (limit == 0 || world_real_seconds() - began < (double)limit); n++)
+		broken += !run_seed(seed + n, false);
 	(void)printf("# %" PRIu64 " sessions, %" PRIu64 " commands, %" PRIu64 " messages\n", n * SESSIONS, t.commands, t.messages);
-	(void)printf("%s 1 - smtpd says what the model says\n", broken == 0 ? "ok" : "not ok");
-	return broken == 0 ? 0 : 1;
+	(void)printf("%s 1 - smtpd says what the model says\n", n > 0 && broken == 0 ? "ok" : "not ok");
+	return n > 0 && broken == 0 ? 0 : 1;
 }

@@ -437,6 +437,17 @@ world_real_seconds(void)
 	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
 }
 
+bool
+world_number(const char *word, uint64_t *ret)
+{
+	char *end;
+
+	if (*word < '0' || *word > '9')
+		return false;
+	*ret = strtoull(word, &end, 10);
+	return *end == '\0';
+}
+
 void
 world_begin(uint64_t seed, bool verbose)
 {

@@ -45,6 +45,8 @@ struct proc {
 /* For the programs themselves: says which seed it was when a signal ends them; and the real time. */
 void world_tell_signals(void);
 double world_real_seconds(void);
+/* A whole number that is all of the word; false otherwise. */
+bool world_number(const char *word, uint64_t *ret);
 
 void world_begin(uint64_t seed, bool verbose);
 void world_end(void);

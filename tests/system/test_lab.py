@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The laboratory itself: its zones answer, signed, and Postfix takes mail. When this fails, nothing else can be believed."""
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -116,8 +117,8 @@ def test_nothing_stays_behind(folder):
             "terminate": lambda o, g, i: os.kill(o, signal.SIGTERM)}
     for name, strike, ending, seconds, said in (
             ("passes", None, "pass", 100, None),
-            ("fails", None, 'lab.equal(1, 2, "the sum")', 100, "the sum: expected 2, got 1"),
-            ("hangs", None, "time.sleep(1000)", 3, "expected to end within 3 s, and was still at scenario.py:"),
+            ("fails", None, 'lab.equal(1, 2, "the sum")', 100, r"scenario\.py:\d+: the sum: expected 2, got 1"),
+            ("hangs", None, "time.sleep(1000)", 3, r"scenario\.py:\d+: expected to end within 3 s"),
             ("inner", kill["inner"], "time.sleep(1000)", 100, "expected the test to end, but its process was killed"),
             ("guardian", kill["guardian"], "time.sleep(1000)", 100, "expected the test to end, but its process was killed"),
             ("interrupt", kill["interrupt"], "time.sleep(1000)", 100, "interrupted by signal 2"),
@@ -127,10 +128,30 @@ def test_nothing_stays_behind(folder):
         lab.equal(left, [], f"{name}: files left behind")
         lines = out.splitlines()
         if said:
-            lab.check(lines[1] == "not ok 1 - busy" and lines[2].startswith("# " + said) and len(lines) == 3,
+            lab.check(lines[1] == "not ok 1 - busy" and re.match("# " + said, lines[2]) and len(lines) == 3,
                       f"{name}: expected one line with {said!r}, got {lines}")
         elif name == "passes":
             lab.check(len(lines) == 2 and lines[1].startswith("ok 1 - busy"), f"{name}: expected one ok, got {lines}")
+
+
+def test_a_campaign_is_broken_off(folder):
+    """^C, or its death: its tests end with it and leave nothing; what was interrupted has not failed."""
+    campaign = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fault", "campaign.py")
+    for number, status in ((signal.SIGINT, 130), (signal.SIGHUP, 129), (signal.SIGKILL, -9)):
+        place = os.path.join(folder, f"by-{number}")
+        os.mkdir(place)
+        p = subprocess.Popen([sys.executable, campaign, "--seconds", "60", "--only", "test_kill.py:test_any"],
+                             env={**os.environ, "TMPDIR": place, "PYTHONDONTWRITEBYTECODE": "1"}, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+        lab.wait_for(lambda: any("postern-queue" in o for o in others()), "the campaign's house to be there", 60)
+        p.send_signal(number)
+        out = p.communicate(timeout=30)[0]
+        lab.equal(p.returncode, status, f"how it ended; it said {out!r}")
+        if status > 0:
+            lab.equal(out.splitlines()[-1], f"# interrupted by signal {int(number)}", "the last that it said")
+            lab.check("not ok" not in out and "Traceback" not in out, f"a test that was interrupted failed: {out}")
+        lab.wait_for(lambda: not others(), lambda: f"expected no process, there are {others()}", 30)
+        lab.equal(os.listdir(place), [], "files left behind")
 
 
 def test_folders_of_the_dead_are_removed(folder):
