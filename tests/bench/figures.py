@@ -64,9 +64,10 @@ def compare(what, unit, ours, theirs, more_is_better=False, target=None, machine
     """A row: medians, and the median of the ratios of each round. A ratio above 1 is in Postern's favour."""
     row = {"what": what, "unit": unit, "postern": statistics.median(ours), "target": target, "postern_all": ours}
     if theirs:
-        pairs = [(a / b if more_is_better else b / a) if a and b else 0.0 for a, b in zip(ours, theirs)]
-        row.update(postfix=statistics.median(theirs), postfix_all=theirs, ratio=statistics.median(pairs), ratio_least=min(pairs),
-                   ratio_most=max(pairs))
+        row.update(postfix=statistics.median(theirs), postfix_all=theirs)
+        pairs = [a / b if more_is_better else b / a for a, b in zip(ours, theirs) if a and b]
+        if pairs:
+            row.update(ratio=statistics.median(pairs), ratio_least=min(pairs), ratio_most=max(pairs))
     if machine:
         row.update(machine=statistics.median(machine), machine_all=machine)
     return row
@@ -719,7 +720,7 @@ def hang(folder, o):
     for i, (what, target) in enumerate(((f"rate lost, {connections} connections", "<2"), ("CPU a message, more", None))):
         row = compare(what, "%", [v[i] for v in r["postern"]], [v[i] for v in r["postfix"]], False, target)
         for k in ("ratio", "ratio_least", "ratio_most"):
-            row.pop(k)
+            row.pop(k, None)
         yield row
 
 
