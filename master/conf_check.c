@@ -20,6 +20,7 @@ struct checking {
 	const struct conf *c;
 	struct buf *errors;
 	bool failed;
+	bool relay_clients_failed;	/* other lists may name them: said once, where they stand */
 };
 
 /* --- complaints --- */
@@ -125,14 +126,41 @@ check_queue(struct checking *k)
 		complain(k, &q->big_message, "is more than a quarter of segment-size; lower it or raise segment-size");
 }
 
+static bool
+names_relay_clients(const struct conf_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (strcmp(list->v[i], "relay-clients") == 0)
+			return true;
+	return false;
+}
+
 static void
 check_networks(struct checking *k, const struct conf_list *list)
 {
 	struct buf why = BUF_INIT(1024);
 	struct table *t = NULL;
 
+	if (k->relay_clients_failed && names_relay_clients(list))
+		return;
 	if (networks_compile(k->c, list, &t, &why) != RC_OK)
 		complain(k, list, "%s", buf_cstr(&why) == NULL ? "out of memory" : buf_cstr(&why));
+	table_free(t);
+	buf_free(&why);
+}
+
+static void
+check_relay_clients(struct checking *k)
+{
+	char *name = (char[]){ "relay-clients" };
+	struct conf_list theirs = { .v = &name, .n = 1 };
+	struct buf why = BUF_INIT(1024);
+	struct table *t = NULL;
+
+	if (networks_compile(k->c, &theirs, &t, &why) != RC_OK) {
+		complain(k, &k->c->router.relay_clients, "%s", buf_cstr(&why) == NULL ? "out of memory" : buf_cstr(&why));
+		k->relay_clients_failed = true;
+	}
 	table_free(t);
 	buf_free(&why);
 }
@@ -301,7 +329,8 @@ static void
 check_listener(struct checking *k, const struct conf_listener *l)
 {
 	CHECK_WORD(k, l->kind, "relay", "submission");
-	CHECK_WORD(k, l->auth, "", "yes", "no");
+	if (*l->auth != '\0')
+		CHECK_WORD(k, l->auth, "yes", "no");
 	if (strcmp(l->kind, "submission") == 0 && strcmp(l->auth, "no") == 0)
 		complain(k, &l->auth, "must not be no: nobody could send mail here, for a listener of kind submission wants a login first");
 	check_networks(k, &l->proxy);
@@ -340,13 +369,42 @@ is_transport(const struct conf *c, const char *name)
 	return false;
 }
 
+static bool
+stands_at(const struct conf_listener *l, struct ip wanted)
+{
+	struct ip ip;
+
+	for (size_t i = 0; i < l->address.n; i++)
+		if (listen_address_parse(l->address.v[i], &ip) == RC_OK && ip_eq(ip, wanted))
+			return true;
+	return false;
+}
+
+/* Of two at one place the kernel would know one only. */
+static void
+check_places(struct checking *k, size_t at)
+{
+	const struct conf_listener *l = &k->c->listeners[at], *other = k->c->listeners;
+	struct ip ip;
+
+	for (; other < l; other++)
+		for (size_t i = 0; l->port == other->port && i < l->address.n; i++)
+			if (listen_address_parse(l->address.v[i], &ip) == RC_OK && stands_at(other, ip)) {
+				complain(k, &l->port, "port %u of %s is listener \"%s\"'s too (line %u); give one of them another",
+				    l->port, l->address.v[i], other->title, other->conf_line);
+				return;
+			}
+}
+
 static void
 check_multi(struct checking *k)
 {
 	const struct conf *c = k->c;
 
-	for (size_t i = 0; i < c->n_listeners; i++)
+	for (size_t i = 0; i < c->n_listeners; i++) {
 		check_listener(k, &c->listeners[i]);
+		check_places(k, i);
+	}
 	for (size_t i = 0; i < c->n_tables; i++)
 		check_table(k, &c->tables[i]);
 	for (size_t i = 0; i < c->n_transports; i++)
@@ -364,9 +422,10 @@ check_multi(struct checking *k)
 enum rc
 conf_check(const struct conf_source *s, struct buf *errors)
 {
-	struct checking k = { s, s->conf, errors, false };
+	struct checking k = { s, s->conf, errors, false, false };
 
 	check_global(&k);
+	check_relay_clients(&k);
 	check_log(&k);
 	check_smtpd(&k);
 	check_queue(&k);

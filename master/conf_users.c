@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static enum rc
@@ -43,6 +44,7 @@ conf_users_check(const struct conf *c, struct buf *errors)
 	unsigned number = 0;
 	size_t size = 0;
 	char *line = NULL;
+	struct stat st;
 	ssize_t n;
 	FILE *f;
 	int fd;
@@ -56,6 +58,14 @@ conf_users_check(const struct conf *c, struct buf *errors)
 		if (fd != -1)
 			(void)close(fd);
 		return RC_IO;
+	}
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		(void)buf_printf(errors, "auth: users-file: %s is no regular file\n", a->users_file);
+		rc = RC_IO;
+	} else if ((st.st_mode & S_IRWXO) != 0) {
+		(void)buf_printf(errors, "auth: users-file: %s: everybody on this machine may read or change it; chmod o= %s\n",
+		    a->users_file, a->users_file);
+		rc = RC_DENIED;
 	}
 	while (rc == RC_OK && (n = getline(&line, &size, f)) > 0)
 		rc = check_line(a, slice_of(line, line[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n), ++number, errors);

@@ -94,7 +94,7 @@ conf_page(void)
 	    "For each recipient the rules are tried in the order of the file, and the first that matches decides. Behind them\n"
 	    "stand rules that are always there: mail for postmaster is accepted; mail for a user of a local domain is accepted,\n"
 	    "for any other name in it refused (550 5.1.1); clients in relay\\-clients may send anywhere; everything else is\n"
-	    "refused (554 5.7.1).\n.B posternctl explain\nshows the way of a decision.\n"
+	    "refused (550 5.7.1).\n.B posternctl explain\nshows the way of a decision.\n"
 	    ".SH SEE ALSO\n.BR postern (8),\n.BR posternctl (8),\n.BR mailq (1),\n.BR postern\\-events (7)\n", stdout);
 }
 

@@ -11,6 +11,15 @@ address_of(struct slice name)
 	return (struct pattern_address){ .local = slice_first(name, at), .domain = slice_from(name, at + 1) };
 }
 
+/* Addresses are compared without case; of users, alice and Alice may be two. Domains are the same in any case. */
+static bool
+is_this_user(struct slice pattern, struct slice user)
+{
+	struct slice wanted = slice_first(pattern, slice_rfind(pattern, '@')), have = slice_first(user, slice_rfind(user, '@'));
+
+	return slice_eq(wanted, have);
+}
+
 bool
 senders_have_user(const struct patterns *list, struct slice user, struct pattern_hit *ret_hit)
 {
@@ -18,7 +27,10 @@ senders_have_user(const struct patterns *list, struct slice user, struct pattern
 
 	if (user.n == 0)
 		return false;
-	return patterns_have_user(list, user, ret_hit) || (a.domain.n > 0 && patterns_have_address(list, &a, ret_hit));
+	if (patterns_have_user(list, user, ret_hit))
+		return is_this_user(ret_hit->hit.pattern, user);
+	return a.domain.n > 0 && patterns_have_address(list, &a, ret_hit) &&
+	    (slice_find(ret_hit->hit.pattern, '@') == ret_hit->hit.pattern.n || is_this_user(ret_hit->hit.pattern, user));
 }
 
 /* Takes the next word of a value off; commas and white space separate. False at the end. */

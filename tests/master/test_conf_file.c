@@ -178,6 +178,30 @@ refused_by_check(const char *text, const char *word)
 	buf_clear(&errors);
 }
 
+static void
+test_one_listener_at_a_place(void **state)
+{
+	(void)state;
+	refused_by_check("hostname = \"mx.example.org\"\nlistener \"a\" { address = {\"127.0.0.1\", \"::1\"}\n port = 26 }\n"
+	    "listener \"b\" { address = {\"192.0.2.1\", \"127.0.0.1\"}\n port = 26 }\n",
+	    "port 26 of 127.0.0.1 is listener \"a\"'s too (line 2)");
+}
+
+/* What is wrong is said once, where it stands, and not of every list that takes relay-clients over. */
+static void
+test_networks_are_named_where_they_stand(void **state)
+{
+	struct conf_source s = read_good("hostname = \"mx.example.org\"\nrouter {\n relay-clients = {\"192.0.2.0/33\"} }\n");
+
+	(void)state;
+	assert_int_equal(conf_complete(s.conf, false, &errors), RC_OK);
+	assert_int_equal(conf_check(&s, &errors), RC_SYNTAX);
+	if (strstr(buf_cstr(&errors), ":3: router: relay-clients") == NULL || strstr(buf_cstr(&errors), "exempt") != NULL)
+		fail_msg("said: %s", buf_cstr(&errors));
+	conf_source_free(&s);
+	buf_clear(&errors);
+}
+
 /* shows: RFC5321 4.1.2/10, RFC5321 2.3.5/2 */
 static void
 test_checks(void **state)
@@ -225,6 +249,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_values, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_empty_list_means_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mistakes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_listener_at_a_place, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_networks_are_named_where_they_stand, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_no_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_all_mistakes_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_overrides, set_up, tear_down),

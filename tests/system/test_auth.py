@@ -12,7 +12,7 @@ from lab.postern import STAGE  # noqa: E402
 from lab.sasl import b64, plain, scram  # noqa: E402
 
 STRANGER = "10.77.0.20"
-USERS = {"alice": "correct horse", "bob@postern.test": "battery staple"}
+USERS = {"alice": "correct horse", "Alice": "another one", "bob@postern.test": "battery staple"}
 
 
 def passwd(path, user, password=None, *words):
@@ -210,10 +210,10 @@ def test_changed_users(folder):
     with open(path, "a") as f:
         f.write("broken line\n")
     postern.wait_log("table-refused")
-    lab.check("users:5" in postern.log(), "the line is named")
+    lab.check("users:6" in postern.log(), "the line is named")
     lab.equal(tries("carol", "new"), "235", "the last good one stays")
     r = postern.ctl("reload", check=False)
-    lab.check(r.returncode != 0 and "users:5" in r.stdout + r.stderr + postern.log(), f"nor does a reload take it: {r}")
+    lab.check(r.returncode != 0 and "users:6" in r.stdout + r.stderr + postern.log(), f"nor does a reload take it: {r}")
     os.rename(path, path + ".away")
     time.sleep(1.5)
     lab.equal(tries("carol", "new"), "235", "nor is one needed that is gone")
@@ -242,6 +242,10 @@ def test_users_may_relay_and_their_senders_are_theirs(folder):
             c.cmd(f"MAIL FROM:<{sender}>", "250")
             lab.equal(c.cmd("RCPT TO:<x@sink.test>")[0], code, f"alice as {sender!r} to elsewhere")
             c.cmd("RSET", "250")
+    with client() as c:
+        lab.equal(plain(c, "Alice", "another one")[0], "235", "AUTH")
+        c.cmd("MAIL FROM:<boss@team.test>", "250")
+        lab.equal(c.cmd("RCPT TO:<x@sink.test>")[0], "553", "Alice is not alice, who alone may write for the team")
     with client() as c:
         lab.equal(plain(c, "bob@postern.test", "battery staple")[0], "235", "AUTH")
         for sender, to, code in (("bob@postern.test", "x@sink.test", "250"), ("bob@postern.test", "x@elsewhere.test", "550"),
