@@ -363,7 +363,8 @@ def handshakes_beside_postfix(pair, o, kind, resume):
     r = alternate(pair, o.rounds, one, lambda v: f"{v[0]:.0f}/s {v[1]:.0f} us")
     how = f"{kind}, resumed" if resume else f"{kind}, full"
     yield compare(how, "a second", *[[a for a, _ in r[k]] for k in ("postern", "postfix")], True, ">=2" if resume else ">=1.3")
-    yield compare(f"{how}: CPU", "us", *[[b for _, b in r[k]] for k in ("postern", "postfix")], False, None if resume else ">=1.43")
+    yield compare(f"{how}: CPU", "us", *[[b for _, b in r[k]] for k in ("postern", "postfix")], False,
+                  None if resume else ">=1.43")
 
 
 def vault_beside_process(kind, o):

@@ -128,5 +128,6 @@ def token(user, key=KEY, seconds=3600):
 
     def part(data):
         return base64.urlsafe_b64encode(json.dumps(data).encode() if isinstance(data, dict) else data).rstrip(b"=")
-    text = part({"alg": "HS256", "typ": "JWT"}) + b"." + part({"sub": user, "iat": now - 10, "nbf": now - 10, "exp": now + seconds})
+    claims = {"sub": user, "iat": now - 10, "nbf": now - 10, "exp": now + seconds}
+    text = part({"alg": "HS256", "typ": "JWT"}) + b"." + part(claims)
     return (text + b"." + part(hmac.digest(key, text, hashlib.sha256))).decode()

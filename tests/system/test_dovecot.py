@@ -129,7 +129,8 @@ def test_passwords(folder):
     house.postern.wait_log("auth-ok client=10.77.0.1 user=alice mechanism=PLAIN")
     house.postern.wait_log("auth-failed client=10.77.0.1 user=nobody mechanism=PLAIN")
     lab.wait_for(lambda: house.postern.mailbox("bob"), "the message")
-    lab.check("correct horse" not in house.postern.log() and b64("\0alice\0correct horse") not in house.postern.log(), "no password in the log")
+    lab.check("correct horse" not in house.postern.log() and b64("\0alice\0correct horse") not in house.postern.log(),
+              "no password in the log")
 
 
 def test_real_clients(folder):
@@ -138,7 +139,8 @@ def test_real_clients(folder):
     bearer = token("alice")
     curl = ["curl", "-sS", "-k", "--crlf", "--ssl-reqd", "--url", f"smtp://{POSTERN}:587/client.test", "--mail-from", sender,
             "--mail-rcpt", to, "--upload-file", "-"]
-    msmtp = ["msmtp", f"--host={POSTERN}", "--port=587", "--domain=client.test", f"--from={sender}", "--tls=on", "--tls-certcheck=off",
+    msmtp = ["msmtp", f"--host={POSTERN}", "--port=587", "--domain=client.test", f"--from={sender}", "--tls=on",
+             "--tls-certcheck=off",
              "--user=alice"]
     swaks = ["swaks", "--server", POSTERN, "--port", "587", "--from", sender, "--to", to, "--tls", "--auth-user", "alice"]
     good = {
@@ -169,14 +171,16 @@ def test_tokens(folder):
     for mechanism, form in (("OAUTHBEARER", oauthbearer), ("XOAUTH2", xoauth2)):
         with house.client() as s:
             lab.equal(says(s, f"AUTH {mechanism} {form('alice', token('alice'))}")[:9], "235 2.7.0", mechanism)
-        for what, bearer in (("of another key", token("alice", b"no")), ("that is too old", token("alice", seconds=-5)), ("without form", "x")):
+        for what, bearer in (("of another key", token("alice", b"no")), ("that is too old", token("alice", seconds=-5)),
+                             ("without form", "x")):
             with house.client() as s:
                 line = says(s, f"AUTH {mechanism} {form('alice', bearer)}")
                 # shows: RFC7628 3/2, RFC7628 3.2.2/1, RFC7628 3.2.3/1
                 lab.equal(line[:4], "334 ", f"{mechanism} with a token {what}: {line}")
                 lab.check("status" in json.loads(base64.b64decode(line[4:])), f"{mechanism}: the error in JSON: {line}")
                 lab.equal(says(s, b64("\1"))[:9], "535 5.7.8", f"{mechanism}: after the dummy answer")
-                lab.equal(says(s, f"AUTH {mechanism} {form('alice', token('alice'))}")[:9], "235 2.7.0", f"{mechanism}: the next one")
+                lab.equal(says(s, f"AUTH {mechanism} {form('alice', token('alice'))}")[:9], "235 2.7.0",
+                          f"{mechanism}: the next one")
         with house.client() as s:
             lab.equal(says(s, f"AUTH {mechanism} {form('alice', 'x')}")[:4], "334 ", f"{mechanism}: an error")
             lab.equal(says(s, "*")[:3], "501", f"{mechanism}: the client gives up")                 # shows: RFC7628 3.2.3/2
@@ -260,7 +264,8 @@ def test_restarted_under_load(folder):
     end.set()
     for t in threads:
         t.join()
-    lab.check(set(seen) <= {"235", "454"} and seen.count("235") > seen.count("454"), f"replies: { {c: seen.count(c) for c in set(seen)} }")
+    lab.check(set(seen) <= {"235", "454"} and seen.count("235") > seen.count("454"),
+              f"replies: { {c: seen.count(c) for c in set(seen)} }")
     with house.client() as s:
         lab.equal(plain(s)[:3], "235", "afterwards")
 
