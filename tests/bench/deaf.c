@@ -49,7 +49,9 @@ take(int listener)
 	static const char greeting[] = "220 deaf.test ESMTP\r\n";
 
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct sockaddr_storage peer;
+		socklen_t n = sizeof peer;
+		int fd = accept4(listener, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd == -1)
 			return;

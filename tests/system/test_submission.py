@@ -65,7 +65,8 @@ def test_clients_that_leave_things_out(folder):
     with open(path, "wb") as f:
         f.write(plain % b"curl")
     subprocess.run(["curl", "-sS", "--url", f"smtp://{POSTERN}:587/client.test", "--mail-from", "alice@postern.test",
-                    "--mail-rcpt", "bob@postern.test", "--user", f"alice:{USERS['alice']}", "--upload-file", path], check=True, timeout=60)
+                    "--mail-rcpt", "bob@postern.test", "--user", f"alice:{USERS['alice']}", "--upload-file", path],
+                   check=True, timeout=60)
     subprocess.run(["msmtp", f"--host={POSTERN}", "--port=587", "--from=alice@postern.test", "--auth=plain", "--user=alice",
                     f"--passwordeval=echo '{USERS['alice']}'", "--tls=off", "--set-date-header=off", "--", "bob@postern.test"],
                    input=(plain % b"msmtp").replace(b"\r\n", b"\n"), check=True, timeout=60)

@@ -441,6 +441,7 @@ flood(void **state)
 	}
 	assert_int_equal(threads(), before);
 	assert_true(later > 0);
+	assert_true(wrong <= n_verified);
 	assert_true(n_verified < N / 10);	/* delays hold: hardly any password is computed at all */
 	assert_true(resident() < memory + (8U << 20));
 	/* The friend of the account, and its owner from a network that nobody has seen. */

@@ -79,6 +79,13 @@ connect_dovecot(struct house *h, const char *hello)
 }
 
 static void
+dovecot_hangs_up(struct house *h)
+{
+	(void)close(h->dovecot);
+	turns(h);
+}
+
+static void
 house_open(struct house *h)
 {
 	int pair[2];
@@ -332,8 +339,7 @@ it_goes_away(void **state)
 	y = begin(&h, "LOGIN", true, S("alice"));
 	say(&h, "CONT\t2\tUGFzc3dvcmQ6\n");
 	assert_int_equal(hear(&h).type, AU_CHALLENGE);
-	(void)close(h.dovecot);
-	turns(&h);
+	dovecot_hangs_up(&h);
 	failed(&h, x, AUTH_TEMPORARY);
 	failed(&h, y, AUTH_TEMPORARY);
 	/* Who comes while it is connected to anew waits. */
@@ -346,8 +352,7 @@ it_goes_away(void **state)
 	say(&h, "OK\t3\tuser=alice\n");
 	assert_int_equal(hear(&h).type, AU_OK);
 	/* Not there at all: 454 at once, and what it had is still offered. */
-	(void)close(h.dovecot);
-	turns(&h);
+	dovecot_hangs_up(&h);
 	dovecot_failed(&h.auth, "no such file");
 	z = plain(&h);
 	failed(&h, z, AUTH_TEMPORARY);
