@@ -60,7 +60,7 @@ take_rcpts(struct job *j, struct slice rcpts)
 		}
 		j->rcpts[i].address_n = (uint16_t)m.address.n;
 		(void)buf_put_slice(&j->words, m.address);
-		j->needs_utf8 = j->needs_utf8 || !slice_is_ascii(m.address);
+		j->rcpts[i].utf8 = !slice_is_ascii(m.address);
 		take_wishes(j, &j->rcpts[i], &m);
 	}
 }

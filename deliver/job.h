@@ -27,6 +27,7 @@ struct job_recipient {
 	uint32_t orcpt_at;
 	uint16_t orcpt_n;
 	uint8_t notify;		/* NOTIFY_ bits */
+	bool utf8;		/* its address is not ASCII: MAIL has to say SMTPUTF8 (RFC 6531 3.4) */
 	bool asked;		/* RCPT was sent */
 	bool accepted;		/* and answered 2xx */
 };
@@ -45,7 +46,7 @@ struct job {
 	size_t n_open;			/* recipients without an outcome */
 	size_t text_max;		/* so that all rows fit a frame */
 	struct content content;
-	bool needs_utf8;		/* SMTPUTF8: its header or an address is not ASCII (RFC 6531 3.2) */
+	bool needs_utf8;		/* SMTPUTF8, whoever gets it: its header or sender is not ASCII (RFC 6531 3.2) */
 	bool retried;			/* it was moved to a fresh connection once */
 };
 

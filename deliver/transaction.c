@@ -29,7 +29,7 @@ unmet_need(const struct job *job, const struct peer_caps *caps)
 		return (struct refused){ ENHANCED(5, 6, 3), "the message has binary content, and the server does not offer BINARYMIME" };
 	/* RFC 6531 3.2: nor does it go in any other form. A domain alone is no reason: that is in ASCII here. */
 	if (job->needs_utf8 && !(caps->utf8 && caps->eight_bit))
-		return (struct refused){ ENHANCED(5, 6, 7), "the message has addresses or a header in UTF-8, and the server does not offer SMTPUTF8" };
+		return (struct refused){ ENHANCED(5, 6, 7), "the message has a sender or a header in UTF-8, and the server does not offer SMTPUTF8" };
 	/* RFC 6152 3: what is 8-bit may not go to a server that does not say it can. */
 	if ((job->flags & ENVELOPE_8BITMIME) != 0 && !caps->eight_bit)
 		return (struct refused){ ENHANCED(5, 6, 3), "the message has 8-bit content, and the server does not offer 8BITMIME" };
@@ -43,6 +43,16 @@ unmet_need(const struct job *job, const struct peer_caps *caps)
 	if ((job->flags & ENVELOPE_REQUIRETLS) != 0 && job->sender_n > 0)
 		return (struct refused){ ENHANCED(5, 7, 10), "the message requires TLS, and there is none to the server" };
 	return (struct refused){ ENHANCED(2, 0, 0), NULL };
+}
+
+/* RFC 6531 3.2. Of a message that has nothing else in UTF-8, these recipients alone cannot be served. */
+static void
+refuse_utf8_rcpts(struct job *job, const struct peer_caps *caps)
+{
+	for (size_t i = 0; i < job->n_rcpts && !(caps->utf8 && caps->eight_bit); i++)
+		if (job->rcpts[i].utf8)
+			job_decide(job, i, JOB_FAILED, 0, ENHANCED(5, 6, 7),
+			    S("the address is in UTF-8, and the server does not offer SMTPUTF8"));
 }
 
 static bool
@@ -63,6 +73,7 @@ fits_server(struct job *job, const struct peer_caps *caps)
 		buf_free(&text);
 		return false;
 	}
+	refuse_utf8_rcpts(job, caps);
 	return true;
 }
 
@@ -77,6 +88,17 @@ transaction_begin(struct transaction *t, struct exchange *x, struct job *job, bo
 }
 
 /* ---- commands -----------------------------------------------------------------------------------------------------*/
+
+/* Does this transaction have anything that only SMTPUTF8 lets pass? */
+static bool
+says_utf8(const struct job *job)
+{
+	bool says = job->needs_utf8;
+
+	for (size_t i = 0; i < job->n_rcpts && !says; i++)
+		says = job->rcpts[i].utf8 && job->rcpts[i].status == 0;
+	return says;
+}
 
 /* What the sender asked for, handed on unchanged to a server that can do it (RFC 3461 5.2.1; RFC 2852 4.1.4; RFC 6710 4.4). */
 static void
@@ -98,7 +120,7 @@ put_mail_extensions(struct buf *arg, const struct job *job, const struct peer_ca
 		(void)buf_printf(arg, " BY=%lld;%s%s", (long long)left, (job->flags & ENVELOPE_BY_NOTIFY) != 0 ? "N" : "R",
 		    (job->flags & ENVELOPE_BY_TRACE) != 0 ? "T" : "");
 	}
-	if (job->needs_utf8)
+	if (says_utf8(job))
 		(void)buf_put_str(arg, " SMTPUTF8");
 	if (caps->priority)	/* 0 too: every message has one, and all are told (RFC 6710 4.2, 5) */
 		(void)buf_printf(arg, " MT-PRIORITY=%d", job->priority);

@@ -494,7 +494,7 @@ login_input(struct session *s, struct slice in, size_t *ret_used)
 		break;
 	case SMTP_LINE_BARE_LF:
 	case SMTP_LINE_BARE_CR:
-		session_last(s, 521, "5.5.2", "Bare CR or LF received", "bare newline");
+		session_cut_off(s, 500, "5.5.2", "Bare CR or LF received", "bare newline");
 		break;
 	case SMTP_LINE_ENDLESS:
 		session_last(s, 421, "4.7.0", "Line without end", "Line without end");

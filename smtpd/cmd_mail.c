@@ -312,7 +312,7 @@ begin(struct session *s, const struct address *sender, struct mail *mail)
 	/* Whether it needs a server with SMTPUTF8 is known when its header has come. */
 	s->tx->flags = mail->flags & ~(uint32_t)ENVELOPE_SMTPUTF8;
 	s->tx->utf8 = (mail->flags & ENVELOPE_SMTPUTF8) != 0;
-	s->tx->utf8_address = (sender->flags & ADDRESS_UTF8) != 0;
+	s->tx->utf8_sender = (sender->flags & ADDRESS_UTF8) != 0;
 	s->tx->declared = declared;
 	s->n_messages++;
 	client_note(s, CLIENT_MESSAGE, 1);

@@ -84,7 +84,6 @@ cmd_rcpt(struct session *s, struct slice arg)
 		r = rcpt_new(s->tx, buf_slice(&text), ask ? wishes.orcpt : S(""));
 	buf_free(&text);
 	buf_free(&domain);
-	s->tx->utf8_address = s->tx->utf8_address || (ask && (path.address.flags & ADDRESS_UTF8) != 0);
 	if (r == NULL) {
 		session_last(s, 421, "4.3.0", "Out of memory, try again later", "no memory");
 		return;

@@ -64,15 +64,21 @@ find(struct slice verb)
 	return NULL;
 }
 
-/* Somebody makes a browser talk to us, to have us take its words for commands (THREATS 8). */
+/* Somebody makes a browser talk to us, to have us take its words for commands (THREATS 8). A request line ends in the
+ * protocol's version, whatever its method; these methods are known without it. */
 static bool
-speaks_http(struct slice verb)
+speaks_http(const struct smtp_command *said)
 {
-	static const struct slice verbs[] = { SLICE("GET"), SLICE("POST"), SLICE("PUT"), SLICE("HEAD"), SLICE("CONNECT"),
-		SLICE("OPTIONS"), SLICE("DELETE"), SLICE("PATCH"), SLICE("TRACE"), SLICE("PRI"), SLICE("HOST") };
+	static const struct slice methods[] = { SLICE("GET"), SLICE("POST"), SLICE("HEAD"), SLICE("CONNECT"), SLICE("OPTIONS") };
+	static const struct slice version = SLICE("HTTP/");
+	struct slice last = said->arg;
 
-	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-		if (slice_caseeq(verb, verbs[i]))
+	while (slice_find(last, ' ') < last.n)
+		last = slice_from(last, slice_find(last, ' ') + 1);
+	if (slice_caseeq(slice_first(last, version.n), version))
+		return true;
+	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+		if (slice_caseeq(said->verb, methods[i]))
 			return true;
 	return false;
 }
@@ -98,12 +104,13 @@ command_has_argument(struct session *s, struct slice arg)
 	return arg.n > 0;
 }
 
+/* What is said may not be SMTP at all: 421 and nothing else. */
 static void
-cut_off(struct session *s, unsigned code, const char *enhanced, const char *what)
+cut_off(struct session *s, const char *what)
 {
 	log_say(LOG_PROTOCOL_ERROR, NULL, F_IP("client", s->ip), F_TEXT("what", what),
 	    F_TEXT("command", s->verb == NULL ? "" : s->verb));
-	session_last(s, code, enhanced, what, what);
+	session_last(s, 421, "4.7.0", what, what);
 }
 
 /* Recipients that were accepted get their message even when too many others were refused: else a long list with some
@@ -119,22 +126,21 @@ static bool
 within_limits(struct session *s, const struct command *c)
 {
 	if (s->n_commands == s->conf->smtpd.max_commands) {
-		cut_off(s, 421, "4.7.0", "Too many commands");
+		cut_off(s, "Too many commands");
 		return false;
 	}
 	s->n_commands++;
 	if ((s->n_errors >= s->conf->smtpd.max_errors || s->too_many) && (!has_earned_its_end(s, c) || s->n_over_errors++ >= OVER_ERRORS_MAX)) {
-		cut_off(s, 421, "4.7.0", "Too many errors");
+		cut_off(s, "Too many errors");
 		return false;
 	}
 	return true;
 }
 
-/* RFC 3207 4. */
-static bool
-lacks_tls(const struct session *s, const struct command *c)
+bool
+command_lacks_tls(const struct session *s)
 {
-	return (c->flags & BEFORE_TLS) == 0 && s->listener_conf != NULL && s->listener_conf->require_tls && !stream_is_tls(&s->stream);
+	return s->listener_conf != NULL && s->listener_conf->require_tls && !stream_is_tls(&s->stream);
 }
 
 /* A submission listener takes mail from users only (RFC 6409 4.3, RFC 4954 6). */
@@ -147,7 +153,7 @@ needs_login(const struct session *s, const struct command *c)
 static void
 run(struct session *s, const struct command *c, const struct smtp_command *said, bool more_behind)
 {
-	if (lacks_tls(s, c))
+	if ((c->flags & BEFORE_TLS) == 0 && command_lacks_tls(s))
 		session_fault(s, 530, "5.7.0", "Must issue a STARTTLS command first");
 	else if (c->fn == cmd_starttls && !starttls_exists(s))
 		cmd_not_offered(s, said->arg);
@@ -156,7 +162,7 @@ run(struct session *s, const struct command *c, const struct smtp_command *said,
 		    s->phase == PH_CHUNKS ? "The message has begun with BDAT" :
 		    s->phase == PH_MAIL ? "A transaction is under way already" : "Say MAIL first");
 	else if ((c->flags & ALONE) != 0 && !stream_is_tls(&s->stream) && (more_behind || stream_has_more(&s->stream)))
-		cut_off(s, 554, "5.5.1", "Nothing may stand behind STARTTLS");	/* CVE-2011-0411, THREATS 3 */
+		cut_off(s, "Nothing may stand behind STARTTLS");	/* CVE-2011-0411, THREATS 3 */
 	else if (needs_login(s, c))
 		session_fault(s, 530, "5.7.0", "Authentication required");
 	else
@@ -164,14 +170,14 @@ run(struct session *s, const struct command *c, const struct smtp_command *said,
 	s->data_refused = c->fn == cmd_data && s->phase < PH_DATA;
 	/* Content behind a DATA that was refused must not be taken for commands. */
 	if ((c->flags & ENDS_GROUP) != 0 && more_behind && s->phase < PH_DATA)
-		cut_off(s, 421, "4.7.0", "Improper pipelining");
+		cut_off(s, "Improper pipelining");
 }
 
 static void
 run_unknown(struct session *s, const struct smtp_command *said)
 {
-	if (speaks_http(said->verb))
-		cut_off(s, 554, "5.5.1", "This is not a web server");
+	if (speaks_http(said))
+		cut_off(s, "This is not a web server");
 	else
 		session_fault(s, 500, "5.5.2", "Command not recognized");
 }
@@ -198,7 +204,7 @@ is_content(struct session *s)
 {
 	if (!s->data_refused)
 		return false;
-	cut_off(s, 421, "4.7.0", "Content behind a DATA that was refused");
+	cut_off(s, "Content behind a DATA that was refused");
 	return true;
 }
 
@@ -245,15 +251,6 @@ run_line(struct session *s, struct slice line, bool more_behind)
 	return RC_OK;
 }
 
-/* What stands behind a bare newline may be meant as another command by whoever sent it (THREATS 1). 521 would say that this
- * host never takes mail (RFC 7504 3). */
-static void
-bare_newline(struct session *s, const char *what)
-{
-	session_fault(s, 500, "5.5.2", what);
-	session_last(s, 421, "4.7.0", "Lines must end in CRLF", "bare newline");
-}
-
 /* A line that is none, or a whole one: RC_OK when it was answered. */
 static enum rc
 run_bad_line(struct session *s, enum smtp_line_result what)
@@ -271,14 +268,16 @@ run_bad_line(struct session *s, enum smtp_line_result what)
 	case SMTP_LINE_LONG:
 		session_fault(s, 500, "5.5.2", "Line too long");
 		break;
+	/* What stands behind a bare newline may be meant as another command by whoever sent it (THREATS 1). 521 would say that
+	 * this host never takes mail (RFC 7504 3). */
 	case SMTP_LINE_BARE_LF:
-		bare_newline(s, "Bare LF received");
+		session_cut_off(s, 500, "5.5.2", "Bare LF received", "bare newline");
 		break;
 	case SMTP_LINE_BARE_CR:
-		bare_newline(s, "Bare CR received");
+		session_cut_off(s, 500, "5.5.2", "Bare CR received", "bare newline");
 		break;
 	case SMTP_LINE_ENDLESS:
-		cut_off(s, 421, "4.7.0", "Line without end");
+		cut_off(s, "Line without end");
 		break;
 	case SMTP_LINE_OK:
 	case SMTP_LINE_MORE:
@@ -306,7 +305,7 @@ command_input(struct session *s, struct slice in, size_t *ret_used)
 
 	*ret_used = 0;
 	if (speaks_binary(s, in)) {
-		cut_off(s, 554, "5.5.1", "This is not SMTP");
+		cut_off(s, "This is not SMTP");
 		return RC_OK;
 	}
 	what = smtp_line_next(&s->scan, in, s->conf->smtpd.max_line, &line, &used);

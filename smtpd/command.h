@@ -32,6 +32,9 @@ bool xclient_offered(const struct session *s);
 /* Is there a certificate, and may this listener's clients use it by STARTTLS? Where not the verb is one that we do not have. */
 bool starttls_exists(const struct session *s);
 
+/* Does the listener require TLS, and there is none yet? (RFC 3207 4) */
+bool command_lacks_tls(const struct session *s);
+
 /* Makes the address's domain ASCII (it borrows from domain then). RC_SYNTAX, RC_RANGE, RC_NOMEM. */
 enum rc command_ascii_domain(struct address *a, struct buf *domain);
 

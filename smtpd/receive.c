@@ -58,10 +58,11 @@ receive_flags(const struct transaction *tx)
 {
 	const struct receive *r = tx->receive;
 
-	/* What was declared binary and is not, needs no server that takes it. */
+	/* What was declared binary and is not, needs no server that takes it. A recipient in UTF-8 needs one that takes it for
+	 * himself (deliver/transaction.c), and for all only when our trace field names him. */
 	return (r->decoder.eight_bit ? ENVELOPE_8BITMIME : 0) | (tx->binary && is_binary(r) ? ENVELOPE_BINARYMIME : 0) |
 	    ((tx->flags & ENVELOPE_REQUIRETLS) == 0 && header_watch_tls_optional(&r->watch) ? ENVELOPE_TLS_OPTIONAL : 0) |
-	    (tx->utf8 && (tx->utf8_address || r->watch.eight_bit) ? ENVELOPE_SMTPUTF8 : 0);
+	    (tx->utf8 && (tx->utf8_sender || r->watch.eight_bit || trace_is_utf8(tx)) ? ENVELOPE_SMTPUTF8 : 0);
 }
 
 void

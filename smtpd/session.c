@@ -129,6 +129,7 @@ session_last(struct session *s, unsigned code, const char *enhanced, const char 
 {
 	struct slice name = smtpd_name(s->smtpd, s->conf);
 
+	BUG_ON(code != 221 && code != 421);
 	if (s->phase >= PH_LAST)
 		return;
 	/* In the middle of a handshake nothing can be said. */
@@ -137,10 +138,7 @@ session_last(struct session *s, unsigned code, const char *enhanced, const char 
 		return;
 	}
 	/* RFC 5321 4.2.2, 4.3.1: in 221 and 421, as in 220, the first word is our name. */
-	if (code == 221 || code == 421)
-		session_reply(s, code, enhanced, "%.*s %s", (int)name.n, (const char *)name.p, text);
-	else
-		put_reply(s, code, slice_str(enhanced), slice_str(text));
+	session_reply(s, code, enhanced, "%.*s %s", (int)name.n, (const char *)name.p, text);
 	if (s->phase == PH_DEAD)
 		return;
 	s->reason = reason;
@@ -148,6 +146,13 @@ session_last(struct session *s, unsigned code, const char *enhanced, const char 
 	transaction_free(&s->tx, reason);
 	session_enter(s, PH_LAST);
 	chore_queue(&s->chore);
+}
+
+void
+session_cut_off(struct session *s, unsigned code, const char *enhanced, const char *text, const char *reason)
+{
+	session_fault(s, code, enhanced, text);
+	session_last(s, 421, "4.7.0", "Closing the connection", reason);
 }
 
 void

@@ -35,7 +35,8 @@ enum phase {
 
 enum {
 	SESSION_READ_MAX = 64 * 1024,	/* one read; what cannot be handled at once is kept */
-	BDAT_SKIP_FACTOR = 2,		/* a refused chunk is read away up to so many times max-message-size */
+	BDAT_SKIP_FACTOR = 16,		/* a chunk is read away up to so many times max-message-size, */
+	BDAT_SKIP_MIN = 1 << 30,	/* and always up to this: a minute or two of a fast line */
 	SESSION_COMMANDS_A_TURN = 200,	/* then other sessions get their turn */
 	OVER_ERRORS_MAX = 1000,		/* commands heard past max-errors, so that accepted recipients get their message */
 	REFUSED_RCPTS_FREE = 100,	/* refused recipients of a session that are no errors yet */
@@ -118,8 +119,11 @@ void session_reply(struct session *s, unsigned code, const char *enhanced, const
 void session_fault(struct session *s, unsigned code, const char *enhanced, const char *text);
 /* A refusal that is policy's or the world's: reply, and an event. to and rule may be empty. */
 void session_refuse(struct session *s, const struct refusal *r, struct slice to, struct slice rule);
-/* The last reply: the session ends when it has been sent. reason is a constant string for the log. */
+/* The last reply: the session ends when it has been sent. 221 to QUIT; else 421, since a client may not find the connection
+ * closed behind any other (RFC 5321 3.8). reason is a constant string for the log. */
 void session_last(struct session *s, unsigned code, const char *enhanced, const char *text, const char *reason);
+/* The client broke the protocol so that it cannot be heard any further: what was wrong, and 421 behind it (RFC 5321 3.8). */
+void session_cut_off(struct session *s, unsigned code, const char *enhanced, const char *text, const char *reason);
 /* No more replies: the connection is lost. */
 void session_end(struct session *s, const char *reason);
 

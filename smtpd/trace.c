@@ -4,6 +4,7 @@
 #include "common/wire/chars.h"
 #include "common/wire/date.h"
 #include "common/wire/domain.h"
+#include "common/wire/utf8.h"
 #include "smtpd/session.h"
 
 #include <time.h>
@@ -102,6 +103,12 @@ trace_date_put(struct buf *to, const struct session *s, int64_t now)
 		(void)buf_put(to, date, date_rfc5322(date, now, 0, "UTC"));
 	else	/* "+03" is no name of a zone, and not for a comment */
 		(void)buf_put(to, date, date_rfc5322(date, now, (int)(tm.tm_gmtoff / 60), char_is_alpha((uint8_t)tm.tm_zone[0]) ? tm.tm_zone : NULL));
+}
+
+bool
+trace_is_utf8(const struct transaction *tx)
+{
+	return tx->n_rcpts == 1 && !slice_is_ascii(slice_str(tx->only_rcpt));
 }
 
 bool

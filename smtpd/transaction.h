@@ -52,7 +52,7 @@ struct transaction {
 	struct declared *declared;	/* NULL: nothing */
 	bool binary;			/* BODY=BINARYMIME */
 	bool utf8;			/* SMTPUTF8 */
-	bool utf8_address;		/* some address is not ASCII, its domain apart */
+	bool utf8_sender;		/* the sender is not ASCII, its domain apart */
 	bool rcpt_seen;
 	uint64_t began;
 

@@ -666,6 +666,43 @@ what_the_server_cannot_do_is_not_asked_of_it(void **state)
 	close_idle(&s, &server);
 }
 
+/* Nothing but one address is in UTF-8: the other recipient is served by a server without SMTPUTF8, and one that has it is asked
+ * for it only when such an address comes along. shows: RFC6531 3.2/1 */
+static void
+an_address_in_utf8_concerns_its_recipient_alone(void **state)
+{
+	static const char *const both[] = { "j\xc3\xb6rg@b.test", "r@b.test", NULL };
+	static const char *const without[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 8BITMIME\n"
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	static const char *const with[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250-8BITMIME\nS:250 SMTPUTF8\n"
+	    "C:MAIL FROM:<sender@a.test> SMTPUTF8\r\nS:250 ok\nC:RCPT TO:<j\xc3\xb6rg@b.test>\r\nS:250 ok\nC:RCPT\nS:250 ok\nC:DATA\n"
+	    "S:354 go\nD\nS:250 ok\n"
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, without);
+	scene_until(&s, &s.n_pulls, 1);
+	scene_send_job(&s, 5, 1, 0, both, SMALL.n, SMALL);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].n, 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(s.results[0].rows[i].status, s.results[0].rows[i].index == 10 ? JOB_FAILED : JOB_DELIVERED);
+	close_idle(&s, &server);
+
+	open_one(&s, &server, with);
+	scene_until(&s, &s.n_pulls, 1);
+	scene_send_job(&s, 5, 1, 0, both, SMALL.n, SMALL);
+	scene_until(&s, &s.n_results, 1);
+	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
+	assert_int_equal(s.results[0].rows[1].status, JOB_DELIVERED);
+	scene_send_job(&s, 5, 2, 0, one, SMALL.n, SMALL);
+	scene_until(&s, &s.n_results, 2);
+	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
+	close_idle(&s, &server);
+}
+
 /* shows: RFC3030 3/6 */
 static void
 binary_content_goes_out_by_bdat(void **state)
@@ -1130,6 +1167,7 @@ main(void)
 		cmocka_unit_test(what_requires_tls_is_no_reason_to_lose_a_report),
 		cmocka_unit_test(what_the_server_cannot_do_is_not_asked_of_it),
 		cmocka_unit_test(who_knows_no_time_tells_of_a_delay),
+		cmocka_unit_test(an_address_in_utf8_concerns_its_recipient_alone),
 		cmocka_unit_test(binary_content_goes_out_by_bdat),
 		cmocka_unit_test(big_content_flows_with_credit),
 		cmocka_unit_test(stop_lets_the_message_end),

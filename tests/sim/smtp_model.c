@@ -29,7 +29,7 @@ static const struct {
 	{ SAID_HELP, SAID_HELP, { 211, 214, 502, 504 } },
 	{ SAID_NOT_OFFERED, SAID_NOT_OFFERED, { 502 } },
 	{ SAID_QUIT_ARG, SAID_QUIT, { 221 } },
-	{ SAID_HTTP, SAID_HTTP, { 554 } },	/* no command of SMTP, and no client of it */
+	{ SAID_HTTP, SAID_HTTP, { 421 } },	/* no command of SMTP, and no client of it */
 };
 
 bool
@@ -209,7 +209,7 @@ model_command(struct model *m, enum said said, const char *address, enum verdict
 	case SAID_QUIT:
 		return ends(m, 221);
 	case SAID_HTTP:
-		return ends(m, content ? 421 : 554);
+		return ends(m, 421);
 	case SAID_BARE_LF:
 		return ends(m, content ? 421 : 500);	/* and 421 */
 	case SAID_KINDS:

@@ -266,7 +266,7 @@ def test_words_behind_starttls(folder):
     with lab.Client(POSTERN) as c:
         c.ehlo()
         c.raw(b"STARTTLS\r\nEHLO evil.test\r\nMAIL FROM:<e@evil.test>\r\n")
-        lab.equal(c.reply()[0], "554", "the answer")
+        lab.equal(c.reply()[0], "421", "the answer")
         lab.check(c.closed(), "and the end")
     # The same, spread over time: what comes in the clear is no handshake, and never a command.
     with lab.Client(POSTERN) as c:
