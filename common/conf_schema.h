@@ -48,7 +48,7 @@
 	SIZE(max_header, "max-header-size", "256K", "4K", "256K",							\
 	    "Largest header of a message accepted. On listeners of kind submission a field of it is held in memory while it is read.") \
 	U32(max_recipients, "max-recipients", "1000", "100", "50000",						\
-	    "Recipients of one message at most (RFC 5321 4.5.3.1.8 asks for 100).")				\
+	    "Recipients of one message at most (RFC 5321 4.5.3.1.8 asks for 100). No more than a thousand of common length fit; then 452.")				\
 	SIZE(max_message_size, "max-message-size", "50M", "64K", "4G",						\
 	    "Largest message accepted; announced by SIZE (RFC 1870).")						\
 	SIZE(max_line, "max-command-line", "2048", "2048", "64K",						\
@@ -69,7 +69,7 @@
 	U32(stress_sessions, "stress-sessions", "80", "1", "101",						\
 	    "Per cent of max-sessions at which clients that are not exempt from limits get the times of stress. 101: never.") \
 	TIME(stress_timeout_command, "stress-timeout-command", "10s", "1s", "1h",				\
-	    "timeout-command while sessions run out.")								\
+	    "timeout-command while sessions run out: shorter than the five minutes of RFC 5321 4.5.3.2.7, so that others get in.")								\
 	TIME(stress_timeout_data, "stress-timeout-data", "30s", "1s", "1h",					\
 	    "timeout-data while sessions run out.")								\
 	U32(delay_errors, "delay-errors", "10", "0", "100000",							\

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* How long ago the end of a hold may be: a day, in microseconds. */
+static const int64_t HOLD_PASSED_MAX_US = INT64_C(86400) * 1000000;
+
 struct mail {
 	uint64_t size;
 	enum smtp_body body;
@@ -121,8 +124,9 @@ take_holduntil(const struct session *s, struct slice value, struct mail *m)
 	int64_t seconds;
 	enum rc rc = date_rfc3339_parse(value, &seconds);
 
-	/* A time that has passed is as good as none (RFC 4865 4.2 6 asks only not to be early). */
-	return rc != RC_OK || seconds <= 0 ? RC_SYNTAX : hold(s, S("until;"), value, seconds * 1000000, m);
+	/* "Future" (RFC 4865 3). One that has passed a while ago stood in an outbox, or its clock is not ours: that is as good
+	 * as none. Older ones are a fault of the client. */
+	return rc != RC_OK || seconds <= 0 || seconds * 1000000 < now_us() - HOLD_PASSED_MAX_US ? RC_SYNTAX : hold(s, S("until;"), value, seconds * 1000000, m);
 }
 
 static enum rc

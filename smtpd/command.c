@@ -13,6 +13,7 @@ enum {
 	ENDS_GROUP = 1 << 2,		/* nothing may be pipelined behind it (RFC 2920 3.1) */
 	ALONE = 1 << 3,			/* what stands behind it would be heard in another light: it ends the session */
 	BEFORE_TLS = 1 << 4,		/* is heard where TLS is required and not there yet */
+	URGENT = 1 << 6,		/* its reply is not gathered with others (RFC 2920 3.2 (5)) */
 };
 
 struct command {
@@ -38,21 +39,21 @@ cmd_not_offered(struct session *s, struct slice arg)
 static const struct command commands[] = {
 	{ VERB("MAIL"),	cmd_mail, PHASE_BIT(PH_READY), NEEDS_NAME | TAKES_UTF8 },
 	{ VERB("RCPT"),	cmd_rcpt, PHASE_BIT(PH_MAIL), OVERLAPS | TAKES_UTF8 },
-	{ VERB("DATA"),	cmd_data, PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_CHUNKS), ENDS_GROUP },
+	{ VERB("DATA"),	cmd_data, PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_CHUNKS), ENDS_GROUP | URGENT },
 	{ VERB("BDAT"),	cmd_bdat, ALWAYS, BEFORE_TLS },
-	{ VERB("EHLO"),	cmd_ehlo, ALWAYS, BEFORE_TLS },
+	{ VERB("EHLO"),	cmd_ehlo, ALWAYS, BEFORE_TLS | URGENT },
 	{ VERB("HELO"),	cmd_helo, ALWAYS, 0 },
 	{ VERB("RSET"),	cmd_rset, ALWAYS, 0 },
-	{ VERB("NOOP"),	cmd_noop, ALWAYS, BEFORE_TLS },
-	{ VERB("QUIT"),	cmd_quit, ALWAYS, BEFORE_TLS },
-	{ VERB("VRFY"),	cmd_vrfy, ALWAYS, 0 },
-	{ VERB("EXPN"),	cmd_expn, ALWAYS, 0 },
+	{ VERB("NOOP"),	cmd_noop, ALWAYS, BEFORE_TLS | URGENT },
+	{ VERB("QUIT"),	cmd_quit, ALWAYS, BEFORE_TLS | URGENT },
+	{ VERB("VRFY"),	cmd_vrfy, ALWAYS, URGENT },
+	{ VERB("EXPN"),	cmd_expn, ALWAYS, URGENT },
 	{ VERB("HELP"),	cmd_help, ALWAYS, 0 },
 	{ VERB("STARTTLS"), cmd_starttls, PHASE_BIT(PH_READY), ALONE | BEFORE_TLS },
 	{ VERB("XCLIENT"), cmd_xclient, PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY), ENDS_GROUP },
 	{ VERB("AUTH"),	cmd_auth, ALWAYS, 0 },
 	{ VERB("ETRN"),	cmd_etrn, ALWAYS, 0 },
-	{ VERB("TURN"),	cmd_not_offered, ALWAYS, 0 },
+	{ VERB("TURN"),	cmd_not_offered, ALWAYS, URGENT },
 };
 
 static const struct command *
@@ -237,6 +238,7 @@ run_line(struct session *s, struct slice line, bool more_behind)
 	if (must_wait(s, c))
 		return RC_AGAIN;
 	s->verb = c == NULL ? "" : c->name;
+	s->urgent = c == NULL || (c->flags & URGENT) != 0;
 	deadline_progress(s);
 	if (!within_limits(s, c))
 		return RC_OK;
@@ -253,17 +255,18 @@ run_line(struct session *s, struct slice line, bool more_behind)
 
 /* A line that is none, or a whole one: RC_OK when it was answered. */
 static enum rc
-run_bad_line(struct session *s, enum smtp_line_result what)
+run_bad_line(struct session *s, enum smtp_line_result what, struct slice line)
 {
 	if (must_wait(s, NULL))
 		return RC_AGAIN;
 	s->verb = "";
+	s->urgent = true;
 	deadline_progress(s);
 	if (!within_limits(s, NULL) || is_content(s))
 		return RC_OK;
 	switch (what) {
 	case SMTP_LINE_NUL:
-		session_fault(s, 500, "5.5.2", "Command holds NUL characters");
+		run_garbage(s, line);
 		break;
 	case SMTP_LINE_LONG:
 		session_fault(s, 500, "5.5.2", "Line too long");
@@ -299,7 +302,7 @@ command_input(struct session *s, struct slice in, size_t *ret_used)
 {
 	struct smtp_line_scan before = s->scan;
 	enum smtp_line_result what;
-	struct slice line;
+	struct slice line = { NULL, 0 };
 	size_t used;
 	enum rc rc;
 
@@ -313,7 +316,7 @@ command_input(struct session *s, struct slice in, size_t *ret_used)
 		*ret_used = used;
 		return RC_MORE;
 	}
-	rc = what == SMTP_LINE_OK ? run_line(s, line, used < in.n) : run_bad_line(s, what);
+	rc = what == SMTP_LINE_OK ? run_line(s, line, used < in.n) : run_bad_line(s, what, line);
 	if (rc == RC_AGAIN)
 		s->scan = before;	/* the same line will be looked at again */
 	else

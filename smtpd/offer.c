@@ -9,6 +9,11 @@
 
 #include <time.h>
 
+enum {
+	LIMIT_MOST = 999999,		/* RFC 9422 4.1, 4.2 */
+	RCPT_COMMON = 112,		/* bytes of a recipient in the envelope, where nothing is unusual */
+};
+
 static bool
 is_in(const struct table *t, const struct session *s)
 {
@@ -18,16 +23,22 @@ is_in(const struct table *t, const struct session *s)
 }
 
 static bool
+is_on(const struct session *s, enum extension e)
+{
+	return (s->extensions_off & (UINT32_C(1) << e)) == 0;
+}
+
+bool
+offer_has_etrn(const struct session *s)
+{
+	return is_on(s, EXT_ETRN) && !s->submission && s->smtpd->etrn_clients != NULL && table_count(s->smtpd->etrn_clients) > 0;
+}
+
+static bool
 offers_futurerelease(const struct session *s)
 {
 	/* RFC 4865 4.2 2: on the submission port and nowhere else. */
 	return s->submission && s->conf->smtpd.max_future_release >= 1000;
-}
-
-static bool
-is_on(const struct session *s, enum extension e)
-{
-	return (s->extensions_off & (UINT32_C(1) << e)) == 0;
 }
 
 bool
@@ -109,12 +120,19 @@ offer_min_by(const struct session *s)
 	return (unsigned)(s->conf->smtpd.min_deliver_by / 1000);
 }
 
-/* RFC 9422 3: what is certain; other limits depend on the client and the moment. */
+static unsigned
+at_most(uint32_t n, unsigned most)
+{
+	return n < most ? n : most;
+}
+
+/* RFC 9422 3: what is certain; other limits depend on the client and the moment. Six digits, and no more recipients than
+ * there is room for when their addresses are of common length: of longer ones fewer, and then 452. */
 static bool
 put_limits(struct buf *to, const struct session *s)
 {
-	return buf_printf(to, " MAILMAX=%u RCPTMAX=%u", (unsigned)s->conf->smtpd.max_messages,
-	    (unsigned)s->conf->smtpd.max_recipients);
+	return buf_printf(to, " MAILMAX=%u RCPTMAX=%u", at_most(s->conf->smtpd.max_messages, LIMIT_MOST),
+	    at_most(s->conf->smtpd.max_recipients, TRANSACTION_RCPTS_MAX / RCPT_COMMON));
 }
 
 /* RFC 4865 3: the longest interval, and the latest time. */

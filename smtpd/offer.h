@@ -18,4 +18,7 @@ bool offer_reports(const struct session *s);
 /* The seconds that BY with mode R leaves at least (RFC 2852 2). */
 unsigned offer_min_by(const struct session *s);
 
+/* Is there anybody here who may say ETRN? */
+bool offer_has_etrn(const struct session *s);
+
 #endif

@@ -187,15 +187,13 @@ session_stop(struct session *s)
 
 /* --- out --- */
 
-/* What the socket takes now, in one write. */
+/* What the socket takes now, in one write, of all but the last `keep` bytes. */
 static void
-flush(struct session *s)
+flush_all_but(struct session *s, size_t keep)
 {
-	if ((s->waits & WAIT_LATE) != 0)
-		return;
-	while (s->phase < PH_LINGER && buf_len(&s->out) > 0) {
+	while (s->phase < PH_LINGER && buf_len(&s->out) > keep) {
 		size_t n = 0;
-		enum stream_status status = stream_write(&s->stream, buf_slice(&s->out), &n);
+		enum stream_status status = stream_write(&s->stream, slice_first(buf_slice(&s->out), buf_len(&s->out) - keep), &n);
 
 		if (status == STREAM_AGAIN)
 			return;
@@ -206,6 +204,13 @@ flush(struct session *s)
 	}
 	if (buf_len(&s->out) == 0)
 		buf_free(&s->out);
+}
+
+static void
+flush(struct session *s)
+{
+	if ((s->waits & WAIT_LATE) == 0)
+		flush_all_but(s, 0);
 }
 
 /* The last reply is out. A client that still sends must not be answered with a reset, which could overtake the reply:
@@ -249,10 +254,12 @@ session_evict(struct session *s)
 /* --- in --- */
 
 /* A reply to the latest of many errors leaves after a while, and nothing is heard meanwhile: it costs the guesser time, and
- * us a timer that runs anyway. */
+ * us a timer that runs anyway. What was said before it, so many bytes of replies, is not kept back. */
 static void
-fall_asleep(struct session *s)
+fall_asleep(struct session *s, size_t before)
 {
+	if (s->late && buf_len(&s->out) > before)
+		flush_all_but(s, buf_len(&s->out) - before);
 	if (s->late && takes_input(s)) {
 		wait_begin(s, WAIT_LATE);
 		deadline_progress(s);
@@ -285,6 +292,15 @@ skip_input(struct session *s, struct slice in, size_t *ret_used)
 	return RC_OK;
 }
 
+/* RFC 2920 3.2 (5), (6): the client is entitled to wait for this reply, also when it has sent more behind the command. */
+static void
+hurry(struct session *s)
+{
+	if (s->urgent)
+		flush(s);
+	s->urgent = false;
+}
+
 /* Handles as much of `in` as can be handled now; returns how much that was. */
 static size_t
 work(struct session *s, struct slice in)
@@ -292,8 +308,9 @@ work(struct session *s, struct slice in)
 	size_t used = 0;
 
 	s->yielded = false;
+	hurry(s);
 	for (unsigned n = 0; takes_input(s) && s->waits == 0; n++) {
-		size_t step = 0;
+		size_t step = 0, before = buf_len(&s->out);
 		enum rc rc;
 
 		if (n == SESSION_COMMANDS_A_TURN || buf_len(&s->out) >= REPLY_HIGH) {
@@ -313,7 +330,8 @@ work(struct session *s, struct slice in)
 			break;
 		if (rc == RC_AGAIN)
 			wait_begin(s, WAIT_AGAIN);
-		fall_asleep(s);
+		fall_asleep(s, before);
+		hurry(s);
 	}
 	return used;
 }

@@ -80,6 +80,7 @@ struct session {
 	bool may_xclient;
 	bool lenient;			/* its bare LFs are taken for CRLF */
 	bool late;			/* the reply that was just given is to be late */
+	bool urgent;			/* what was just replied to may not be gathered with other replies (RFC 2920 3.2) */
 	bool too_many;			/* errors or unknown recipients of its network: no more of them */
 	bool data_refused;		/* just now: what comes next may be the content of a client that did not wait */
 	enum tls_status shaking;	/* in PH_SHAKE: what the handshake waits for */

@@ -158,6 +158,7 @@ verify_verdict(struct smtpd *smtpd, uint32_t handle, const struct r_verdict *m)
 	if (s == NULL)
 		return true;
 	reply(s, m);
+	s->urgent = true;
 	verify_forget(s);
 	wait_over(s, WAIT_VERIFY);
 	return true;

@@ -96,7 +96,7 @@ params_check(struct slice params)
 		else
 			too_many = true;
 	}
-	return too_many ? RC_RANGE : RC_OK;
+	return too_many ? RC_SYNTAX : RC_OK;
 }
 
 static enum rc

@@ -26,7 +26,7 @@ struct smtp_path {
 	struct slice params;	/* well-formed; iterate with smtp_param_next */
 };
 
-/* RC_SYNTAX; RC_RANGE: an over-long path (address.h) or more than SMTP_PARAMS_MAX parameters. Every parameter is
+/* RC_SYNTAX, also for more than SMTP_PARAMS_MAX parameters; RC_RANGE: an over-long path (address.h). Every parameter is
  * checked here: a keyword that comes twice is RC_SYNTAX. Which ones exist is the caller's to know (555). */
 enum rc smtp_mail_parse(struct slice arg, struct smtp_path *ret_path);
 enum rc smtp_rcpt_parse(struct slice arg, struct smtp_path *ret_path);

@@ -13,7 +13,7 @@ enum { SMTP_LINE_DISCARD_MAX = 64 * 1024 };
 enum smtp_line_result {
 	SMTP_LINE_OK,		/* a line; its text is without the CRLF */
 	SMTP_LINE_MORE,		/* no whole line yet */
-	SMTP_LINE_NUL,		/* a whole line, with NULs in it: answer 500 */
+	SMTP_LINE_NUL,		/* a whole line, with NULs in it */
 	SMTP_LINE_LONG,		/* the end of an over-long line: answer 500 (RFC 5321 4.5.3.1.9) */
 	SMTP_LINE_BARE_LF,	/* smuggling or a broken client: answer and close (THREATS 1) */
 	SMTP_LINE_BARE_CR,

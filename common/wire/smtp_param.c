@@ -196,7 +196,8 @@ smtp_notify_parse(struct slice value, uint8_t *ret_bits)
 		for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 			if (slice_caseeq(word, words[i].word))
 				bit = words[i].bit;
-		if (bit == 0 || (bits & bit) != 0)
+		/* Named twice is as good as once: 1#notify-list-element (RFC 3461 4.1). */
+		if (bit == 0)
 			return RC_SYNTAX;
 		bits |= bit;
 		if (word.n == value.n)

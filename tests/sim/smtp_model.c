@@ -203,9 +203,10 @@ model_command(struct model *m, enum said said, const char *address, enum verdict
 	case SAID_NOT_OFFERED:
 		return 502;
 	case SAID_UNKNOWN:
-	case SAID_NUL:
 	case SAID_LONG:
 		return content ? ends(m, 421) : 500;
+	case SAID_NUL:
+		return content ? ends(m, 421) : 501;
 	case SAID_QUIT:
 		return ends(m, 221);
 	case SAID_HTTP:

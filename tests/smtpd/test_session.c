@@ -717,10 +717,101 @@ refusals_of_other_rooms_are_made_sane(void **state)
 	assert_string_equal(r.text, "Refused");
 }
 
+/* A session on a socket that keeps the bounds of writes: what one write holds is what the client gets in one packet. */
+static int
+whole_writes(struct fakes *f)
+{
+	struct ip ip;
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(ip_parse(S("192.0.2.7"), &ip), RC_OK);
+	assert_non_null(session_new(&f->smtpd, ends[1], slice_str(f->listener), ip, NULL));
+	return ends[0];
+}
+
+static void
+expect_write(struct fakes *f, int fd, const char *const *patterns)
+{
+	char text[4096], *save = NULL, *line;
+	ssize_t n = -1;
+
+	for (unsigned turn = 0; turn < 1000 && n < 0; turn++) {
+		loop_turn(f->loop, false);
+		n = recv(fd, text, sizeof text - 1, 0);
+	}
+	assert_true(n > 0);
+	text[n] = '\0';
+	for (line = strtok_r(text, "\r\n", &save); line != NULL; line = strtok_r(NULL, "\r\n", &save), patterns++)
+		if (*patterns == NULL || !fakes_match(*patterns, line))
+			fail_msg("expected \"%s\", got \"%s\" in this write", *patterns == NULL ? "no more" : *patterns, line);
+	assert_null(*patterns);
+}
+
+#define EXPECT_WRITE(f, fd, ...) expect_write(f, fd, (const char *const[]){ __VA_ARGS__, NULL })
+
+/* Replies to MAIL, RCPT and their like leave together; those to NOOP, VRFY, EXPN, TURN, DATA and to what is no command leave at
+ * once, with whatever was gathered before. shows: RFC2920 3.2/3, RFC2920 3.2/4, RFC2920 3.2/7 */
+static void
+some_replies_are_gathered_and_some_are_not(void **state)
+{
+	static const char group[] = "MAIL FROM:<a@b.example>\r\nRSET\r\nMAIL FROM:<a@b.example>\r\nNOOP\r\nRSET\r\nEHLO again.example\r\n"
+	    "VRFY x\r\nRSET\r\nEXPN x\r\nTURN\r\nFROBNICATE\r\n\x80\r\nNO\0OP\r\nMAIL FROM:<a@b.example>\r\nRSET\r\nQUIT\r\n";
+	struct fakes f;
+	int fd;
+
+	(void)state;
+	fakes_start(&f, NULL);
+	f.conf->smtpd.client_names = false;
+	f.conf->smtpd.delay_errors = 1000;
+	for (size_t i = 0; extension_keyword((enum extension)i) != NULL && i < EXT_COUNT; i++)
+		assert_int_equal(conf_list_add(&f.conf->smtpd.disable, slice_str(extension_keyword((enum extension)i))), RC_OK);
+	fd = whole_writes(&f);
+	EXPECT_WRITE(&f, fd, "220 *");
+	assert_int_equal(send(fd, "EHLO client.example\r\n", 21, 0), 21);
+	EXPECT_WRITE(&f, fd, "250 mx.example.org");
+	assert_int_equal(send(fd, group, sizeof group - 1, 0), sizeof group - 1);
+	EXPECT_WRITE(&f, fd, "250 2.1.0 *", "250 2.0.0 *", "250 2.1.0 *", "250 2.0.0 *");
+	EXPECT_WRITE(&f, fd, "250 2.0.0 *", "250 mx.example.org");
+	EXPECT_WRITE(&f, fd, "252 *");
+	EXPECT_WRITE(&f, fd, "250 *", "252 *");
+	EXPECT_WRITE(&f, fd, "502 *");
+	EXPECT_WRITE(&f, fd, "500 *");
+	EXPECT_WRITE(&f, fd, "500 *");
+	EXPECT_WRITE(&f, fd, "500 *");
+	EXPECT_WRITE(&f, fd, "250 2.1.0 *", "250 2.0.0 *", "221 *");
+	(void)close(fd);
+	fakes_stop(&f);
+}
+
+/* A reply that is late for its error does not keep back what was said before it. shows: RFC2920 3.2/6 */
+static void
+what_was_said_before_a_late_reply_is_not_late(void **state)
+{
+	struct fakes f;
+	int fd;
+
+	(void)state;
+	fakes_start(&f, NULL);
+	f.conf->smtpd.client_names = false;
+	f.conf->smtpd.delay_errors = 0;
+	f.conf->smtpd.error_delay = 60;
+	fd = whole_writes(&f);
+	EXPECT_WRITE(&f, fd, "220 *");
+	assert_int_equal(send(fd, "HELO client.example\r\nRSET\r\nRSET x\r\nRSET\r\n", 44, 0), 44);
+	EXPECT_WRITE(&f, fd, "250 *", "250 2.0.0 *");
+	(void)usleep(80 * 1000);
+	EXPECT_WRITE(&f, fd, "501 *", "250 2.0.0 *");
+	(void)close(fd);
+	fakes_stop(&f);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(some_replies_are_gathered_and_some_are_not),
+		cmocka_unit_test(what_was_said_before_a_late_reply_is_not_late),
 		cmocka_unit_test(every_size_arrives_whole),
 		cmocka_unit_test(without_credit_the_client_waits),
 		cmocka_unit_test(the_queue_refuses_in_the_middle),
