@@ -94,6 +94,48 @@ expect_content(const struct fake_message *m, size_t n_lines)
 	buf_free(&want);
 }
 
+static void
+expect_end(const struct fake_message *m, struct slice text)
+{
+	struct slice content = buf_slice(&m->content);
+
+	assert_true(content.n > text.n);
+	assert_true(slice_eq(slice_from(content, content.n - text.n), text));
+}
+
+/* All that a line of text may hold, as it came; and every byte there is, in a chunk that is declared binary.
+ * shows: RFC5321 2.4/6, RFC5321 4.5.2/3, RFC6152 3/4, RFC3030 3/3 */
+static void
+every_character_arrives(void **state)
+{
+	uint8_t text[600], binary[256];
+	struct fakes f;
+	size_t n = 0;
+
+	(void)state;
+	for (unsigned c = 0; c < 256; c++) {
+		binary[c] = (uint8_t)c;
+		if (c == 0 || c == '\r' || c == '\n')
+			continue;
+		text[n++] = 'x';	/* a dot would be doubled */
+		text[n++] = (uint8_t)c;
+	}
+	memcpy(text + n, "\r\n.\r\n", 5);
+	begin(&f, NULL);
+	transaction(&f);
+	fakes_send(&f, slice_of(text, n + 5), 100);
+	hear(&f, "250 2.0.0 Ok: queued as *");
+	expect_end(fakes_last(&f), slice_of(text, n + 2));
+
+	say(&f, "MAIL FROM:<a@b.example> BODY=BINARYMIME\r\nRCPT TO:<alice@example.org>\r\nBDAT 256 LAST\r\n");
+	fakes_send(&f, slice_of(binary, sizeof binary), 100);
+	hear(&f, "250 2.1.0 *");
+	hear(&f, "250 2.1.5 *");
+	hear(&f, "250 2.0.0 Ok: queued as *");
+	expect_end(fakes_last(&f), slice_of(binary, sizeof binary));
+	fakes_stop(&f);
+}
+
 /* --- large messages --- */
 
 static void
@@ -812,6 +854,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(some_replies_are_gathered_and_some_are_not),
 		cmocka_unit_test(what_was_said_before_a_late_reply_is_not_late),
+		cmocka_unit_test(every_character_arrives),
 		cmocka_unit_test(every_size_arrives_whole),
 		cmocka_unit_test(without_credit_the_client_waits),
 		cmocka_unit_test(the_queue_refuses_in_the_middle),
