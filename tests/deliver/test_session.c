@@ -207,7 +207,7 @@ an_open_transaction_is_reset_first(void **state)
 	close_idle(&s, &server);
 }
 
-/* shows: RFC5321 3.3/8, RFC5321 4.2.5/5
+/* shows: RFC5321 3.3/8
  * shows: RFC5321 4.5.4.1/7, RFC5321 4.5.4.1/8 */
 static void
 mail_refused_in_a_pipeline(void **state)
@@ -509,7 +509,7 @@ what_is_no_smtp_ends_it(void **state)
 	scene_close(&s);
 }
 
-/* shows: RFC5321 2.4/5, RFC5321 4.5.3.1/3, RFC1870 6.2/1, RFC6152 3/5, RFC6152 3/6 */
+/* shows: RFC5321 2.4/5, RFC5321 4.5.3.1/3, RFC6152 3/5, RFC6152 3/6 */
 static void
 what_the_server_cannot_take_is_not_sent(void **state)
 {
@@ -529,6 +529,30 @@ what_the_server_cannot_take_is_not_sent(void **state)
 	assert_int_equal(s.results[1].rows[0].status, JOB_FAILED);
 	assert_string_equal(s.results[1].rows[0].enhanced, "5.6.3");
 	scene_run(&s, 200);
+	close_idle(&s, &server);
+}
+
+/* A server that refuses the size, or the data, for good is not asked for that message again. shows: RFC1870 6.2/1, RFC5321 4.2.5/5 */
+static void
+what_is_refused_for_good_is_returned(void **state)
+{
+	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 SIZE 1000000\n"
+	    "C:MAIL FROM:<sender@a.test> SIZE=\nS:552 5.3.4 too large\n"
+	    "C:MAIL\nS:250 ok\nC:RCPT\nS:250 ok\nC:DATA\nS:354 go\nD\nS:554 5.6.0 no\nQ\n" BYE, NULL };
+	static const char *const enhanced[] = { "5.3.4", "5.6.0" };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	open_one(&s, &server, scripts);
+	scene_until(&s, &s.n_pulls, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		small_job(&s, 1 + i, one);
+		scene_until(&s, &s.n_results, 1 + i);
+		assert_int_equal(s.results[i].rows[0].status, JOB_FAILED);
+		assert_string_equal(s.results[i].rows[0].enhanced, enhanced[i]);
+	}
+	scene_run(&s, 100);
 	close_idle(&s, &server);
 }
 
@@ -1167,6 +1191,7 @@ main(void)
 		cmocka_unit_test(what_requires_tls_is_no_reason_to_lose_a_report),
 		cmocka_unit_test(what_the_server_cannot_do_is_not_asked_of_it),
 		cmocka_unit_test(who_knows_no_time_tells_of_a_delay),
+		cmocka_unit_test(what_is_refused_for_good_is_returned),
 		cmocka_unit_test(an_address_in_utf8_concerns_its_recipient_alone),
 		cmocka_unit_test(binary_content_goes_out_by_bdat),
 		cmocka_unit_test(big_content_flows_with_credit),

@@ -239,7 +239,7 @@ trace_and_envelope_say_how_it_came(void **state)
 	scene_end(&s);
 }
 
-/* shows: RFC8689 4.1/1 */
+/* shows: RFC8689 4.1/1, RFC8689 4.1/3 */
 static void
 tls_can_be_required_inside_tls(void **state)
 {
