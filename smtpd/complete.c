@@ -177,6 +177,7 @@ drop(struct transaction *tx, size_t n)
 	place = content->p + content->end - all;
 	memmove(place, place + n, all - n);
 	content->end -= n;
+	tx->receive->complete->cut = false;	/* what stands before it is whole */
 	return true;
 }
 

@@ -13,7 +13,7 @@ check(const struct address *a)
 	struct mailbox_list again;
 	struct address b;
 
-	if (a->local.n == 0 || a->domain.n == 0)
+	if (a->domain.n == 0)
 		abort();
 	if ((a->flags & ADDRESS_U_LABELS) == 0) {
 		if (!address_put(&text, a))
