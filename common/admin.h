@@ -22,7 +22,8 @@
 	X(RELOAD,		"reload",		MASTER,		1)	\
 	X(SELFTEST,		"selftest",		MASTER,		1)	\
 	X(LOG_STATUS,		"log status",		LOG,		0)	\
-	X(TLS_SHOW,		"tls show",		MASTER,		0)
+	X(TLS_SHOW,		"tls show",		MASTER,		0)	\
+	X(USERS,		"users",		AUTH,		0)
 
 enum admin_verb {
 	ADMIN_NONE,

@@ -273,6 +273,15 @@
 	    "The longest such wait for what a client network has done itself. One that would have to wait longer is told 454.")		\
 	TIME(account_delay_max, "account-delay-max", "5s", "0s", "10m",						\
 	    "The longest wait for what others have done to a user's account. Short, because whoever guesses at an account makes its owner wait too, when he comes from a network that he has not logged in from in the last week; networks from which he has do not wait for others. 0: guesses delay only the network that they come from.") \
+	U32(user_messages_hour, "user-messages-hour", "0", "0", "100000000",					\
+	    "Messages that one user may send in an hour; then 450. 0: any number. The hour moves, in steps of five minutes.") \
+	U32(user_recipients_hour, "user-recipients-hour", "0", "0", "100000000",					\
+	    "Recipients, of all messages together, that one user may have in an hour; then 450. 0: any number.") \
+	U32(user_messages_day, "user-messages-day", "0", "0", "100000000", "The same for messages in 24 hours, in steps of one hour.") \
+	U32(user_recipients_day, "user-recipients-day", "0", "0", "100000000", "The same for recipients in 24 hours.") \
+	LIST(unlimited_users, "unlimited-users", "", NULL, NULL, "Users whom these limits do not bind.")	\
+	U32(max_counted_users, "max-counted-users", "20000", "100", "1000000",					\
+	    "Users whose messages are counted at a time, about half a KiB of memory each. Of more those are forgotten who have done nothing for longest.") \
 	TIME(failure_forget, "failure-forget", "5m", "1s", "1d", "After this time one failure is forgotten.")
 
 /* Sections with a title, any number of each. Order in the file counts for rules and routes: first match wins. */

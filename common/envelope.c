@@ -4,7 +4,7 @@
 enum tag {		/* never reused: they stand in spools */
 	TAG_FLAGS = 1, TAG_RECEIVED_AT = 2, TAG_SENDER = 3, TAG_CLIENT = 4, TAG_CLIENT_NAME = 5, TAG_HELO = 6,
 	TAG_LISTENER = 7, TAG_PROTO = 8, TAG_MESSAGE_ID = 9, TAG_CAUSE = 10, TAG_RCPT = 11,
-	TAG_ENVID = 20, TAG_DELIVER_BY = 21, TAG_HOLD_UNTIL = 22, TAG_PRIORITY = 23, TAG_HOLD_REQUEST = 24,
+	TAG_ENVID = 20, TAG_DELIVER_BY = 21, TAG_HOLD_UNTIL = 22, TAG_PRIORITY = 23, TAG_HOLD_REQUEST = 24, TAG_USER = 25,
 	/* inside a recipient */
 	TAG_ADDRESS = 1, TAG_ORIGINAL = 2, TAG_TRANSPORT = 3, TAG_NEXTHOP = 4, TAG_GENERATION = 5, TAG_NOTIFY = 6,
 	TAG_ORCPT = 7,
@@ -51,6 +51,7 @@ put_extensions(struct buf *to, const struct envelope *e)
 	if (e->hold_until != 0)
 		put_number(to, TAG_HOLD_UNTIL, (uint64_t)e->hold_until, 8);
 	put_text(to, TAG_HOLD_REQUEST, e->hold_request);
+	put_text(to, TAG_USER, e->user);
 	if (e->priority != 0)
 		put_number(to, TAG_PRIORITY, (uint8_t)e->priority, 1);
 }
@@ -240,6 +241,9 @@ parse_extension(uint8_t tag, struct slice value, struct envelope *e, bool *bad)
 	case TAG_HOLD_REQUEST:
 		e->hold_request = text_of(value, bad);
 		break;
+	case TAG_USER:
+		e->user = text_of(value, bad);
+		break;
 	default:
 		e->priority = priority_of(value, bad);
 		break;
@@ -320,6 +324,7 @@ envelope_parse(struct slice bytes, struct envelope *ret_e)
 		case TAG_HOLD_UNTIL:
 		case TAG_PRIORITY:
 		case TAG_HOLD_REQUEST:
+		case TAG_USER:
 			parse_extension(tag, value, &e, &bad);
 			break;
 		case TAG_RCPT:

@@ -56,6 +56,7 @@ struct envelope {
 	int64_t hold_until;		/* the same for HOLDFOR and HOLDUNTIL (RFC 4865) */
 	struct slice hold_request;	/* as asked: "for;N" or "until;DATE" (RFC 4865 5.1.2) */
 	int8_t priority;		/* PRIORITY_MIN to PRIORITY_MAX */
+	struct slice user;		/* who had logged in, or empty */
 	struct slice rcpts;		/* run of recipients: iterate with envelope_rcpt_next */
 	uint32_t n_rcpts;
 };

@@ -52,7 +52,7 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a client talked before it was greeted, and was cut off")						\
 	X(LIMIT_REACHED,	"limit-reached",	NOTICE,		"client network what count limit",		\
 	    "a client network has done something as often as it may in an interval (section limits)")		\
-	X(REJECT,		"reject",		NOTICE,		"client helo from to command code enhanced text rule priority proto",	\
+	X(REJECT,		"reject",		NOTICE,		"client helo from to command code enhanced text rule priority proto user",	\
 	    "a client's command was refused")									\
 	X(PROTOCOL_ERROR,	"protocol-error",	NOTICE,		"client what command",				\
 	    "a client broke the protocol")									\
@@ -68,7 +68,7 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "so many more failed logins of a client network in a minute, of which nothing was said (limits { failed-logins-logged })") \
 	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto tls user priority message_id ms",	\
 	    "a message is durable in the queue and was acknowledged")						\
-	X(ABORTED,		"aborted",		NOTICE,		"client from why",				\
+	X(ABORTED,		"aborted",		NOTICE,		"client from why user",			\
 	    "a transaction ended before its message was acknowledged")						\
 	X(QUEUED,		"queued",		INFO,		"from size nrcpt cause",			\
 	    "a message entered the queue (bounces name their cause)")						\

@@ -32,6 +32,7 @@ static const char usage[] =
     "  queue remove ID | --all     drop from the queue, without a bounce\n"
     "  config check [FILE]         is the configuration right? (postern -n)\n"
     "  config show                 every option, its value and where it was set\n"
+    "  users                       who has sent how much in the last hour and day, his limits, his logins\n"
     "  tls show                    certificates: names, keys, how long they last, and what is wrong\n"
     "  explain --client IP --from ADDRESS --to ADDRESS [--listener NAME] [--helo NAME] [--client-name NAME]\n"
     "          [--tls yes|no] [--fingerprint SHA256] [--user NAME]\n"
@@ -61,6 +62,7 @@ static const struct command commands[] = {
 	{ "queue", "remove", ADMIN_QUEUE_REMOVE, ARG_MUST, true, &view_done },
 	{ "config", "show", ADMIN_CONFIG_SHOW, ARG_NONE, true, &view_config },
 	{ "tls", "show", ADMIN_TLS_SHOW, ARG_NONE, false, &view_tls },
+	{ "users", NULL, ADMIN_USERS, ARG_NONE, true, &view_users },
 	{ "explain", NULL, ADMIN_EXPLAIN, ARG_NONE, true, &view_explain },
 	{ "reload", NULL, ADMIN_RELOAD, ARG_NONE, false, &view_done },
 	{ "stop", NULL, ADMIN_STOP, ARG_NONE, false, &view_done },

@@ -375,6 +375,24 @@ tls_end(struct render *r)
 		(void)fputs("No certificate is configured.\n", r->to);
 }
 
+/* A number, and behind it what it may be at most, if anything. */
+static const struct column users_columns[] = {
+	{ "USER", "user", -24 }, { "MSGS/HOUR", "messages_hour", 9 }, { "OF", "messages_hour_max", 6 },
+	{ "RCPTS/HOUR", "recipients_hour", 10 }, { "OF", "recipients_hour_max", 6 },
+	{ "MSGS/DAY", "messages_day", 8 }, { "OF", "messages_day_max", 6 }, { "RCPTS/DAY", "recipients_day", 9 },
+	{ "OF", "recipients_day_max", 6 }, { "LAST LOGIN", "last_login", -20 }, { "LAST WRONG LOGIN", "last_wrong_login", -20 },
+	{ NULL, NULL, 0 },
+};
+
+static void
+users_end(struct render *r)
+{
+	if (r->rows == 0)
+		(void)fputs("No user has logged in or sent anything that is remembered.\n", r->to);
+}
+
+const struct view view_users = { .columns = users_columns, .end = users_end };
+
 const struct view view_tls = { .columns = tls_columns, .row = tls_row, .end = tls_end };
 
 static const struct column selftest_columns[] = {

@@ -195,6 +195,35 @@ open_auth(struct opening *o)
 	return rc;
 }
 
+/* What users have sent, beside the spool. Made for the auth room, which may open no file itself. */
+static enum rc
+open_usage(struct opening *o)
+{
+	static const char *const names[] = { "0", "1" };
+	const struct account *a = &o->rooms[ROLE_AUTH];
+	int folder = conf_uses_auth(o->conf) ? paths_open_folder(o->paths->state_dir, o->why) : -1;
+	enum rc rc = RC_OK;
+
+	if (folder == -1)
+		return conf_uses_auth(o->conf) ? RC_IO : RC_OK;
+	for (size_t i = 0; i < sizeof names / sizeof names[0] && rc == RC_OK; i++) {
+		char name[] = "users.0";
+		int fd;
+
+		name[sizeof name - 2] = *names[i];
+		fd = openat(folder, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+		if (fd == -1 || fchown(fd, a->uid, a->gid) == -1) {
+			rc = rc_from_errno(errno);
+			(void)buf_printf(o->why, "%s/%s: %m", o->paths->state_dir, name);
+			if (fd != -1)
+				(void)close(fd);
+		} else
+			rc = ware_add(o, ROLE_AUTH, FILE_USAGE, names[i], name, fd);
+	}
+	(void)close(folder);
+	return rc;
+}
+
 static enum rc
 open_syslog(struct opening *o)
 {
@@ -297,7 +326,7 @@ wares_open(const struct conf *c, const struct paths *paths, const struct account
 	struct wares w = { NULL };
 	struct opening o = { c, paths, rooms, old, &w, why };
 	static enum rc (*const steps[])(struct opening *) = {
-		open_tables, open_hints, open_auth, open_log, open_spool, open_listeners, open_counts, open_control,
+		open_tables, open_hints, open_auth, open_usage, open_log, open_spool, open_listeners, open_counts, open_control,
 	};
 
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {

@@ -22,6 +22,7 @@ static const struct {
 	{ ROLE_DELIVER, ROLE_RESOLVER }, /* mail routes */
 	{ ROLE_CONTROL, ROLE_QUEUE },	/* what the administrator asks */
 	{ ROLE_CONTROL, ROLE_ROUTER },
+	{ ROLE_CONTROL, ROLE_AUTH },	/* what users have sent */
 	{ ROLE_CONTROL, ROLE_LOG },
 };
 

@@ -202,6 +202,8 @@ put_origin(struct json *j, const struct envelope *e)
 	json_key_str(j, "client_name", e->client_name);
 	json_key_str(j, "helo", e->helo);
 	json_key_str(j, "proto", e->proto);
+	if (e->user.n > 0)
+		json_key_str(j, "user", e->user);
 	json_key_str(j, "message_id", e->message_id);
 	if (e->cause.n > 0)
 		json_key_str(j, "cause", e->cause);

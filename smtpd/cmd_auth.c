@@ -2,6 +2,7 @@
 #include "common/prepare.h"
 #include "common/text.h"
 #include "common/wire/base64.h"
+#include "smtpd/allowance.h"
 #include "smtpd/command.h"
 #include "smtpd/deadline.h"
 #include "smtpd/login.h"
@@ -306,12 +307,14 @@ line_closed(void *ctx, struct peer *p, const char *why)
 				login_fail(l->session, AUTH_TEMPORARY, S(""), S("the auth room was lost"));
 			}
 		}
+		allowances_fail(smtpd);
 	}
 	peer_free(p);
 }
 
 static const struct peer_ops auth_ops = {
-	.on = { [AU_STATE] = on_state, [AU_CHALLENGE] = on_challenge, [AU_OK] = on_ok, [AU_FAIL] = on_fail },
+	.on = { [AU_STATE] = on_state, [AU_CHALLENGE] = on_challenge, [AU_OK] = on_ok, [AU_FAIL] = on_fail,
+	    [AU_SPENT] = allowance_on_spent },
 	.closed = line_closed,
 };
 

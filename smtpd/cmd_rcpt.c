@@ -1,6 +1,7 @@
 /* smtpd/cmd_rcpt.c -- RCPT: one recipient, which the router decides about (RFC 5321 4.1.1.3). */
 #include "common/wire/smtp_command.h"
 #include "common/wire/smtp_param.h"
+#include "smtpd/allowance.h"
 #include "smtpd/command.h"
 #include "smtpd/lookups.h"
 #include "smtpd/offer.h"
@@ -89,10 +90,10 @@ cmd_rcpt(struct session *s, struct slice arg)
 		return;
 	}
 	r->notify = wishes.notify;
-	if (ask)
-		lookup_check(r);
-	else
+	if (!ask)
 		r->refusal = refusal;
+	else if (!allowance_ask(r))
+		lookup_check(r);
 	/* In its turn, when others before it still wait. */
 	rcpts_reply(s->tx);
 }

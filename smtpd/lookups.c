@@ -152,7 +152,7 @@ void
 lookup_rcpts_unanswered(struct session *s)
 {
 	for (struct rcpt *r = s->tx->waiting; r != NULL; r = r->next)
-		if (r->handle != 0)
+		if (r->handle != 0 && !r->spending)
 			no_answer(r);
 	session_wake(s);
 }

@@ -111,7 +111,8 @@ session_refuse(struct session *s, const struct refusal *r, struct slice to, stru
 	log_say(LOG_REJECT, s->tx == NULL ? NULL : &s->tx->id, F_IP("client", s->ip), F_STR("helo", session_helo(s)),
 	    F_TEXT("from", s->tx == NULL ? "" : s->tx->sender), F_STR("to", to), F_TEXT("command", s->verb == NULL ? "" : s->verb),
 	    F_U64("code", r->code), F_TEXT("enhanced", r->enhanced), F_TEXT("text", r->text), F_STR("rule", rule),
-	    F_TEXT("priority", transaction_priority(s->tx, priority)), F_STR("proto", session_proto(s)));
+	    F_TEXT("priority", transaction_priority(s->tx, priority)), F_STR("proto", session_proto(s)),
+	    F_STR("user", session_user(s)));
 	/* A list may hold dead addresses, and the first hundred recipients must not be refused for their number
 	 * (RFC 5321 4.5.3.1.8). Whoever guesses more than that is counted; the network's guesses are in any case. */
 	if (rcpt && r->code >= 500) {

@@ -95,6 +95,7 @@ smtpd_free(struct smtpd *smtpd)
 	handles_free(&smtpd->names);
 	handles_free(&smtpd->messages);
 	handles_free(&smtpd->logins);
+	handles_free(&smtpd->spends);
 	free(smtpd->mechanisms);
 	smtpd->mechanisms = NULL;
 	handles_free(&smtpd->flushes);

@@ -51,6 +51,7 @@ struct smtpd {
 	struct handles flushes;		/* Q_FLUSH: struct session */
 	struct handles messages;	/* Q_SUBMIT, Q_BEGIN: struct transaction */
 	struct handles logins;		/* AU_BEGIN: struct login */
+	struct handles spends;		/* AU_SPEND: struct rcpt */
 	char *mechanisms;		/* of the last AU_STATE, separated by spaces; NULL: none has come */
 
 	/* What the queue has said since its line came up. */

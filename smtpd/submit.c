@@ -152,6 +152,7 @@ put_envelope(struct buf *to, const struct transaction *tx)
 		.helo = slice_first(session_helo(s), ENVELOPE_TEXT_MAX),
 		.listener = slice_first(s->listener, ENVELOPE_TEXT_MAX),
 		.proto = session_proto(s),
+		.user = session_user(s),
 		.message_id = header_watch_id(&tx->receive->watch),
 	};
 	if (d != NULL) {
@@ -313,6 +314,7 @@ on_accepted(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	queue_id_format(tx->id, id);
 	s->n_accepted++;
 	client_note_good(s);
+	tx->accepted = true;
 	log_accepted(s);
 	session_reply(s, 250, "2.0.0", "Ok: queued as %.*s", (int)sizeof id, id);
 	transaction_free(&s->tx, NULL);

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "common/wire/address.h"
+#include "smtpd/allowance.h"
 #include "smtpd/receive.h"
 #include "smtpd/session.h"
 #include "smtpd/submit.h"
@@ -51,7 +52,7 @@ first_rcpt_free(struct transaction *tx)
 	if (tx->waiting == NULL)
 		tx->last = &tx->waiting;
 	tx->n_waiting--;
-	handle_release(&tx->session->smtpd->checks, r->handle);
+	handle_release(r->spending ? &tx->session->smtpd->spends : &tx->session->smtpd->checks, r->handle);
 	free(r);
 }
 
@@ -67,8 +68,9 @@ transaction_free(struct transaction **at, const char *why)
 	if (why != NULL && tx->n_rcpts > 0) {
 		tx->id_used = true;
 		log_say(LOG_ABORTED, &tx->id, F_IP("client", tx->session->ip), F_TEXT("from", tx->sender),
-		    F_TEXT("why", why));
+		    F_TEXT("why", why), F_STR("user", session_user(tx->session)));
 	}
+	allowance_settle(tx);
 	submit_forget(tx);
 	submit_return_id(tx);
 	while (tx->waiting != NULL)

@@ -24,7 +24,8 @@ enum {
 struct rcpt {
 	struct rcpt *next;
 	struct transaction *tx;
-	uint32_t handle;		/* at the router; 0: answered */
+	uint32_t handle;		/* at the router, or, while spending, at the auth room; 0: answered */
+	bool spending, for_message;	/* allowance.h; for the message too */
 	struct refusal refusal;		/* code 0: accepted */
 	char rule[64];
 	uint8_t notify;			/* NOTIFY, as bits of common/envelope.h */
@@ -61,6 +62,10 @@ struct transaction {
 	struct buf rcpts;		/* accepted ones: a run of the envelope */
 	uint32_t n_rcpts;
 	char *only_rcpt;		/* of the first one, as given: for the trace field when it stays the only one */
+
+	bool message_asked, message_spent; /* allowance.h */
+	uint32_t n_spent;		/* recipients */
+	bool accepted;			/* the queue has it */
 
 	struct receive *receive;	/* from DATA on */
 	uint32_t handle;		/* at the queue; 0: it has nothing of us */

@@ -17,6 +17,8 @@ place_of(struct auth *auth, enum role them, unsigned index)
 {
 	if (them == ROLE_SMTPD && index < AUTH_SMTPDS_MAX)
 		return &auth->smtpds[index];
+	if (them == ROLE_CONTROL)
+		return &auth->control;
 	return NULL;
 }
 
@@ -27,6 +29,13 @@ has_askers(const struct auth *auth)
 		if (auth->smtpds[i] != NULL)
 			return true;
 	return false;
+}
+
+static void
+leave(struct auth *auth)
+{
+	usage_finish(&auth->usage);
+	room_exit(auth->room);
 }
 
 static void
@@ -41,7 +50,7 @@ line_closed(void *ctx, struct peer *p, const char *why)
 		*place = NULL;
 	peer_free(p);
 	if (auth->room != NULL && auth->room->stopping && !has_askers(auth))
-		room_exit(auth->room);
+		leave(auth);
 }
 
 /* Which of these may come from whom is checked before they are handed out (IPC_MESSAGES). */
@@ -50,6 +59,9 @@ static const struct peer_ops line_ops = {
 		[AU_BEGIN] = exchange_on_begin,
 		[AU_CONTINUE] = exchange_on_continue,
 		[AU_ABORT] = exchange_on_abort,
+		[AU_SPEND] = auth_on_spend,
+		[AU_COUNT] = auth_on_count,
+		[A_REQUEST] = auth_on_request,
 	},
 	.closed = line_closed,
 };
@@ -89,7 +101,8 @@ auth_take_line(struct auth *auth, enum role them, unsigned index, int fd)
 		peer_free(*place);
 	}
 	*place = peer_new(auth->loop, fd, ROLE_AUTH, them, index, &line_ops, auth);
-	tell_state(auth, *place);
+	if (them == ROLE_SMTPD)
+		tell_state(auth, *place);
 }
 
 /* --- generations --- */
@@ -114,6 +127,7 @@ setup(struct auth *auth, struct loop *loop, struct conf *conf)
 	auth->conf = conf_ref(conf);
 	buf_init(&auth->why, 4096);
 	dovecot_setup(auth);
+	usage_init(&auth->usage, loop);
 	return delays_init(&auth->delays) ? RC_OK : RC_NOMEM;
 }
 
@@ -126,6 +140,7 @@ auth_init(struct auth *auth, struct loop *loop, struct conf *conf)
 		rc = workers_start(conf->auth.workers, &auth->workers);
 	if (rc == RC_OK) {
 		workers_attach(auth->workers, loop);
+		usage_attach(&auth->usage, auth->workers);
 		auth->users = users_new();
 		rc = auth->users == NULL ? RC_NOMEM : users_complete(auth->users, conf->auth.hash_memory);
 	}
@@ -141,6 +156,8 @@ auth_free(struct auth *auth)
 	workers_stop(auth->workers);
 	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
 		peer_free(auth->smtpds[i]);
+	peer_free(auth->control);
+	usage_free(&auth->usage);
 	auth_files_forget(auth);
 	users_free(auth->users);
 	delays_free(&auth->delays);
@@ -163,6 +180,9 @@ prepare(struct room *room, struct buf *why)
 	}
 	auth->room = room;
 	rc = setup(auth, room->loop, room->conf);
+	auth->usage.fds[0] = room_take_file(room, FILE_USAGE, S("0"));
+	auth->usage.fds[1] = room_take_file(room, FILE_USAGE, S("1"));
+	usage_load(&auth->usage);
 	if (rc == RC_OK)
 		rc = auth_files_read_first(auth, room, &auth->users, why);
 	return rc;
@@ -185,6 +205,7 @@ start(struct room *room)
 	struct auth *auth = room->ctx;
 
 	workers_attach(auth->workers, room->loop);
+	usage_attach(&auth->usage, auth->workers);
 }
 
 static void
@@ -262,7 +283,7 @@ stop(struct room *room, uint32_t grace_ms)
 {
 	(void)grace_ms;
 	if (!has_askers(room->ctx))
-		room_exit(room);
+		leave(room->ctx);
 }
 
 /* --- the frames of master --- */

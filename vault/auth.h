@@ -10,6 +10,7 @@
 #include "common/room.h"
 #include "vault/auth_delay.h"
 #include "vault/auth_dovecot.h"
+#include "vault/auth_usage.h"
 #include "vault/auth_users.h"
 #include "vault/auth_workers.h"
 
@@ -38,8 +39,10 @@ struct auth {
 	struct conf *conf;		/* counted */
 	struct users *users;		/* never NULL once started */
 	struct peer *smtpds[AUTH_SMTPDS_MAX];
+	struct peer *control;
 	struct workers *workers;
 	struct delays delays;
+	struct usage usage;
 	struct exchange *buckets[AUTH_BUCKETS];
 	unsigned n_exchanges;
 	struct auth_file *files;
@@ -57,6 +60,9 @@ void auth_free(struct auth *auth);	/* ends all exchanges without a word */
 void auth_take_line(struct auth *auth, enum role them, unsigned index, int fd);
 /* These users from now on; taken over. */
 void auth_use(struct auth *auth, struct users *users, struct conf *conf);
+
+/* auth_admin.c: AU_SPEND, AU_COUNT and A_REQUEST. Their ctx is the struct auth. */
+ipc_fn auth_on_spend, auth_on_count, auth_on_request;
 
 /* The mechanisms that can be had, for AU_STATE. */
 bool auth_mechanisms_put(const struct auth *auth, struct buf *to);

@@ -2,6 +2,7 @@
 #include "vault/auth_exchange.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 const struct mechanism mechanisms[] = {
 	{ SLICE("PLAIN"), NEEDS_HASHES, plain_respond },
@@ -171,6 +172,7 @@ exchange_yes_as(struct exchange *x, struct slice user)
 
 	delays_passed(&x->auth->delays, &x->auth->conf->auth, x->client, x->user_n == 0 ? user : exchange_user(x),
 	    loop_now(x->auth->loop));
+	usage_login(&x->auth->usage, &x->auth->conf->auth, user, true, (int64_t)time(NULL));
 	if (au_ok_send(x->peer, x->handle, &m) != RC_OK)
 		peer_drop(x->peer, "does not read its answers");
 	unmake(x);
@@ -196,6 +198,9 @@ exchange_no(struct exchange *x, enum auth_failure kind, const char *why)
 {
 	if (kind == AUTH_WRONG)
 		delays_failed(&x->auth->delays, &x->auth->conf->auth, x->client, exchange_user(x), loop_now(x->auth->loop));
+	/* Names that guessers make up are nobody's. */
+	if (kind == AUTH_WRONG && (users_find(x->auth->users, exchange_user(x)) != NULL || usage_find(&x->auth->usage, exchange_user(x)) != NULL))
+		usage_login(&x->auth->usage, &x->auth->conf->auth, exchange_user(x), false, (int64_t)time(NULL));
 	send_no(x->peer, x->handle, kind, exchange_user(x), why);
 	unmake(x);
 }

@@ -206,13 +206,20 @@ enum {
 /* There is none to be had now; status is an enum rc. */
 #define M_CONNECT_FAILED_FIELDS(F) F(u8, status) F(str, why)
 
+/* A user is about to send: messages (0 or 1) and rcpts more than what he has spent already in this transaction. handle: smtpd's
+ * recipient. Answered by AU_SPENT; ok 0: no, and text says so to him. */
+#define AU_SPEND_FIELDS(F)	F(str, user) F(u8, messages) F(u32, rcpts)
+#define AU_SPENT_FIELDS(F)	F(u8, ok) F(str, text)
+/* Without an answer: so much was sent without asking, and so much of what was spent was not used. */
+#define AU_COUNT_FIELDS(F)	F(str, user) F(u32, messages) F(u32, rcpts) F(u32, messages_back) F(u32, rcpts_back)
+
 #define TO_ANY		(~UINT32_C(0))
 #define FROM_ROOMS	(~ROLE_BIT(ROLE_MASTER))
 #define ROUTE_ASKERS	(ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_DELIVER))
 #define CARRIERS	(ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_LOCAL) | ROLE_BIT(ROLE_MAILBOX))
 #define DISPATCHERS	(ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_LOCAL))
 #define ADMIN_ROOMS	(ROLE_BIT(ROLE_MASTER) | ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_ROUTER) | \
-			 ROLE_BIT(ROLE_RESOLVER) | ROLE_BIT(ROLE_LOG) | ROLE_BIT(ROLE_CONTROL))
+			 ROLE_BIT(ROLE_RESOLVER) | ROLE_BIT(ROLE_LOG) | ROLE_BIT(ROLE_CONTROL) | ROLE_BIT(ROLE_AUTH))
 #define TLS_ROOMS	(ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_VAULT))
 #define ADMIN_ASKERS	(ROLE_BIT(ROLE_CONTROL) | ROLE_BIT(ROLE_CLIENT))
 
@@ -282,7 +289,10 @@ enum {
 	X(AU_STATE,	au_state,	 116,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
 	X(M_CONNECT,	m_connect,	 117,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_MASTER),	0)		\
 	X(M_CONNECTED,	m_connected,	 118,	ROLE_BIT(ROLE_MASTER),	ROLE_BIT(ROLE_AUTH),	1)		\
-	X(M_CONNECT_FAILED, m_connect_failed, 119, ROLE_BIT(ROLE_MASTER), ROLE_BIT(ROLE_AUTH),	0)
+	X(M_CONNECT_FAILED, m_connect_failed, 119, ROLE_BIT(ROLE_MASTER), ROLE_BIT(ROLE_AUTH),	0)		\
+	X(AU_SPEND,	au_spend,	 122,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_AUTH),	0)		\
+	X(AU_SPENT,	au_spent,	 123,	ROLE_BIT(ROLE_AUTH),	ROLE_BIT(ROLE_SMTPD),	0)		\
+	X(AU_COUNT,	au_count,	 124,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_AUTH),	0)
 
 enum ipc_type {
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a name that is declared cannot stand in parentheses */
@@ -384,6 +394,7 @@ enum file_purpose {		/* M_FILE */
 	FILE_CLIENT_CA,		/* smtpd: who signs clients' certificates (PEM), open for reading; name is the listener's */
 	FILE_AUTH,		/* auth: open for reading; name is "users" or "certificates" */
 	FILE_USERS,		/* auth: the same, for M_USERS; generation is its serial */
+	FILE_USAGE = 30,	/* auth, when it starts only: what users have sent, to read and write; name is "0" or "1" */
 };
 
 enum verdict_action { VERDICT_ACCEPT = 1, VERDICT_REJECT, VERDICT_DEFER };

@@ -9,6 +9,9 @@
 
 static const struct sc_rule rules[] = {
 	{ SCMP_SYS(pread64), SC_ALLOW, { { 0 } }, "the users file, and its like" },
+	{ SCMP_SYS(pwrite64), SC_ALLOW, { { 0 } }, "what users have sent, into the two files that came open" },
+	{ SCMP_SYS(ftruncate), SC_ALLOW, { { 0 } }, "their length" },
+	{ SCMP_SYS(fdatasync), SC_ALLOW, { { 0 } }, "so that it survives a crash" },
 	{ SCMP_SYS(lseek), SC_ALLOW, { { 0 } }, "the size of a file" },
 	{ SCMP_SYS(set_robust_list), SC_ALLOW, { { 0 } }, "a thread may still be starting when the filter falls" },
 	{ SCMP_SYS(rseq), SC_ALLOW, { { 0 } }, "the same" },

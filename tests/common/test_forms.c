@@ -144,7 +144,7 @@ static void
 envelopes_travel(void **state)
 {
 	const struct envelope e = { .flags = 1, .received_at = -5, .sender = S("a@b.test"), .helo = S("x"), .listener = S("smtp"),
-	    .envid = S("Q+2B"), .deliver_by = 77, .hold_until = -8, .hold_request = S("for;60"), .priority = -9 };
+	    .envid = S("Q+2B"), .deliver_by = 77, .hold_until = -8, .hold_request = S("for;60"), .priority = -9, .user = S("alice") };
 	const struct envelope_rcpt r = { S("c@d.test"), S("C@d.test"), S("smtp"), S("d.test"), 3, NOTIFY_SUCCESS | NOTIFY_DELAY,
 	    S("rfc822;C@d.test") };
 	struct buf b = BUF_INIT(4096);
@@ -158,7 +158,7 @@ envelopes_travel(void **state)
 	assert_int_equal(back.n_rcpts, 2);
 	assert_true(slice_eq(back.sender, e.sender) && back.received_at == -5);
 	assert_true(slice_eq(back.envid, e.envid) && back.deliver_by == 77 && back.hold_until == -8 && back.priority == -9);
-	assert_true(slice_eq(back.hold_request, e.hold_request));
+	assert_true(slice_eq(back.hold_request, e.hold_request) && slice_eq(back.user, e.user));
 	rest = back.rcpts;
 	assert_true(envelope_rcpt_next(&rest, &got) && slice_eq(got.original, r.original) && got.generation == 3);
 	assert_true(got.notify == (NOTIFY_SUCCESS | NOTIFY_DELAY) && slice_eq(got.orcpt, r.orcpt));

@@ -6,6 +6,7 @@ import os
 import smtplib
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
@@ -109,6 +110,62 @@ def test_header_from_has_to_be_the_users(folder):
     lab.equal(submit(b"From: bob@postern.test\r\nSubject: for him\r\n\r\nhello\r\n")[0], 250, "another's, with a Sender")
     lab.wait_for(lambda: any(b"for him" in m for m in postern.mailbox("bob")), "the message")
     lab.check(any(b"\nSender: alice@postern.test\n" in m.replace(b"\r", b"") for m in postern.mailbox("bob")), "says who sent it")
+
+
+def rows(postern):
+    return {r["user"]: r for r in postern.ctl_rows("users", check=False) if "user" in r}
+
+
+def test_users_have_limits_that_survive(folder):
+    net, postern = house(folder, auth="user-recipients-hour = 5\n            user-messages-day = 3\n"
+                                      "            unlimited-users = {\"bob\"}", more="smtpd { processes = 2 }")
+    mail = b"From: alice@postern.test\r\n\r\nhello\r\n"
+    lab.equal(submit(mail, rcpts=["bob@postern.test", "bob+1@postern.test"])[0], 250, "two recipients")
+    with session() as s:
+        s.mail("alice@postern.test")
+        replies = [s.rcpt(f"{name}@postern.test") for name in ("bob", "bob+1", "nobody", "alice")]
+        s.rset()
+    lab.equal([r[0] for r in replies], [250, 250, 550, 450], f"of five an hour: {replies}")
+    lab.check(b"5 recipients an hour; next in 60 minutes" in replies[3][1] or b"next in 5" in replies[3][1], f"{replies[3]}")
+    postern.wait_log("may send 5 recipients an hour")
+    lab.check("user=alice" in [line for line in postern.log().splitlines() if "may send 5" in line][0], "the log says who")
+    lab.wait_for(lambda: rows(postern).get("alice", {}).get("recipients_hour") == 2, "what was not sent to be given back")
+    lab.equal(submit(mail)[0], 250, "a third recipient")
+    lab.equal(submit(mail)[0], 250, "a third message")
+    code, text = submit(mail)
+    lab.check(code == 450 and b"3 messages a day" in text, f"a fourth message: {code} {text}")
+    alice = rows(postern)["alice"]
+    lab.equal((alice["messages_hour"], alice["recipients_hour"], alice["messages_day"], alice["messages_day_max"],
+               alice["recipients_hour_max"]), (3, 4, 3, 3, 5), f"what posternctl knows: {alice}")
+    lab.check("last_login" in alice and "last_wrong_login" not in alice, f"{alice}")
+    for n in range(5):
+        lab.equal(submit(mail.replace(b"alice", b"bob"), user="bob", sender="bob@postern.test")[0], 250, "bob has none")
+    time.sleep(6)
+    for pid in postern.pids("auth"):
+        os.kill(pid, 9)
+    lab.wait_for(lambda: "alice" in rows(postern), "the auth room to come back", 20)
+    lab.equal(rows(postern)["alice"]["messages_day"], 3, "after a kill")
+    postern.restart()
+    lab.equal(rows(postern)["alice"]["messages_day"], 3, "after a restart")
+    lab.equal(rows(postern)["bob"]["messages_hour"], 5, "and bob's")
+    lab.equal(submit(mail)[0], 450, "alice has to wait still")
+    try:
+        session().login("alice", "wrong")
+    except smtplib.SMTPException:
+        pass
+    out = postern.ctl("users").stdout
+    lab.check("USER" in out and "alice" in out, f"the table: {out}")
+
+
+def test_the_user_is_kept_with_the_message(folder):
+    net, postern = house(folder, more='rule "later" { to = {"sink.test"} action = accept relay-host = "[10.77.0.99]" }')
+    lab.equal(submit(b"From: alice@postern.test\r\n\r\nhello\r\n", rcpts=["x@sink.test"])[0], 250, "the answer")
+    lab.wait_for(lambda: postern.queue(), "the message in the queue")
+    message = postern.queue()[0]["id"]
+    lab.equal(postern.ctl_rows("queue", "show", message)[0]["user"], "alice", "queue show")
+    postern.restart()
+    lab.equal(postern.ctl_rows("queue", "show", message)[0]["user"], "alice", "queue show after a restart")
+    lab.check(any("user=alice" in line for line in postern.log().splitlines() if "accepted" in line), "the log")
 
 
 lab.main(globals())

@@ -1,0 +1,225 @@
+/* tests/vault/test_usage.c -- what users may send: windows that move, limits, and what is kept. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "vault/auth_usage.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { START = 1700000100 };	/* not at the start of an hour */
+
+static struct conf *conf;
+
+struct world {
+	struct loop *loop;
+	struct usage u;
+};
+
+static void
+begin(struct world *w)
+{
+	conf_unref(conf);
+	conf = conf_new();
+	w->loop = loop_new();
+	assert_non_null(w->loop);
+	usage_init(&w->u, w->loop);
+}
+
+static void
+end(struct world *w)
+{
+	usage_free(&w->u);
+	loop_free(w->loop);
+}
+
+/* Spends; the words of a refusal, or "". */
+static const char *
+spend(struct world *w, const char *user, uint32_t messages, uint32_t rcpts, int64_t now)
+{
+	static char text[USAGE_TEXT_MAX + 1];
+	struct buf why = BUF_INIT(USAGE_TEXT_MAX);
+	enum rc rc = usage_spend(&w->u, &conf->auth, slice_str(user), messages, rcpts, now, &why);
+
+	(void)snprintf(text, sizeof text, "%s", buf_len(&why) == 0 ? "" : buf_cstr(&why));
+	assert_int_equal(rc, *text == '\0' ? RC_OK : RC_RANGE);
+	buf_free(&why);
+	return text;
+}
+
+static void
+an_hour_moves(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w);
+	conf->auth.user_recipients_hour = 10;
+	assert_string_equal(spend(&w, "alice", 1, 6, START), "");
+	assert_string_equal(spend(&w, "alice", 0, 5, START + 600), "You may send 10 recipients an hour; next in 50 minutes");
+	assert_string_equal(spend(&w, "alice", 0, 4, START + 600), "");
+	assert_string_equal(spend(&w, "bob", 1, 10, START + 600), "");
+	assert_string_equal(spend(&w, "alice", 0, 1, START + 3299), "You may send 10 recipients an hour; next in 6 minutes");
+	assert_string_equal(spend(&w, "alice", 0, 6, START + 3600), "");
+	assert_string_equal(spend(&w, "alice", 0, 1, START + 3600), "You may send 10 recipients an hour; next in 10 minutes");
+	assert_string_equal(spend(&w, "alice", 0, 10, START + 3 * 3600), "");
+	end(&w);
+}
+
+static void
+a_day_moves(void **state)
+{
+	struct world w;
+	struct usage_sums n;
+
+	(void)state;
+	begin(&w);
+	conf->auth.user_messages_day = 2;
+	conf->auth.user_messages_hour = 2;
+	assert_string_equal(spend(&w, "alice", 1, 1, START), "");
+	assert_string_equal(spend(&w, "alice", 1, 1, START + 7200), "");
+	assert_string_equal(spend(&w, "alice", 1, 1, START + 7201), "You may send 2 messages a day; next in 1305 minutes");
+	assert_string_equal(spend(&w, "alice", 0, 1, START + 7201), "");
+	n = usage_sums(usage_find(&w.u, S("alice")), START + 7201);
+	assert_int_equal(n.hour_messages, 1);
+	assert_int_equal(n.day_messages, 2);
+	assert_int_equal(n.day_rcpts, 3);
+	assert_string_equal(spend(&w, "alice", 1, 1, START + 86400), "");
+	n = usage_sums(usage_find(&w.u, S("alice")), START + 10 * 86400);
+	assert_int_equal(n.day_rcpts + n.hour_rcpts, 0);
+	end(&w);
+}
+
+/* What is given back may be spent again; a clock that is set back or far ahead frees nobody for ever and binds nobody so. */
+static void
+back_and_clocks(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w);
+	conf->auth.user_recipients_hour = 10;
+	assert_string_equal(spend(&w, "alice", 1, 10, START), "");
+	usage_count(&w.u, &conf->auth, S("alice"), 0, 0, 1, 4, START + 1);
+	assert_string_equal(spend(&w, "alice", 0, 4, START + 2), "");
+	assert_true(*spend(&w, "alice", 0, 1, START + 3) != '\0');
+	assert_true(*spend(&w, "alice", 0, 1, START - 86400) != '\0');
+	assert_string_equal(spend(&w, "alice", 0, 10, START - 86400 + 3601), "");
+	assert_true(*spend(&w, "alice", 0, 1, START - 86400 + 3602) != '\0');
+	usage_count(&w.u, &conf->auth, S("alice"), 0, 0, 100, 100, START - 86400 + 3603);
+	assert_string_equal(spend(&w, "alice", 0, 10, START - 86400 + 3604), "");
+	assert_string_equal(spend(&w, "alice", 0, 10, START + 400 * INT64_C(86400)), "");
+	assert_int_equal(conf_list_add(&conf->auth.unlimited_users, S("alice")), RC_OK);
+	assert_string_equal(spend(&w, "alice", 0, 1000, START), "");
+	end(&w);
+}
+
+static void
+some_are_forgotten(void **state)
+{
+	struct world w;
+	char name[32];
+	const struct usage_user *user;
+	size_t n = 0;
+
+	(void)state;
+	begin(&w);
+	conf->auth.max_counted_users = 100;
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof name, "user%d", i);
+		assert_string_equal(spend(&w, name, 1, 1, START), "");
+		assert_string_equal(spend(&w, "alice", 0, 1, START), "");
+	}
+	assert_int_equal(w.u.n_users, 100);
+	assert_int_equal(usage_sums(usage_find(&w.u, S("alice")), START).hour_rcpts, 1000);
+	assert_null(usage_find(&w.u, S("user0")));
+	assert_non_null(usage_find(&w.u, S("user999")));
+	for (user = usage_after(&w.u, 0); user != NULL; user = user->made_after, n++)
+		assert_ptr_equal(user->made_after, usage_after(&w.u, user->key));
+	assert_int_equal(n, 100);
+	end(&w);
+}
+
+static int
+scratch(void)
+{
+	char path[] = "/tmp/test_usage-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_int_not_equal(fd, -1);
+	(void)unlink(path);
+	return fd;
+}
+
+/* Two files in turn: when the newer one is damaged anywhere, the older one counts. */
+static void
+it_is_kept(void **state)
+{
+	struct world w, again;
+	struct workers *workers;
+	struct buf bytes = BUF_INIT(1 << 20);
+	int fds[2] = { scratch(), scratch() };
+	uint8_t wrong = 0xa5;
+
+	(void)state;
+	begin(&w);
+	assert_int_equal(workers_start(1, &workers), RC_OK);
+	memcpy(w.u.fds, fds, sizeof fds);
+	usage_load(&w.u);
+	assert_int_equal(w.u.n_users, 0);
+	w.u.workers = workers;
+	assert_string_equal(spend(&w, "alice", 1, 3, START), "");
+	usage_login(&w.u, &conf->auth, S("bob"), false, START);
+	usage_finish(&w.u);			/* serial 1, file 1 */
+	assert_string_equal(spend(&w, "alice", 1, 4, START + 1), "");
+	usage_finish(&w.u);			/* serial 2, file 0 */
+	for (int i = 0; i < 2; i++) {
+		usage_init(&again.u, w.loop);
+		memcpy(again.u.fds, fds, sizeof fds);
+		usage_load(&again.u);
+		assert_int_equal(again.u.n_users, 2);
+		assert_int_equal(usage_sums(usage_find(&again.u, S("alice")), START).day_rcpts, i == 0 ? 7 : 3);
+		assert_int_equal(usage_find(&again.u, S("bob"))->failure, START);
+		assert_int_equal(usage_find(&again.u, S("bob"))->login, 0);
+		assert_int_equal(again.u.serial, i == 0 ? 2 : 1);
+		usage_free(&again.u);
+		assert_int_equal(pwrite(fds[0], &wrong, 1, 40), 1);
+	}
+	/* No prefix of it, and nothing longer. */
+	assert_true(usage_put(&w.u, &bytes));
+	for (size_t n = 0; n < buf_len(&bytes); n++) {
+		usage_init(&again.u, w.loop);
+		assert_int_equal(usage_read(&again.u, slice_first(buf_slice(&bytes), n)), RC_CORRUPT);
+		usage_free(&again.u);
+	}
+	buf_free(&bytes);
+	workers_stop(workers);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	end(&w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_hour_moves),
+		cmocka_unit_test(a_day_moves),
+		cmocka_unit_test(back_and_clocks),
+		cmocka_unit_test(some_are_forgotten),
+		cmocka_unit_test(it_is_kept),
+	};
+	int failed;
+
+	if (sodium_init() == -1)
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	conf_unref(conf);
+	return failed;
+}
