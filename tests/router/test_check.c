@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "common/policy/senders.h"
 #include "tests/router/house.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -13,6 +14,8 @@ static const char stranger[] = "203.0.113.9", friend[] = "10.77.0.1";
 static const struct house_file files[] = {
 	{ "partners", "*.partner.test\nfriend.test\nboss@elsewhere.test\n" },
 	{ "blocked", "192.0.2.0/24\n2001:db8:bad::/48\n" },
+	{ "logins", "alice alice@postern.test, team.test, @shared\nboss *\nbob@postern.test bob@elsewhere.test\n" },
+	{ "shared", "info@postern.test\n" },
 	{ "@passwd", "root:x:0:0::/root:/bin/sh\ncarol:x:1500:1500::/home/carol:/bin/sh\n" },
 };
 static const struct house_files all_files = { files, COUNT(files) };
@@ -524,6 +527,36 @@ explain_tells_every_step(void **state)
 	policy_free(p);
 }
 
+/* Of what stands in From, every address has to be the user's. */
+static void
+authors(void **state)
+{
+	static const struct house_line lines[] = {
+		{ "router", "", "senders", "@logins" },
+		{ "table", "logins", "file", "/etc/postern/logins" },
+		{ "table", "shared", "file", "/etc/postern/shared" },
+	};
+	static const struct {
+		const char *user, *addresses;
+		bool may;
+	} cases[] = {
+		{ "alice", "alice@postern.test", true }, { "alice", "alice@postern.test\nx@team.test\ninfo@postern.test", true },
+		{ "alice", "alice@postern.test\nx@other.test", false }, { "alice", "x@other.test\nalice@postern.test", false },
+		{ "alice", "", true }, { "alice", "alice@postern.test\n\nalice@postern.test", false }, { "alice", "\n", false },
+		{ "alice", "no address", false }, { "alice", "x@sub.team.test", false }, { "boss", "any@body.test\nelse@where.test", true },
+		{ "bob@postern.test", "bob@elsewhere.test", true }, { "bob@postern.test", "bob@postern.test", false },
+		{ "first-last", "first-last@postern.test", true }, { "first-last", "first-last+x@postern.test", true },
+		{ "first-last", "alice@postern.test", false }, { "carol@x.test", "carol@x.test", true },
+	};
+	struct policy *p = policy_of(lines, COUNT(lines));
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (senders_allow_all(p, slice_str(cases[i].user), slice_str(cases[i].addresses)) != cases[i].may)
+			fail_msg("%s as '%s'", cases[i].user, cases[i].addresses);
+	policy_free(p);
+}
+
 int
 main(void)
 {
@@ -540,6 +573,7 @@ main(void)
 		cmocka_unit_test(at_delivery_time_nobody_asks_leave),
 		cmocka_unit_test(the_systems_users),
 		cmocka_unit_test(default_domains),
+		cmocka_unit_test(authors),
 		cmocka_unit_test(explain_tells_every_step),
 	};
 
