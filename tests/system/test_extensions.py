@@ -95,7 +95,7 @@ def test_success_is_told_when_it_was_asked(folder):
 def test_mail_has_its_time(folder):
     """BY with N is told of and tried on, with R it comes back; each once, and an open-ended one is told of by delay-notice."""
     net, postern = house(folder, FAST + 'queue { delay-notice = "2s" }\nsmtpd { min-deliver-by = "1s" }\n')
-    sink = lab.Sink(SINK, script={"RCPT": b"451 4.2.0 later\r\n"})
+    sink = lab.Sink(SINK, script={"RCPT": b"451 4.2.0 later\r\n"}, keywords=("PIPELINING", "8BITMIME", "DSN", "DELIVERBY"))
     with lab.Client(POSTERN) as c:
         lab.check("DELIVERBY 1" in str(c.ehlo()), "it is announced")
         for by, user in (("BY=1;N", "n"), ("BY=1;R", "r"), ("", "d")):
