@@ -139,12 +139,18 @@ take_addresses(struct transaction *tx, const struct watched *what, struct slice 
 	return rc == RC_NOTFOUND;
 }
 
+static bool
+is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static struct slice
 trimmed(struct slice s)
 {
-	while (s.n > 0 && memchr(" \t\r\n", s.p[0], 4) != NULL)
+	while (s.n > 0 && is_blank(s.p[0]))
 		s = slice_from(s, 1);
-	while (s.n > 0 && memchr(" \t\r\n", s.p[s.n - 1], 4) != NULL)
+	while (s.n > 0 && is_blank(s.p[s.n - 1]))
 		s.n--;
 	return s;
 }

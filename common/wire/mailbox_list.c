@@ -135,7 +135,7 @@ gather_words(struct mailbox_list *l, bool *ret_gap)
 
 		if (!skip_cfws(l))
 			return RC_SYNTAX;
-		if (at_end(l) || memchr("<>:;,", l->in.p[l->at], 5) != NULL)
+		if (at_end(l) || slice_find(S("<>:;,"), l->in.p[l->at]) < 5)
 			break;
 		gap = gap || (before > 1 && !l->overflows && !joins(l->text[before - 1]) && !joins(l->in.p[l->at]));
 		if (!gather_word(l))
