@@ -275,14 +275,14 @@ child_send_authorities(struct child *c)
 }
 
 /* again: it has had those of an earlier generation. The memory of counts is mapped before the first stranger comes and its
- * descriptor closed; whoever has broken in since must not get it again. */
+ * descriptor closed; whoever has broken in since must not get it again. What users have sent the auth room keeps open. */
 static void
 send_files(struct child *c, bool again)
 {
 	const struct ware *w = NULL;
 
 	while ((w = wares_next(&c->master->wares, c->role, w)) != NULL)
-		if (!again || w->purpose != FILE_COUNTS)
+		if (!again || (w->purpose != FILE_COUNTS && w->purpose != FILE_USAGE))
 			send_file(c, w->purpose, w->name, w->path, w->fd);
 	child_send_authorities(c);
 }

@@ -34,11 +34,12 @@ void
 auth_files_take(struct auth *auth, const struct m_file *m, int fd)
 {
 	struct auth_file *f = NULL;
+	bool ours = m->purpose == FILE_AUTH || m->purpose == FILE_USERS;
 
 	/* Of a generation that never came to its end. */
-	if (!auth_files_are_of(auth, m->purpose, m->generation))
+	if (ours && !auth_files_are_of(auth, m->purpose, m->generation))
 		auth_files_forget(auth);
-	if ((m->purpose == FILE_AUTH || m->purpose == FILE_USERS) && auth->n_files < AUTH_FILES_MAX)
+	if (ours && auth->n_files < AUTH_FILES_MAX)
 		f = calloc(1, sizeof *f);
 	if (f != NULL) {
 		f->name = strndup((const char *)m->name.p, m->name.n);
