@@ -68,12 +68,12 @@ void usage_clear(struct usage *u);	/* nobody is counted any more */
 void usage_free(struct usage *u);
 
 /* now: wall clock, seconds. */
-void usage_login(struct usage *u, const struct conf_auth *conf, struct slice user, bool ok, int64_t now);
+void usage_login(struct usage *u, const struct conf_auth *conf, struct slice name, bool ok, int64_t now);
 /* Counts so many more. RC_OK; or RC_RANGE: over a limit, nothing was counted, and why says so to the user. */
-enum rc usage_spend(struct usage *u, const struct conf_auth *conf, struct slice user, uint32_t messages, uint32_t rcpts, int64_t now,
+enum rc usage_spend(struct usage *u, const struct conf_auth *conf, struct slice name, uint32_t messages, uint32_t rcpts, int64_t now,
     struct buf *why);
 /* Without a question: these were sent, those were spent and not used. */
-void usage_count(struct usage *u, const struct conf_auth *conf, struct slice user, uint32_t messages, uint32_t rcpts,
+void usage_count(struct usage *u, const struct conf_auth *conf, struct slice name, uint32_t messages, uint32_t rcpts,
     uint32_t messages_back, uint32_t rcpts_back, int64_t now);
 
 const struct usage_user *usage_find(const struct usage *u, struct slice user);
