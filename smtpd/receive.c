@@ -193,6 +193,16 @@ refuse_now(struct session *s)
 }
 
 /* All content has come. */
+/* For the router's answer about who wrote it. */
+static bool
+stands_still(struct transaction *tx)
+{
+	bool waits = complete_waits(tx);
+
+	tx->receive->waited = tx->receive->waited || waits;
+	return waits;
+}
+
 static enum rc
 finish(struct session *s)
 {
@@ -200,16 +210,16 @@ finish(struct session *s)
 	struct receive *r = tx->receive;
 	enum rc rc;
 
-	/* RFC 1047: a client that is gone cannot hear that we have it, and will send it again. A small message takes no time
-	 * in which it could have gone. */
-	if (tx->begun && stream_is_lost(&s->stream)) {
+	/* RFC 1047: a client that is gone cannot hear that we have it, and will send it again. A small message that waits for
+	 * nobody takes no time in which it could have gone. */
+	if ((tx->begun || r->waited) && stream_is_lost(&s->stream)) {
 		session_end(s, "connection lost before the message was acknowledged");
 		return RC_OK;
 	}
 	s->verb = r->chunked ? "BDAT" : "DATA";
 	header_watch_end(&r->watch);
 	complete_end(tx);
-	if (complete_waits(tx))
+	if (stands_still(tx))
 		return RC_AGAIN;
 	judge(tx);
 	if (r->refusal.code == 0) {
@@ -277,14 +287,14 @@ take(struct session *s, struct slice in, size_t *ret_used)
 	enum rc rc;
 
 	*ret_used = 0;
-	if (complete_waits(tx))
+	if (stands_still(tx))
 		return RC_AGAIN;
 	if (tx->receive->chunked && tx->receive->left == 0)
 		return finish_chunk(s);
 	rc = decode(tx, in, ret_used);
 	if (has_bare_newline(s))
 		return RC_MORE;
-	if (complete_waits(tx))
+	if (stands_still(tx))
 		return RC_AGAIN;
 	if (rc == RC_OK)
 		return finish(s);

@@ -39,6 +39,7 @@ struct receive {
 	uint64_t chunk;			/* bytes of it in all */
 	struct refusal refusal;		/* code 0: nothing against it so far */
 	bool gone;			/* the content is thrown away */
+	bool waited;			/* it stood still for an answer */
 };
 
 /* Content will come, by DATA or in chunks by BDAT: makes tx->receive, with our trace field on top. RC_NOMEM. */

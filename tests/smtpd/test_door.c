@@ -324,6 +324,46 @@ a_client_that_is_gone_leaves_nothing(void **state)
 	fakes_stop(&f);
 }
 
+/* Nor is a small one that had to wait for an answer. */
+static void
+who_goes_while_the_router_thinks_leaves_nothing(void **state)
+{
+	struct conf *conf = fakes_conf();
+	void *at = NULL;
+	struct fakes f;
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < n_conf_sections; i++)
+		if (strcmp(conf_sections[i].name, "listener") == 0)
+			assert_int_equal(conf_add(conf, &conf_sections[i], "mx", &at), RC_OK);
+	assert_non_null(at);
+	free(conf->listeners[0].kind);
+	conf->listeners[0].kind = strdup("submission");
+	conf->router.senders.v = calloc(1, sizeof *conf->router.senders.v);
+	assert_non_null(conf->router.senders.v);
+	conf->router.senders.v[conf->router.senders.n++] = strdup("@senders");
+	fakes_start(&f, conf);
+	f.client = 0;
+	fd = fakes_knock(&f, "192.0.2.7");
+	says(fd, S("EHLO x\r\n"));
+	fakes_settle(&f);
+	f.smtpd.sessions->user = strdup("alice");
+	says(fd, S("MAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n"));
+	fakes_settle(&f);
+	f.router_holds = true;
+	says(fd, S("From: alice@example.org\r\n\r\nshort\r\n.\r\n"));
+	fakes_settle(&f);
+	assert_int_not_equal(f.held_authors.handle, 0);
+	(void)close(fd);
+	fakes_router_answer(&f, false);
+	fakes_settle(&f);
+	assert_int_equal(f.smtpd.n_sessions, 0);
+	assert_true(f.n_messages == 0 || !fakes_last(&f)->committed);
+	f.client = -1;
+	fakes_stop(&f);
+}
+
 /* --- no room --- */
 
 static void
@@ -602,6 +642,7 @@ main(void)
 		cmocka_unit_test(xclient_says_who_it_is),
 		cmocka_unit_test(early_talkers_are_cut_off),
 		cmocka_unit_test(a_client_that_is_gone_leaves_nothing),
+		cmocka_unit_test(who_goes_while_the_router_thinks_leaves_nothing),
 		cmocka_unit_test(the_largest_network_makes_room),
 		cmocka_unit_test(good_clients_come_in),
 		cmocka_unit_test(a_message_at_the_queue_stays),
