@@ -103,7 +103,7 @@
 	TIME(min_deliver_by, "min-deliver-by", "1m", "1s", "1d",							\
 	    "The shortest time that a client may set for a message to be delivered or else returned (BY with R, RFC 2852). It is announced.") \
 	LIST(report_clients, "report-clients", "relay-clients", NULL, NULL,						\
-	    "Clients for whose mail reports of success and of delay are written (RFC 3461): networks, @table, relay-clients; users that logged in belong to them. Senders of others may be forged, so that a report would go to somebody who sent nothing. Failures are told in any case.") \
+	    "Clients for whose mail reports of success and of delay are written (RFC 3461): networks, @table, relay-clients; users that logged in belong to them. Senders of others may be forged, so that a report would go to somebody who sent nothing; DELIVERBY is not offered to them either. Failures are told in any case.") \
 	LIST(disable, "disable", "", NULL, NULL,									\
 	    "Extensions that are not offered, by their EHLO keywords, as in {\"CHUNKING\", \"DSN\"}. A listener can switch off more.") \
 	BOOL(client_names, "client-names", "yes", NULL, NULL, "Look up the names of clients for trace fields and the log.")

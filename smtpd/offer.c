@@ -58,6 +58,8 @@ offers(const struct session *s, enum extension e)
 		return verify_offered(s);
 	case EXT_ETRN:
 		return !s->submission && is_in(s->smtpd->etrn_clients, s);	/* RFC 6409 7 */
+	case EXT_DELIVERBY:
+		return offer_reports(s);	/* a stranger could have reports of what is late sent to whom he names */
 	case EXT_REQUIRETLS:
 		return stream_is_tls(&s->stream);		/* RFC 8689 2: inside TLS only */
 	case EXT_STARTTLS:
@@ -72,7 +74,6 @@ offers(const struct session *s, enum extension e)
 	case EXT_ENHANCED:
 	case EXT_CHUNKING:
 	case EXT_DSN:
-	case EXT_DELIVERBY:
 	case EXT_PRIORITY:
 	case EXT_LIMITS:
 	case EXT_HELP:

@@ -130,6 +130,9 @@ judge(struct transaction *tx)
 		refuse(tx, 554, "5.4.6", "Too many hops, this message is in a loop");	/* RFC 5321 6.3 */
 	else if (!tx->binary)
 		judge_text(tx);
+	else if (r->watch.not_text)
+		/* RFC 3030 frees the body of its lines, and not the header: a field could be smuggled in. */
+		refuse(tx, 554, "5.6.0", "Bare CR, bare LF or NUL in the message's header");
 }
 
 /* A line end that others might take for one and we do not, or the other way round: nothing of what this client sends

@@ -270,6 +270,7 @@ watch_value(struct header_watch *w, struct slice s)
 {
 	size_t n = slice_find(s, '\r');
 
+	w->not_text = w->not_text || slice_find(slice_first(s, n), '\n') < n || slice_find(slice_first(s, n), '\0') < n;
 	if (w->keep_id)
 		for (size_t i = 0; i < n && w->id_len < HEADER_ID_MAX; i++)
 			keep_id_byte(w, s.p[i]);
@@ -296,7 +297,9 @@ watch_step(struct header_watch *w, struct slice s)
 	case W_VALUE_CR:
 		if (c == '\n')
 			w->state = W_LINE_START;
-		else if (c != '\r')
+		else
+			w->not_text = true;
+		if (c != '\n' && c != '\r')
 			w->state = W_VALUE;
 		return 1;
 	case W_START_CR:

@@ -68,6 +68,7 @@ struct header_watch {
 	uint32_t message_id;
 	bool ended;		/* the empty line, or a malformed one, was seen */
 	bool malformed;
+	bool not_text;		/* a bare CR, a bare LF or a NUL stands in a field: others may see a line end in it */
 	bool eight_bit;		/* there is a byte above 127 in it (RFC 6532) */
 	bool too_long;		/* passed HEADER_BYTES_MAX or HEADER_FIELDS_MAX: watching has ended */
 	uint8_t id[HEADER_ID_MAX]; /* first Message-ID, unfolded and trimmed, perhaps cut */

@@ -2,6 +2,8 @@
  * a < behind it shows, the name of a group, which a : does, or the address itself. */
 #include "common/wire/mailbox_list.h"
 
+#include "common/wire/chars.h"
+
 void
 mailbox_list_begin(struct mailbox_list *l, struct slice value)
 {
@@ -161,7 +163,16 @@ read_address(struct mailbox_list *l, struct address *ret_address)
 	return rc;
 }
 
-/* RFC 5322 4.4: <@a,@b:c@d>. */
+static bool
+is_of_domain(const struct mailbox_list *l)
+{
+	uint8_t c = at_end(l) ? 0 : l->in.p[l->at];
+
+	return char_is_alnum(c) || c == '-' || c == '.' || c >= 0x80;
+}
+
+/* RFC 5322 4.4: <@a,@b:c@d>. Strictly: what is taken for a route here and for an address by others would be an address that
+ * nobody has looked at. */
 static bool
 skip_route(struct mailbox_list *l)
 {
@@ -169,11 +180,42 @@ skip_route(struct mailbox_list *l)
 		return false;
 	if (!is_next(l, '@'))
 		return true;
-	l->at += slice_find(slice_from(l->in, l->at), ':');
-	if (at_end(l))
-		return false;
-	l->at++;
-	return true;
+	while (is_next(l, '@')) {
+		l->at++;
+		if (!skip_cfws(l) || !is_of_domain(l))
+			return false;
+		while (is_of_domain(l))
+			l->at++;
+		if (!skip_cfws(l))
+			return false;
+		if (is_next(l, ':')) {
+			l->at++;
+			return true;
+		}
+		if (!is_next(l, ','))
+			return false;
+		l->at++;
+		if (!skip_cfws(l))
+			return false;
+	}
+	return false;
+}
+
+/* Could the name of a group, which stands in text behind the <, be an address? Then others may take it for one. */
+static bool
+is_like_an_address(const struct mailbox_list *l)
+{
+	bool quoted = false;
+
+	for (size_t i = 1; i < l->n; i++) {
+		if (quoted && l->text[i] == '\\')
+			i++;
+		else if (l->text[i] == '"')
+			quoted = !quoted;
+		else if (!quoted && l->text[i] == '@')
+			return true;
+	}
+	return false;
 }
 
 /* Behind the <. */
@@ -235,6 +277,8 @@ mailbox_list_next(struct mailbox_list *l, struct address *ret_address)
 		if (rc != RC_OK)
 			return rc;
 		if (is_next(l, ':') && !l->in_group && l->n > 1) {
+			if (is_like_an_address(l) || l->overflows)
+				return RC_SYNTAX;
 			l->in_group = true;
 			l->at++;
 			continue;

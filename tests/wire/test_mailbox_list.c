@@ -66,6 +66,14 @@ static const struct {
 	{ "a@", "", RC_SYNTAX },
 	{ "a@[", "", RC_SYNTAX },
 	{ "<@a.b", "", RC_SYNTAX },
+	/* Others would see more addresses in these than one. */
+	{ "<@a>, boss@x.y, <x:e@f.g>", "", RC_SYNTAX },
+	{ "\"B\" <@boss@x.y>, boss@x.y, <:e@f.g>", "", RC_SYNTAX },
+	{ "<@a.b,c.d:e@f.g>", "", RC_SYNTAX },
+	{ "<@a.b @c.d:e@f.g>", "", RC_SYNTAX },
+	{ "boss@x.y:e@f.g;", "", RC_SYNTAX },
+	{ "\"not@one\": e@f.g;", "e@f.g", RC_NOTFOUND },
+	{ "<@a.b, @c.d : e@f.g>", "e@f.g", RC_NOTFOUND },
 	{ "x (y", "", RC_SYNTAX },
 	{ "x \\", "", RC_SYNTAX },
 };
