@@ -18,12 +18,15 @@ no_answer(struct rcpt *r)
 	refusal_set(&r->refusal, 451, "4.3.0", "Limits cannot be checked now, try again later");
 }
 
+/* Whoever asked for the message too and gets no yes leaves that to the next one. */
 static void
 forget_handle(struct rcpt *r)
 {
 	handle_release(&r->tx->session->smtpd->spends, r->handle);
 	r->handle = 0;
 	r->spending = false;
+	if (r->for_message)
+		r->tx->message_asked = false;
 }
 
 bool
@@ -63,8 +66,6 @@ allowance_on_spent(void *ctx, struct peer *p, uint32_t handle, struct rd *body, 
 		return NULL;
 	tx = r->tx;
 	forget_handle(r);
-	if (r->for_message)
-		tx->message_asked = false;
 	if (m.ok != 0) {
 		tx->n_spent++;
 		tx->message_spent = tx->message_spent || r->for_message;
