@@ -81,6 +81,13 @@ allowance_on_spent(void *ctx, struct peer *p, uint32_t handle, struct rd *body, 
 }
 
 void
+allowance_unanswered(struct rcpt *r)
+{
+	forget_handle(r);
+	no_answer(r);
+}
+
+void
 allowances_fail(struct smtpd *smtpd)
 {
 	for (size_t i = 0; i < smtpd->spends.n; i++) {
@@ -88,8 +95,7 @@ allowances_fail(struct smtpd *smtpd)
 
 		if (r == NULL)
 			continue;
-		forget_handle(r);
-		no_answer(r);
+		allowance_unanswered(r);
 		session_wake(r->tx->session);
 	}
 }

@@ -16,6 +16,8 @@ void allowance_settle(const struct transaction *tx);
 
 /* AU_SPENT. Its ctx is the struct smtpd. */
 ipc_fn allowance_on_spent;
+/* Nobody says whether this one may: 451. */
+void allowance_unanswered(struct rcpt *r);
 /* The line to the auth room is down. */
 void allowances_fail(struct smtpd *smtpd);
 

@@ -221,6 +221,15 @@ deadline_progress(struct session *s)
 	s->since = loop_now(s->smtpd->loop);
 }
 
+/* It ended nothing: then it must not be found again at once, and again, for as long as nothing else happens. */
+static bool
+still_there(const struct session *s, const struct deadline *d)
+{
+	struct deadline now = earliest(s);
+
+	return now.at == d->at && now.fn == d->fn;
+}
+
 void
 deadline_fire(struct timer *t, void *ctx)
 {
@@ -233,6 +242,8 @@ deadline_fire(struct timer *t, void *ctx)
 		d.fn(s, d.reason);
 	if (s->phase == PH_DEAD)
 		return;
+	if (d.at <= loop_now(s->smtpd->loop) && still_there(s, &d))
+		deadline_progress(s);
 	/* Also flushes, and arms the timer again. */
 	session_wake(s);
 }

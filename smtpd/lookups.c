@@ -5,6 +5,7 @@
 #include "common/text.h"
 #include "common/wire/address.h"
 #include "common/wire/chars.h"
+#include "smtpd/allowance.h"
 #include "smtpd/complete.h"
 #include "smtpd/session.h"
 #include "smtpd/verify.h"
@@ -152,7 +153,9 @@ void
 lookup_rcpts_unanswered(struct session *s)
 {
 	for (struct rcpt *r = s->tx->waiting; r != NULL; r = r->next)
-		if (r->handle != 0 && !r->spending)
+		if (r->spending)
+			allowance_unanswered(r);
+		else if (r->handle != 0)
 			no_answer(r);
 	session_wake(s);
 }
@@ -237,8 +240,11 @@ router_closed(void *ctx, struct peer *p, const char *why)
 		for (size_t i = 0; i < smtpd->checks.n; i++) {
 			struct rcpt *r = handle_at(&smtpd->checks, i);
 
-			if (r != NULL)
-				wait_unanswered(r->tx->session, WAIT_RCPTS);
+			/* Those whose question is at the auth room still are answered by it. */
+			if (r != NULL) {
+				no_answer(r);
+				session_wake(r->tx->session);
+			}
 		}
 		for (size_t i = 0; i < smtpd->authors.n; i++) {
 			struct transaction *tx = handle_at(&smtpd->authors, i);

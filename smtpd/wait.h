@@ -10,7 +10,7 @@
  *	WAIT_FLUSH	nothing				the queue (submit.c)
  *	WAIT_LOGIN	nothing				the auth room (cmd_auth.c)
  *	WAIT_NAME	all but commands that need it	the resolver (lookups.c)
- *	WAIT_RCPTS	commands that overlap		the router (lookups.c)
+ *	WAIT_RCPTS	commands that overlap		the router (lookups.c), and before it the auth room (allowance.c)
  *
  * A room that is lost, or silent for too long, ends its wait by wait_unanswered(). A session that ends forgets them all, so
  * that late answers find nobody. */

@@ -163,11 +163,62 @@ a_lost_room_ends_no_transaction(void **state)
 	end(&c);
 }
 
+/* Silent, but there: the client has its 451 when the patience for recipients is over, and the next one asks for the message. */
+static void
+a_silent_room_is_not_waited_for(void **state)
+{
+	struct counter c;
+	struct session *s;
+
+	(void)state;
+	begin(&c);
+	c.silent = true;
+	say(&c, "RCPT TO:<bob@example.org>\r\nRCPT TO:<carol@example.org>\r\n");
+	fakes_settle(&c.f);
+	assert_int_equal(c.n_asked, 2);
+	s = c.f.smtpd.sessions;
+	s->since -= VERDICT_PATIENCE_MS;
+	deadline_arm(s);
+	hear(&c, "451 4.3.0 Limits cannot be checked now*");
+	hear(&c, "451 4.3.0 Limits cannot be checked now*");
+	assert_int_equal(c.f.smtpd.spends.used, 0);
+	c.silent = false;
+	say(&c, "RCPT TO:<bob@example.org>\r\n");
+	hear(&c, "250 *");
+	assert_int_equal(c.messages[0] + c.messages[1], 1);
+	assert_int_equal(c.messages[2], 1);
+	end(&c);
+}
+
+/* What the auth room is asked about still is answered by it when the router is lost. */
+static void
+a_lost_router_leaves_the_auth_room_its_answers(void **state)
+{
+	struct counter c;
+
+	(void)state;
+	begin(&c);
+	c.f.router_holds = true;
+	say(&c, "RCPT TO:<bob@example.org>\r\n");
+	fakes_settle(&c.f);
+	c.silent = true;
+	say(&c, "RCPT TO:<carol@example.org>\r\n");
+	fakes_settle(&c.f);
+	fakes_router(&c.f, false);
+	hear(&c, "451 4.3.0 Recipients cannot be checked now*");
+	assert_int_equal(c.f.smtpd.spends.used, 1);
+	room_down(&c);
+	hear(&c, "451 4.3.0 Limits cannot be checked now*");
+	end(&c);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_lost_room_ends_no_transaction),
+		cmocka_unit_test(a_silent_room_is_not_waited_for),
+		cmocka_unit_test(a_lost_router_leaves_the_auth_room_its_answers),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
