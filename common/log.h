@@ -69,7 +69,9 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto tls user priority message_id ms",	\
 	    "a message is durable in the queue and was acknowledged")						\
 	X(ABORTED,		"aborted",		NOTICE,		"client from why user",			\
-	    "a transaction ended before its message was acknowledged")						\
+	    "a transaction ended before the queue had its message: the client keeps it")			\
+	X(UNACKNOWLEDGED,	"unacknowledged",	NOTICE,		"client from why user",			\
+	    "a client was gone before it could be told what became of its message: if it was taken, queued of this id says so, and the client may send it again")	\
 	X(QUEUED,		"queued",		INFO,		"from size nrcpt cause",			\
 	    "a message entered the queue (bounces name their cause)")						\
 	X(ATTEMPT,		"attempt",		DEBUG,		"destination nrcpt",				\

@@ -108,7 +108,8 @@ allowance_settle(const struct transaction *tx)
 
 	if (s->user == NULL || s->smtpd->auth == NULL)
 		return;
-	if (tx->accepted) {
+	/* A client that goes before it hears of its message has sent it all the same. */
+	if (tx->given) {
 		m.messages = !tx->message_spent;
 		m.messages_back = 0;
 		m.rcpts = tx->n_rcpts > tx->n_spent ? tx->n_rcpts - tx->n_spent : 0;

@@ -182,6 +182,7 @@ submit_whole(struct transaction *tx)
 	/* What has gone is the queue's: the line's buffer holds it until it is written. */
 	if (rc == RC_OK)
 		buf_free(&tx->receive->content);
+	tx->given = rc == RC_OK;
 	return rc;
 }
 
@@ -233,7 +234,10 @@ submit_commit(struct transaction *tx)
 {
 	struct q_commit m = { tx->receive->given, receive_flags(tx) };
 
-	return submit_alive(tx) ? q_commit_send(tx->session->smtpd->queue, tx->handle, &m) : RC_CLOSED;
+	enum rc rc = submit_alive(tx) ? q_commit_send(tx->session->smtpd->queue, tx->handle, &m) : RC_CLOSED;
+
+	tx->given = rc == RC_OK;
+	return rc;
 }
 
 void
@@ -314,7 +318,6 @@ on_accepted(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	queue_id_format(tx->id, id);
 	s->n_accepted++;
 	client_note_good(s);
-	tx->accepted = true;
 	log_accepted(s);
 	session_reply(s, 250, "2.0.0", "Ok: queued as %.*s", (int)sizeof id, id);
 	transaction_free(&s->tx, NULL);
@@ -331,6 +334,7 @@ refused(struct transaction *tx, const struct refusal *r)
 	handle_release(&s->smtpd->messages, tx->handle);
 	tx->handle = 0;
 	tx->begun = false;
+	tx->given = false;
 	if (s->phase == PH_DATA || s->phase == PH_CHUNKS) {
 		receive_refuse(tx, r);
 		session_wake(s);

@@ -65,7 +65,7 @@ struct transaction {
 
 	bool message_asked, message_spent; /* allowance.h */
 	uint32_t n_spent;		/* recipients */
-	bool accepted;			/* the queue has it */
+	bool given;			/* the queue has all of it and has not refused it: it may be delivered */
 
 	struct receive *receive;	/* from DATA on */
 	uint32_t handle;		/* at the queue; 0: it has nothing of us */

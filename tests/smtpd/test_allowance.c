@@ -212,6 +212,71 @@ a_lost_router_leaves_the_auth_room_its_answers(void **state)
 	end(&c);
 }
 
+/* Says the message, and goes. */
+static void
+send_and_go(struct counter *c)
+{
+	say(c, "RCPT TO:<bob@example.org>\r\nRCPT TO:<carol@example.org>\r\nDATA\r\n");
+	hear(c, "250 *");
+	hear(c, "250 *");
+	hear(c, "354 *");
+	say(c, "x\r\n.\r\n");
+	fakes_settle(&c->f);
+	(void)close(c->f.client);
+	c->f.client = -1;
+	fakes_settle(&c->f);
+}
+
+/* A message that the queue was given is sent, whether or not its client hears of it. */
+static void
+who_goes_without_the_reply_has_sent(void **state)
+{
+	struct counter c;
+
+	(void)state;
+	begin(&c);
+	c.f.queue_holds = true;
+	send_and_go(&c);
+	fakes_queue_answer(&c.f);
+	fakes_settle(&c.f);
+	assert_int_equal(c.f.smtpd.n_sessions, 0);
+	assert_true(fakes_last(&c.f)->committed && !fakes_last(&c.f)->aborted);
+	assert_int_equal(c.n_asked, 2);
+	assert_int_equal(c.n_counts, 0);
+	end(&c);
+}
+
+/* One that is given up before has all of it back; so has one that the queue refused. */
+static void
+what_is_not_sent_is_given_back(void **state)
+{
+	struct counter c;
+
+	(void)state;
+	begin(&c);
+	say(&c, "RCPT TO:<bob@example.org>\r\nRCPT TO:<carol@example.org>\r\nRSET\r\n");
+	hear(&c, "250 *");
+	hear(&c, "250 *");
+	hear(&c, "250 *");
+	fakes_settle(&c.f);
+	assert_int_equal(c.back[0], 1);
+	assert_int_equal(c.back[1], 2);
+	say(&c, "MAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n");
+	hear(&c, "250 *");
+	hear(&c, "250 *");
+	hear(&c, "354 *");
+	c.f.refuse_code = 452;
+	(void)snprintf(c.f.refuse_enhanced, sizeof c.f.refuse_enhanced, "4.3.1");
+	(void)snprintf(c.f.refuse_text, sizeof c.f.refuse_text, "Disk full");
+	say(&c, "x\r\n.\r\n");
+	hear(&c, "452 *");
+	fakes_settle(&c.f);
+	assert_int_equal(c.back[0], 2);
+	assert_int_equal(c.back[1], 3);
+	assert_int_equal(c.more[0] + c.more[1], 0);
+	end(&c);
+}
+
 int
 main(void)
 {
@@ -219,6 +284,8 @@ main(void)
 		cmocka_unit_test(a_lost_room_ends_no_transaction),
 		cmocka_unit_test(a_silent_room_is_not_waited_for),
 		cmocka_unit_test(a_lost_router_leaves_the_auth_room_its_answers),
+		cmocka_unit_test(who_goes_without_the_reply_has_sent),
+		cmocka_unit_test(what_is_not_sent_is_given_back),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
