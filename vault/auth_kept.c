@@ -168,8 +168,13 @@ usage_load(struct usage *u)
 		if (!read_file(u->fds[i], &files[i]))
 			buf_clear(&files[i]);
 	better = serial_of(buf_slice(&files[1])) > serial_of(buf_slice(&files[0]));
-	for (unsigned i = 0; i < USAGE_FILES && u->n_users == 0; i++)
-		bad = take_over(u, buf_slice(&files[(better + i) % USAGE_FILES])) || bad;
+	for (unsigned i = 0; i < USAGE_FILES && u->n_users == 0; i++) {
+		unsigned file = (better + i) % USAGE_FILES;
+
+		bad = take_over(u, buf_slice(&files[file])) || bad;
+		if (u->n_users > 0)
+			u->good = file;
+	}
 	if (bad)
 		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "what users have sent was not written to its end; the state before it counts"));
 	for (unsigned i = 0; i < USAGE_FILES; i++)
@@ -182,8 +187,10 @@ struct usage_save {
 	struct work work;	/* first */
 	struct usage *usage;
 	struct buf bytes;
+	unsigned file;			/* which of the two; fd is its */
 	int fd;
 	int error;
+	bool noted;
 };
 
 /* In a thread. */
@@ -214,16 +221,28 @@ save_free(struct usage_save *s)
 	free(s);
 }
 
+/* A write has ended. One that failed leaves the other file the good one, which the next write must not touch. */
+static void
+note(struct usage *u, struct usage_save *s)
+{
+	if (s->noted)
+		return;
+	s->noted = true;
+	if (s->error == 0) {
+		u->good = s->file;
+		return;
+	}
+	log_say(LOG_TROUBLE, NULL, F_TEXT("what", "what users have sent cannot be written"), F_TEXT("error", strerror(s->error)));
+	u->dirty = true;
+}
+
 static void
 written(struct work *work)
 {
 	struct usage_save *s = (struct usage_save *)(void *)work;
 	struct usage *u = s->usage;
 
-	if (s->error != 0) {
-		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "what users have sent cannot be written"), F_TEXT("error", strerror(s->error)));
-		u->dirty = true;
-	}
+	note(u, s);
 	u->save = NULL;
 	save_free(s);
 	if (u->dirty)
@@ -239,7 +258,10 @@ save_new(struct usage *u)
 		return NULL;
 	u->serial++;
 	s->usage = u;
-	s->fd = u->fds[u->serial % USAGE_FILES];
+	s->file = (u->good + 1) % USAGE_FILES;
+	if (u->fds[s->file] == -1)
+		s->file = u->good;
+	s->fd = u->fds[s->file];
 	s->work = (struct work){ .run = write_file, .done = written };
 	buf_init(&s->bytes, FILE_BYTES_MAX);
 	if (s->fd != -1 && usage_put(u, &s->bytes))
@@ -248,18 +270,33 @@ save_new(struct usage *u)
 	return NULL;
 }
 
+/* A write that a worker has: only one is under way at a time. */
+static void
+finish_first(struct usage *u)
+{
+	if (workers_take_back(u->workers, &u->save->work)) {
+		save_free(u->save);
+		u->save = NULL;
+		u->dirty = true;
+	} else {
+		note(u, u->save);
+	}
+}
+
 void
 usage_finish(struct usage *u)
 {
-	struct usage_save *s = u->dirty || u->save != NULL ? save_new(u) : NULL;
+	struct usage_save *s;
 
+	if (u->save != NULL)
+		finish_first(u);
+	s = u->dirty ? save_new(u) : NULL;
 	if (s == NULL)
 		return;
 	write_file(&s->work);
-	if (s->error != 0)
-		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "what users have sent cannot be written"), F_TEXT("error", strerror(s->error)));
-	save_free(s);
 	u->dirty = false;
+	note(u, s);
+	save_free(s);
 }
 
 void

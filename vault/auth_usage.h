@@ -52,7 +52,8 @@ struct usage {
 	uint64_t last_key;
 	uint8_t hash_key[16];
 	bool dirty;
-	uint64_t serial;		/* of the last write */
+	uint64_t serial;		/* of the last write, whatever became of it */
+	unsigned good;			/* the file that holds the last whole state: the other one is written next */
 	int fds[USAGE_FILES];		/* -1: there is none */
 	struct usage_save *save;	/* a thread has it */
 	struct timer timer;

@@ -102,6 +102,8 @@ thread_main(void *arg)
 		began = clock_monotonic_ms();
 		work->run(work);
 		(void)pthread_mutex_lock(&w->lock);
+		work->ran = true;
+		(void)pthread_cond_broadcast(&w->changed);
 		work->next = w->finished;
 		w->finished = work;
 		ring(w);
@@ -144,6 +146,7 @@ workers_submit(struct workers *w, struct work *work, unsigned max_waiting)
 		w->overloaded = clock_monotonic_ms();
 	} else {
 		work->next = NULL;
+		work->ran = false;
 		*w->last = work;
 		w->last = &work->next;
 		w->n_waiting++;
@@ -151,6 +154,28 @@ workers_submit(struct workers *w, struct work *work, unsigned max_waiting)
 	}
 	(void)pthread_mutex_unlock(&w->lock);
 	return rc;
+}
+
+bool
+workers_take_back(struct workers *w, struct work *work)
+{
+	struct work **at = &w->first;
+	bool waits;
+
+	(void)pthread_mutex_lock(&w->lock);
+	while (*at != NULL && *at != work)
+		at = &(*at)->next;
+	waits = *at != NULL;
+	if (waits) {
+		*at = work->next;
+		if (*at == NULL)
+			w->last = at;
+		w->n_waiting--;
+	}
+	while (!waits && !work->ran)
+		(void)pthread_cond_wait(&w->changed, &w->lock);
+	(void)pthread_mutex_unlock(&w->lock);
+	return waits;
 }
 
 /* Signals are the loop's affair. */

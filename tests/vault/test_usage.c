@@ -7,6 +7,7 @@
 
 #include "vault/auth_usage.h"
 
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,6 +206,70 @@ it_is_kept(void **state)
 	end(&w);
 }
 
+/* What the files hold of alice's recipients. */
+static uint64_t
+kept_rcpts(struct world *w, const int *fds)
+{
+	struct usage u;
+	uint64_t n;
+
+	usage_init(&u, w->loop);
+	memcpy(u.fds, fds, sizeof u.fds);
+	usage_load(&u);
+	assert_non_null(usage_find(&u, S("alice")));
+	n = usage_sums(usage_find(&u, S("alice")), START).day_rcpts;
+	usage_free(&u);
+	return n;
+}
+
+/* While one file cannot be written, the other one keeps what it has: by a worker, at the end while a worker writes, and when
+ * the room has begun again from it. */
+static void
+a_write_that_fails_costs_no_good_file(void **state)
+{
+	struct world w;
+	struct workers *workers;
+	int fds[2] = { scratch(), scratch() }, wall = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	begin(&w);
+	assert_int_not_equal(wall, -1);
+	assert_int_equal(workers_start(1, &workers), RC_OK);
+	workers_attach(workers, w.loop);
+	memcpy(w.u.fds, fds, sizeof fds);
+	w.u.workers = workers;
+	assert_string_equal(spend(&w, "alice", 1, 3, START), "");
+	usage_finish(&w.u);			/* file 1 */
+	assert_int_equal(kept_rcpts(&w, fds), 3);
+	w.u.fds[0] = wall;
+	for (int i = 0; i < 3; i++) {
+		assert_string_equal(spend(&w, "alice", 0, 1, START), "");
+		usage_save(&w.u);
+		assert_non_null(w.u.save);
+		while (w.u.save != NULL)
+			loop_turn(w.loop, true);
+		assert_true(w.u.dirty);
+		assert_int_equal(kept_rcpts(&w, fds), 3);
+	}
+	usage_save(&w.u);
+	assert_non_null(w.u.save);
+	assert_string_equal(spend(&w, "alice", 0, 1, START), "");
+	usage_finish(&w.u);
+	assert_int_equal(kept_rcpts(&w, fds), 3);
+	while (w.u.save != NULL)
+		loop_turn(w.loop, true);
+	w.u.fds[0] = fds[0];
+	w.u.dirty = true;
+	usage_finish(&w.u);
+	assert_int_equal(kept_rcpts(&w, fds), 7);
+	assert_int_equal(w.u.good, 0);
+	workers_stop(workers);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	(void)close(wall);
+	end(&w);
+}
+
 int
 main(void)
 {
@@ -214,6 +279,7 @@ main(void)
 		cmocka_unit_test(back_and_clocks),
 		cmocka_unit_test(some_are_forgotten),
 		cmocka_unit_test(it_is_kept),
+		cmocka_unit_test(a_write_that_fails_costs_no_good_file),
 	};
 	int failed;
 
