@@ -274,7 +274,7 @@
 	TIME(account_delay_max, "account-delay-max", "5s", "0s", "10m",						\
 	    "The longest wait for what others have done to a user's account. Short, because whoever guesses at an account makes its owner wait too, when he comes from a network that he has not logged in from in the last week; networks from which he has do not wait for others. 0: guesses delay only the network that they come from.") \
 	U32(user_messages_hour, "user-messages-hour", "0", "0", "100000000",					\
-	    "Messages that one user may send in an hour; then 450. 0: any number. The hour moves, in steps of five minutes.") \
+	    "Messages that one user may send in an hour; then 450. 0: any number. The hour moves, in steps of five minutes. What a transaction has taken of it and did not use is given back when it ends, unless the hour has passed meanwhile.") \
 	U32(user_recipients_hour, "user-recipients-hour", "0", "0", "100000000",					\
 	    "Recipients, of all messages together, that one user may have in an hour; then 450. 0: any number.") \
 	U32(user_messages_day, "user-messages-day", "0", "0", "100000000", "The same for messages in 24 hours, in steps of one hour.") \

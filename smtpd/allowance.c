@@ -46,6 +46,8 @@ allowance_ask(struct rcpt *r)
 		no_answer(r);
 		return true;
 	}
+	if (tx->spends_since == 0)
+		tx->spends_since = loop_now(s->smtpd->loop);
 	r->for_message = m.messages != 0;
 	tx->message_asked = tx->message_asked || r->for_message;
 	return true;
@@ -100,11 +102,20 @@ allowances_fail(struct smtpd *smtpd)
 	}
 }
 
+/* Seconds, of which a part counts as a whole one: what is older than it was is not given back too much. */
+static uint32_t
+age_of(const struct transaction *tx)
+{
+	uint64_t ms = tx->spends_since == 0 ? 0 : loop_now(tx->session->smtpd->loop) - tx->spends_since;
+
+	return ms / 1000 < UINT32_MAX ? (uint32_t)((ms + 999) / 1000) : UINT32_MAX;
+}
+
 void
 allowance_settle(const struct transaction *tx)
 {
 	const struct session *s = tx->session;
-	struct au_count m = { session_user(s), 0, 0, tx->message_spent, tx->n_spent };
+	struct au_count m = { session_user(s), 0, 0, tx->message_spent, tx->n_spent, age_of(tx) };
 
 	if (s->user == NULL || s->smtpd->auth == NULL)
 		return;

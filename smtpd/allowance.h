@@ -1,6 +1,7 @@
 /* smtpd/allowance.h -- how much a user may send (auth { user-messages-hour } and its kin). The auth room counts, for all
  * processes together: it is asked about each recipient before the router is, and the first one stands for the message too. What
- * was spent and not used is given back when the transaction ends: all of it, unless the queue was given the message. Without limits it is only told what was sent. */
+ * was spent and not used is given back when the transaction ends: all of it, unless the queue was given the message. Without
+ * limits it is only told what was sent. */
 #ifndef POSTERN_SMTPD_ALLOWANCE_H
 #define POSTERN_SMTPD_ALLOWANCE_H
 

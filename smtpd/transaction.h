@@ -65,6 +65,7 @@ struct transaction {
 
 	bool message_asked, message_spent; /* allowance.h */
 	uint32_t n_spent;		/* recipients */
+	uint64_t spends_since;		/* when the first was asked for */
 	bool given;			/* the queue has all of it and has not refused it: it may be delivered */
 
 	struct receive *receive;	/* from DATA on */

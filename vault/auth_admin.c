@@ -37,7 +37,7 @@ auth_on_count(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int f
 	(void)p, (void)handle, (void)fd;
 	if (!au_count_get(body, &m) || m.user.n == 0 || m.user.n > PREPARE_USER_MAX)
 		return "malformed AU_COUNT";
-	usage_count(&auth->usage, &auth->conf->auth, m.user, m.messages, m.rcpts, m.messages_back, m.rcpts_back, (int64_t)time(NULL));
+	usage_count(&auth->usage, &auth->conf->auth, &m, (int64_t)time(NULL));
 	return NULL;
 }
 

@@ -242,12 +242,15 @@ add(uint32_t *v, uint32_t more)
 		*v = UINT32_MAX;
 }
 
-/* Out of the latest parts first: what is given back was spent a moment ago. */
+/* Out of the parts from the one in which the first of it was spent, that one first: what stays is what stays longest. When it
+ * has dropped out, so may have any of it, and nothing is taken. */
 static void
-take_back(uint32_t *v, unsigned parts, int64_t part, uint32_t n)
+take_back(uint32_t *v, int64_t parts, int64_t now, int64_t first, uint32_t n)
 {
-	for (unsigned i = 0; i < parts && n > 0 && part >= i; i++) {
-		uint32_t *at = &v[(part - i) % parts];
+	if (first <= now - parts)
+		return;
+	for (int64_t part = first < 0 ? 0 : first; part <= now && n > 0; part++) {
+		uint32_t *at = &v[part % parts];
 		uint32_t some = *at < n ? *at : n;
 
 		*at -= some;
@@ -311,18 +314,18 @@ usage_spend(struct usage *u, const struct conf_auth *conf, struct slice name, ui
 }
 
 void
-usage_count(struct usage *u, const struct conf_auth *conf, struct slice name, uint32_t messages, uint32_t rcpts,
-    uint32_t messages_back, uint32_t rcpts_back, int64_t now)
+usage_count(struct usage *u, const struct conf_auth *conf, const struct au_count *m, int64_t now)
 {
-	struct usage_user *user = touch(u, conf, name);
+	struct usage_user *user = touch(u, conf, m->user);
+	int64_t first = now - m->age;
 
 	if (user == NULL)
 		return;
 	move(user, now);
-	count(user, messages, rcpts);
-	take_back(user->hour.messages, USAGE_HOUR_PARTS, user->hour.now, messages_back);
-	take_back(user->hour.rcpts, USAGE_HOUR_PARTS, user->hour.now, rcpts_back);
-	take_back(user->day.messages, USAGE_DAY_PARTS, user->day.now, messages_back);
-	take_back(user->day.rcpts, USAGE_DAY_PARTS, user->day.now, rcpts_back);
+	count(user, m->messages, m->rcpts);
+	take_back(user->hour.messages, USAGE_HOUR_PARTS, user->hour.now, first / USAGE_HOUR_PART, m->messages_back);
+	take_back(user->hour.rcpts, USAGE_HOUR_PARTS, user->hour.now, first / USAGE_HOUR_PART, m->rcpts_back);
+	take_back(user->day.messages, USAGE_DAY_PARTS, user->day.now, first / USAGE_DAY_PART, m->messages_back);
+	take_back(user->day.rcpts, USAGE_DAY_PARTS, user->day.now, first / USAGE_DAY_PART, m->rcpts_back);
 	changed(u);
 }

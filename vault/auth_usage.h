@@ -10,6 +10,7 @@
 
 #include "common/buf.h"
 #include "common/conf.h"
+#include "common/ipc/schema.h"
 #include "common/prepare.h"
 #include "common/rc.h"
 #include "common/slice.h"
@@ -73,9 +74,9 @@ void usage_login(struct usage *u, const struct conf_auth *conf, struct slice nam
 /* Counts so many more. RC_OK; or RC_RANGE: over a limit, nothing was counted, and why says so to the user. */
 enum rc usage_spend(struct usage *u, const struct conf_auth *conf, struct slice name, uint32_t messages, uint32_t rcpts, int64_t now,
     struct buf *why);
-/* Without a question: these were sent, those were spent and not used. */
-void usage_count(struct usage *u, const struct conf_auth *conf, struct slice name, uint32_t messages, uint32_t rcpts,
-    uint32_t messages_back, uint32_t rcpts_back, int64_t now);
+/* Without a question: these were sent, those were spent and not used. What was spent so long ago that it may have dropped out of
+ * the time is not taken back from what was counted since. */
+void usage_count(struct usage *u, const struct conf_auth *conf, const struct au_count *m, int64_t now);
 
 const struct usage_user *usage_find(const struct usage *u, struct slice user);
 /* The user with the smallest key above this one; NULL: no more. From there on made_after leads. */

@@ -210,8 +210,9 @@ enum {
  * recipient. Answered by AU_SPENT; ok 0: no, and text says so to him. */
 #define AU_SPEND_FIELDS(F)	F(str, user) F(u8, messages) F(u32, rcpts)
 #define AU_SPENT_FIELDS(F)	F(u8, ok) F(str, text)
-/* Without an answer: so much was sent without asking, and so much of what was spent was not used. */
-#define AU_COUNT_FIELDS(F)	F(str, user) F(u32, messages) F(u32, rcpts) F(u32, messages_back) F(u32, rcpts_back)
+/* Without an answer: so much was sent without asking, and so much of what was spent, the first of it `age` seconds ago, was not
+ * used. */
+#define AU_COUNT_FIELDS(F)	F(str, user) F(u32, messages) F(u32, rcpts) F(u32, messages_back) F(u32, rcpts_back) F(u32, age)
 
 #define TO_ANY		(~UINT32_C(0))
 #define FROM_ROOMS	(~ROLE_BIT(ROLE_MASTER))

@@ -47,6 +47,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct usage u, again;
 	static struct loop *loop;
 	struct buf bytes = BUF_INIT(1 << 20), why = BUF_INIT(USAGE_TEXT_MAX);
+	const struct au_count more = { S("somebody"), 1, 1, 5, 5, 1000 };
 	const struct conf_auth conf = { .max_counted_users = 3, .user_recipients_hour = 1, .user_messages_day = 1 };
 
 	if (size > 100000)
@@ -65,7 +66,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 		if (u.newest != NULL)
 			(void)usage_spend(&u, &conf, slice_of(u.newest->name, u.newest->n), 1, 1, 1800000000, &why);
-		usage_count(&u, &conf, S("somebody"), 1, 1, 5, 5, 1800000000);
+		usage_count(&u, &conf, &more, 1800000000);
 		if (u.n_users > 3)
 			abort();
 	}

@@ -28,6 +28,7 @@ struct counter {
 	uint8_t messages[ASKED_MAX];	/* of each question */
 	unsigned n_counts;
 	uint32_t back[2], more[2];	/* of all: messages, recipients */
+	uint32_t age;			/* of the last */
 };
 
 static const char *
@@ -54,6 +55,7 @@ on_count(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	(void)p, (void)handle, (void)fd;
 	assert_true(au_count_get(body, &m) && slice_eq(m.user, S("alice")));
 	c->n_counts++;
+	c->age = m.age;
 	c->more[0] += m.messages;
 	c->more[1] += m.rcpts;
 	c->back[0] += m.messages_back;
@@ -254,11 +256,14 @@ what_is_not_sent_is_given_back(void **state)
 
 	(void)state;
 	begin(&c);
-	say(&c, "RCPT TO:<bob@example.org>\r\nRCPT TO:<carol@example.org>\r\nRSET\r\n");
+	say(&c, "RCPT TO:<bob@example.org>\r\nRCPT TO:<carol@example.org>\r\n");
 	hear(&c, "250 *");
 	hear(&c, "250 *");
+	c.f.smtpd.sessions->tx->spends_since -= 7000;
+	say(&c, "RSET\r\n");
 	hear(&c, "250 *");
 	fakes_settle(&c.f);
+	assert_true(c.age >= 7 && c.age < 60);
 	assert_int_equal(c.back[0], 1);
 	assert_int_equal(c.back[1], 2);
 	say(&c, "MAIL FROM:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n");

@@ -54,6 +54,15 @@ spend(struct world *w, const char *user, uint32_t messages, uint32_t rcpts, int6
 	return text;
 }
 
+/* alice has not used these, and asked for the first of them so many seconds ago. */
+static void
+give_back(struct world *w, uint32_t messages, uint32_t rcpts, uint32_t age, int64_t now)
+{
+	const struct au_count m = { S("alice"), 0, 0, messages, rcpts, age };
+
+	usage_count(&w->u, &conf->auth, &m, now);
+}
+
 static void
 an_hour_moves(void **state)
 {
@@ -107,17 +116,50 @@ back_and_clocks(void **state)
 	begin(&w);
 	conf->auth.user_recipients_hour = 10;
 	assert_string_equal(spend(&w, "alice", 1, 10, START), "");
-	usage_count(&w.u, &conf->auth, S("alice"), 0, 0, 1, 4, START + 1);
+	give_back(&w, 1, 4, 1, START + 1);
 	assert_string_equal(spend(&w, "alice", 0, 4, START + 2), "");
 	assert_true(*spend(&w, "alice", 0, 1, START + 3) != '\0');
 	assert_true(*spend(&w, "alice", 0, 1, START - 86400) != '\0');
 	assert_string_equal(spend(&w, "alice", 0, 10, START - 86400 + 3601), "");
 	assert_true(*spend(&w, "alice", 0, 1, START - 86400 + 3602) != '\0');
-	usage_count(&w.u, &conf->auth, S("alice"), 0, 0, 100, 100, START - 86400 + 3603);
+	give_back(&w, 100, 100, 3, START - 86400 + 3603);
 	assert_string_equal(spend(&w, "alice", 0, 10, START - 86400 + 3604), "");
 	assert_string_equal(spend(&w, "alice", 0, 10, START + 400 * INT64_C(86400)), "");
 	assert_int_equal(conf_list_add(&conf->auth.unlimited_users, S("alice")), RC_OK);
 	assert_string_equal(spend(&w, "alice", 0, 1000, START), "");
+	end(&w);
+}
+
+/* Whoever takes all that he may, waits until it has dropped out, and then gives it back, gets nothing for it; before that he
+ * gets what he gave, and it counts for no longer than what he keeps. */
+static void
+old_spends_are_not_given_back(void **state)
+{
+	struct world w;
+	struct usage_sums n;
+
+	(void)state;
+	begin(&w);
+	conf->auth.user_recipients_hour = 10;
+	assert_string_equal(spend(&w, "alice", 1, 10, START), "");
+	assert_string_equal(spend(&w, "alice", 1, 10, START + 3600), "");
+	give_back(&w, 1, 10, 3601, START + 3601);
+	assert_true(*spend(&w, "alice", 0, 1, START + 3602) != '\0');
+	/* The day still holds both. */
+	n = usage_sums(usage_find(&w.u, S("alice")), START + 3602);
+	assert_int_equal(n.hour_rcpts, 10);
+	assert_int_equal(n.day_rcpts, 10);
+	assert_int_equal(n.day_messages, 1);
+
+	/* Two that were spent at different times: what stays is the later. */
+	assert_string_equal(spend(&w, "alice", 0, 5, START + 20000), "");
+	assert_string_equal(spend(&w, "alice", 0, 5, START + 21000), "");
+	give_back(&w, 0, 5, 1001, START + 21001);
+	assert_string_equal(spend(&w, "alice", 0, 5, START + 21002), "");
+	assert_true(*spend(&w, "alice", 0, 1, START + 20000 + 3600) != '\0');
+	assert_string_equal(spend(&w, "alice", 0, 1, START + 21000 + 3600), "");
+	give_back(&w, 1, 1, UINT32_MAX, START + 21000 + 3600);
+	assert_true(*spend(&w, "alice", 0, 10, START + 21000 + 3600) != '\0');
 	end(&w);
 }
 
@@ -277,6 +319,7 @@ main(void)
 		cmocka_unit_test(an_hour_moves),
 		cmocka_unit_test(a_day_moves),
 		cmocka_unit_test(back_and_clocks),
+		cmocka_unit_test(old_spends_are_not_given_back),
 		cmocka_unit_test(some_are_forgotten),
 		cmocka_unit_test(it_is_kept),
 		cmocka_unit_test(a_write_that_fails_costs_no_good_file),
