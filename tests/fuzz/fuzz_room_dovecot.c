@@ -43,6 +43,13 @@ workers_submit(struct workers *w, struct work *work, unsigned max_waiting)
 	abort();
 }
 
+bool
+workers_take_back(struct workers *w, struct work *work)
+{
+	(void)w, (void)work;
+	return false;
+}
+
 void
 workers_stop(struct workers *w)
 {

@@ -82,6 +82,7 @@ forget_all(struct fuzz_world *w)
 		return false;
 	while ((m = messages_after(&q->messages, 0)) != NULL) {
 		messages_remove(&q->messages, m);
+		late_forget(&q->schedule, m);
 		recent_drop(&q->recents, m);
 		reasons_drop(&q->reasons, m);
 		free(m);

@@ -806,7 +806,7 @@ some_replies_are_gathered_and_some_are_not(void **state)
 	fakes_start(&f, NULL);
 	f.conf->smtpd.client_names = false;
 	f.conf->smtpd.delay_errors = 1000;
-	for (size_t i = 0; extension_keyword((enum extension)i) != NULL && i < EXT_COUNT; i++)
+	for (size_t i = 0; i < EXT_COUNT; i++)
 		assert_int_equal(conf_list_add(&f.conf->smtpd.disable, slice_str(extension_keyword((enum extension)i))), RC_OK);
 	fd = whole_writes(&f);
 	EXPECT_WRITE(&f, fd, "220 *");
@@ -840,7 +840,7 @@ what_was_said_before_a_late_reply_is_not_late(void **state)
 	f.conf->smtpd.error_delay = 60;
 	fd = whole_writes(&f);
 	EXPECT_WRITE(&f, fd, "220 *");
-	assert_int_equal(send(fd, "HELO client.example\r\nRSET\r\nRSET x\r\nRSET\r\n", 44, 0), 44);
+	assert_int_equal(send(fd, "HELO client.example\r\nRSET\r\nRSET x\r\nRSET\r\n", 41, 0), 41);
 	EXPECT_WRITE(&f, fd, "250 *", "250 2.0.0 *");
 	(void)usleep(80 * 1000);
 	EXPECT_WRITE(&f, fd, "501 *", "250 2.0.0 *");
