@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +36,16 @@ check_line(const struct conf_auth *a, struct slice line, unsigned number, struct
 	return rc;
 }
 
+const char *
+conf_users_unfit(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return "is no regular file";
+	if ((st->st_mode & S_IRWXO) != 0)
+		return "may be read or changed by everybody on this machine; chmod o= takes that away";
+	return NULL;
+}
+
 /* A line at a time: the file may be long, and there are secrets in it. */
 enum rc
 conf_users_check(const struct conf *c, struct buf *errors)
@@ -43,6 +54,7 @@ conf_users_check(const struct conf *c, struct buf *errors)
 	enum rc rc = RC_OK;
 	unsigned number = 0;
 	size_t size = 0;
+	const char *unfit;
 	char *line = NULL;
 	struct stat st;
 	ssize_t n;
@@ -59,12 +71,9 @@ conf_users_check(const struct conf *c, struct buf *errors)
 			(void)close(fd);
 		return RC_IO;
 	}
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		(void)buf_printf(errors, "auth: users-file: %s is no regular file\n", a->users_file);
-		rc = RC_IO;
-	} else if ((st.st_mode & S_IRWXO) != 0) {
-		(void)buf_printf(errors, "auth: users-file: %s: everybody on this machine may read or change it; chmod o= %s\n",
-		    a->users_file, a->users_file);
+	unfit = fstat(fd, &st) == 0 ? conf_users_unfit(&st) : strerror(errno);
+	if (unfit != NULL) {
+		(void)buf_printf(errors, "auth: users-file: %s %s\n", a->users_file, unfit);
 		rc = RC_DENIED;
 	}
 	while (rc == RC_OK && (n = getline(&line, &size, f)) > 0)

@@ -3,9 +3,11 @@
 
 #include "common/log.h"
 #include "master/child.h"
+#include "master/conf_users.h"
 #include "master/master.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -23,8 +25,8 @@ path_of(const struct master *m, unsigned i)
 	return i == 0 ? c->users_file : c->certificates_file;
 }
 
-/* False: one of them is not there. */
-static bool
+/* What is wrong with one of them, as a reload would say; NULL: nothing. */
+static const char *
 look(const struct master *m, struct file_look to[USERS_FILES])
 {
 	memset(to, 0, USERS_FILES * sizeof *to);
@@ -33,11 +35,15 @@ look(const struct master *m, struct file_look to[USERS_FILES])
 
 		if (*path_of(m, i) == '\0')
 			continue;
-		if (stat(path_of(m, i), &st) == -1 || !S_ISREG(st.st_mode))
-			return false;
+		if (stat(path_of(m, i), &st) == -1)
+			return "is not there";
+		if (i == 0 && conf_users_unfit(&st) != NULL)
+			return conf_users_unfit(&st);
+		if (!S_ISREG(st.st_mode))
+			return "is no regular file";
 		to[i] = (struct file_look){ st.st_dev, st.st_ino, st.st_size, st.st_ctim, st.st_mtim };
 	}
-	return true;
+	return NULL;
 }
 
 static bool
@@ -83,7 +89,7 @@ open_all(const struct master *m, int fds[USERS_FILES])
 		if (*path_of(m, i) == '\0' || !ok)
 			continue;
 		fds[i] = open(path_of(m, i), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-		ok = fds[i] != -1 && fstat(fds[i], &st) == 0 && S_ISREG(st.st_mode);
+		ok = fds[i] != -1 && fstat(fds[i], &st) == 0 && (i == 0 ? conf_users_unfit(&st) == NULL : S_ISREG(st.st_mode));
 	}
 	return ok;
 }
@@ -134,12 +140,14 @@ offer(struct master *m, struct child *c)
 /* --- looking --- */
 
 static void
-say_missing(struct users_ware *u, bool missing)
+say_unfit(struct users_ware *u, const char *why)
 {
-	if (missing && !u->missing)
-		log_say(LOG_TABLE_REFUSED, NULL, F_TEXT("table", "users"),
-		    F_TEXT("why", "a file of auth { } is not there, or no regular file; the last good one stays in use"));
-	u->missing = missing;
+	char words[200];
+
+	(void)snprintf(words, sizeof words, "a file of auth { } %s; the last good one stays in use", why == NULL ? "" : why);
+	if (why != NULL && why != u->unfit)
+		log_say(LOG_TABLE_REFUSED, NULL, F_TEXT("table", "users"), F_TEXT("why", words));
+	u->unfit = why;
 }
 
 static void
@@ -148,6 +156,7 @@ look_again(struct master *m)
 	struct users_ware *u = &m->users;
 	struct file_look now[USERS_FILES];
 	struct child *c = auth_room(m);
+	const char *why;
 	bool settled;
 
 	/* It died over what it was given, or before. */
@@ -155,11 +164,10 @@ look_again(struct master *m)
 		forget_offer(u);
 		memset(u->tried, 0, sizeof u->tried);
 	}
-	if (!look(m, now)) {
-		say_missing(u, true);
+	why = look(m, now);
+	say_unfit(u, why);
+	if (why != NULL)
 		return;
-	}
-	say_missing(u, false);
 	if (u->generation != m->generation) {
 		u->generation = m->generation;
 		memcpy(u->tried, now, sizeof u->tried);

@@ -23,7 +23,7 @@ struct users_ware {
 	uint32_t generation;		/* of the configuration that the looks are about */
 	struct file_look last[USERS_FILES];	/* at the last look, */
 	struct file_look tried[USERS_FILES];	/* and as given to the room last */
-	bool missing;			/* and said so */
+	const char *unfit;		/* what was said of them last; NULL: they are as they should be */
 	bool offered;			/* the room has not answered yet, */
 	pid_t offered_to;		/* this process */
 	int fds[USERS_FILES];		/* of what was offered; -1: there is no such file in the configuration */

@@ -233,7 +233,6 @@ enum rc
 submit_commit(struct transaction *tx)
 {
 	struct q_commit m = { tx->receive->given, receive_flags(tx) };
-
 	enum rc rc = submit_alive(tx) ? q_commit_send(tx->session->smtpd->queue, tx->handle, &m) : RC_CLOSED;
 
 	tx->given = rc == RC_OK;

@@ -218,6 +218,14 @@ def test_changed_users(folder):
     time.sleep(1.5)
     lab.equal(tries("carol", "new"), "235", "nor is one needed that is gone")
     lab.check("is not there" in postern.log(), "and that is said")
+    # One that everybody may read is refused by a reload, and so not taken before one either.
+    with open(path + ".next", "w") as f:
+        os.chmod(path + ".next", 0o644)
+        f.write("".join(line for line in good.splitlines(True) if not line.startswith("carol")))
+    os.rename(path + ".next", path)
+    postern.wait_log("chmod o=")
+    time.sleep(1)
+    lab.equal(tries("carol", "new"), "235", "the last good one stays")
     with open(path + ".next", "w") as f:
         os.chmod(path + ".next", 0o600)
         f.write(good)
