@@ -2,6 +2,7 @@
 #include "master/conf_file.h"
 
 #include "common/policy/suggest.h"
+#include "master/conf_braces.h"
 
 #include <confuse.h>
 #include <errno.h>
@@ -104,7 +105,9 @@ say_unknown(const struct conf_section *s, const char *typed)
 	const struct conf_section *home = section_having(typed);
 
 	(void)buf_printf(reading.errors, "there is no option '%s'%s%s", typed, *s->name == '\0' ? "" : " in section ", s->name);
-	if (home != NULL)
+	if (*s->name != '\0' && section_named(typed) != NULL)
+		(void)buf_printf(reading.errors, "; sections do not stand in sections: is the } of %s missing above?\n", s->name);
+	else if (home != NULL)
 		(void)buf_printf(reading.errors, "; it belongs %s%s%s\n", *home->name == '\0' ? "at the top, outside any section" :
 		    "into ", home->name, *home->name == '\0' ? "" : " { }");
 	else
@@ -298,6 +301,8 @@ on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 		(void)buf_printf(reading.errors, "include: %s: %s; write the whole path of a file\n", argv[0], why);
 		return 1;
 	}
+	if (argc == 1 && conf_braces_check(argv[0], reading.errors) != RC_OK)
+		reading.failed = true;	/* read on, for other mistakes */
 	return cfg_include(cfg, opt, argc, argv);
 }
 
@@ -381,6 +386,8 @@ parse_file(const char *file)
 		(void)buf_printf(reading.errors, "%s: %s; name another file with postern -c\n", file, why);
 		return RC_NOTFOUND;
 	}
+	if (conf_braces_check(file, reading.errors) != RC_OK)
+		reading.failed = true;
 	top = describe_all(&rows);
 	cfg = cfg_init(top, CFGF_NONE);
 	if (cfg == NULL)

@@ -1,0 +1,171 @@
+/* master/conf_braces.c -- see conf_braces.h. */
+#include "master/conf_braces.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct scan {
+	FILE *f;
+	int c;			/* the character that we are at; EOF behind the last */
+	unsigned line;		/* where it stands */
+	unsigned open;		/* braces */
+	unsigned open_line;	/* of the outermost */
+	const char *unclosed;	/* what else does not end */
+	unsigned unclosed_line;
+};
+
+static void
+step(struct scan *s)
+{
+	if (s->c == '\n')
+		s->line++;
+	s->c = getc(s->f);
+}
+
+static void
+does_not_end(struct scan *s, const char *what, unsigned begin)
+{
+	if (s->unclosed == NULL)
+		s->unclosed_line = begin;
+	if (s->unclosed == NULL)
+		s->unclosed = what;
+}
+
+static void
+skip_line(struct scan *s)
+{
+	while (s->c != '\n' && s->c != EOF)
+		step(s);
+}
+
+/* At the star of its beginning. */
+static void
+skip_comment(struct scan *s)
+{
+	unsigned begin = s->line;
+	int before;
+
+	step(s);
+	do {
+		before = s->c;
+		step(s);
+	} while (s->c != EOF && (before != '*' || s->c != '/'));
+	if (s->c == EOF)
+		does_not_end(s, "comment", begin);
+	step(s);
+}
+
+/* At a dollar sign: ${NAME} is one thing, whatever is in it. */
+static void
+skip_variable(struct scan *s)
+{
+	unsigned begin = s->line;
+
+	step(s);
+	if (s->c != '{')
+		return;
+	while (s->c != '}' && s->c != EOF)
+		step(s);
+	if (s->c == EOF)
+		does_not_end(s, "variable", begin);
+	step(s);
+}
+
+static void
+skip_string(struct scan *s)
+{
+	int quote = s->c;
+	unsigned begin = s->line;
+
+	step(s);
+	while (s->c != quote && s->c != EOF) {
+		if (s->c == '$' && quote == '"') {
+			skip_variable(s);
+			continue;
+		}
+		if (s->c == '\\')
+			step(s);
+		step(s);
+	}
+	if (s->c == EOF)
+		does_not_end(s, "string", begin);
+	step(s);
+}
+
+static bool
+is_word(int c)
+{
+	return c != EOF && c != '\0' && strchr(" #\"'\t\n\r={}()+,*", c) == NULL;
+}
+
+/* Slashes are letters of words, unless they stand alone or a star follows the first. */
+static void
+skip_word(struct scan *s)
+{
+	unsigned n = 0, slashes = 0;
+
+	for (; is_word(s->c); n++) {
+		slashes += s->c == '/';
+		step(s);
+	}
+	if (n == 1 && slashes == 1 && s->c == '*')
+		skip_comment(s);
+	else if (n == slashes && n > 1)
+		skip_line(s);
+}
+
+static void
+take(struct scan *s)
+{
+	switch (s->c) {
+	case '{':
+		if (s->open++ == 0)
+			s->open_line = s->line;
+		break;
+	case '}':
+		if (s->open > 0)
+			s->open--;	/* of one too many libconfuse complains */
+		break;
+	case '#':
+		skip_line(s);
+		return;
+	case '"':
+	case '\'':
+		skip_string(s);
+		return;
+	case '$':
+		skip_variable(s);
+		return;
+	default:
+		if (is_word(s->c)) {
+			skip_word(s);
+			return;
+		}
+	}
+	step(s);
+}
+
+enum rc
+conf_braces_check(const char *file, struct buf *errors)
+{
+	struct scan s = { .f = fopen(file, "re"), .line = 1 };
+	enum rc rc = RC_OK;
+
+	if (s.f == NULL)
+		return RC_IO;
+	for (step(&s); s.c != EOF;)
+		take(&s);
+	if (ferror(s.f) != 0)
+		rc = RC_IO;
+	(void)fclose(s.f);
+	if (rc != RC_OK)
+		return rc;
+	if (s.unclosed != NULL) {
+		(void)buf_printf(errors, "%s:%u: the %s that begins here does not end\n", file, s.unclosed_line, s.unclosed);
+		return RC_SYNTAX;
+	}
+	if (s.open == 0)
+		return RC_OK;
+	(void)buf_printf(errors, "%s:%u: the section that begins here is not closed; write } behind its last option\n", file, s.open_line);
+	return RC_SYNTAX;
+}
