@@ -461,6 +461,11 @@ conf_unref(struct conf *c)
 		if (s->multi)
 			free(first);
 	}
+	for (size_t i = 0; i < c->n_networks; i++) {
+		free(c->networks[i].table);
+		conf_list_clear(&c->networks[i].v);
+	}
+	free(c->networks);
 	free(c);
 }
 
@@ -487,7 +492,25 @@ conf_add(struct conf *c, const struct conf_section *s, const char *title, void *
 	return RC_OK;
 }
 
-/* --- the wire form: u32 generation, then per section u32 count and its options in the order of the table --- */
+struct conf_networks *
+conf_add_networks(struct conf *c, const char *table)
+{
+	struct conf_networks *grown = reallocarray(c->networks, c->n_networks + 1, sizeof *grown);
+	char *name = strdup(table);
+
+	if (grown != NULL)
+		c->networks = grown;
+	if (grown == NULL || name == NULL) {
+		free(name);
+		return NULL;
+	}
+	grown += c->n_networks++;
+	*grown = (struct conf_networks){ name, { NULL, 0 } };
+	return grown;
+}
+
+/* --- the wire form: u32 generation, then per section u32 count and its options in the order of the table; behind them the
+ * networks of table files: u32 count, and for each the table's name and a list --- */
 
 static void
 put_u32(struct buf *to, uint32_t v)
@@ -509,6 +532,14 @@ put_text(struct buf *to, const char *s)
 }
 
 static void
+put_list(struct buf *to, const struct conf_list *l)
+{
+	put_u32(to, (uint32_t)l->n);
+	for (size_t i = 0; i < l->n; i++)
+		put_text(to, l->v[i]);
+}
+
+static void
 section_encode(const void *section, const struct conf_section *s, struct buf *to)
 {
 	const struct conf_section_head *head = section;
@@ -520,7 +551,6 @@ section_encode(const void *section, const struct conf_section *s, struct buf *to
 		const void *from = at_const(section, s->options[i].offset);
 		uint8_t b[8];
 		struct wr w = { b, 0, sizeof b, false };
-		const struct conf_list *l;
 
 		switch (s->options[i].kind) {
 		case CONF_BOOL:
@@ -537,10 +567,7 @@ section_encode(const void *section, const struct conf_section *s, struct buf *to
 			put_text(to, *(char *const *)from);
 			break;
 		case CONF_LIST:
-			l = from;
-			put_u32(to, (uint32_t)l->n);
-			for (size_t k = 0; k < l->n; k++)
-				put_text(to, l->v[k]);
+			put_list(to, from);
 			break;
 		}
 		(void)buf_put(to, b, w.n);
@@ -559,6 +586,11 @@ conf_encode(const struct conf *c, struct buf *to)
 		put_u32(to, (uint32_t)n);
 		for (size_t k = 0; k < n; k++)
 			section_encode(first + k * s->size, s, to);
+	}
+	put_u32(to, (uint32_t)c->n_networks);
+	for (size_t i = 0; i < c->n_networks; i++) {
+		put_text(to, c->networks[i].table);
+		put_list(to, &c->networks[i].v);
 	}
 	return !to->failed;
 }
@@ -640,6 +672,19 @@ titled_decode(struct rd *r, struct conf *c, const struct conf_section *s)
 	free(title);
 }
 
+static void
+networks_decode(struct rd *r, struct conf *c)
+{
+	char *table = get_text(r);
+	struct conf_networks *to = table == NULL ? NULL : conf_add_networks(c, table);
+
+	if (to == NULL)
+		r->bad = true;
+	else
+		list_decode(r, &to->v);
+	free(table);
+}
+
 enum rc
 conf_decode(struct slice blob, struct conf **ret_conf)
 {
@@ -657,6 +702,8 @@ conf_decode(struct slice blob, struct conf **ret_conf)
 		for (uint32_t k = 0; k < n && !r.bad; k++)
 			titled_decode(&r, c, &conf_sections[i]);
 	}
+	for (uint32_t n = rd_u32(&r); n > 0 && !r.bad; n--)
+		networks_decode(&r, c);
 	if (!rd_end(&r)) {
 		conf_unref(c);
 		return RC_SYNTAX;

@@ -23,6 +23,12 @@ struct conf_section_head {
 	uint32_t conf_line;
 };
 
+/* The networks of a table that is in a file, for the lists of smtpd, which may open nothing: the master has read it. */
+struct conf_networks {
+	char *table;
+	struct conf_list v;
+};
+
 #define CONF_F_BOOL(c, ...)	bool c;
 #define CONF_F_U32(c, ...)	uint32_t c;
 #define CONF_F_SIZE(c, ...)	uint64_t c;
@@ -46,6 +52,8 @@ struct conf {
 #define CONF_ONE(c, name, FIELDS)	struct conf_##c c;
 #define CONF_MANY(c, name, FIELDS)	struct conf_##c *c##s; size_t n_##c##s;
 	CONF_SECTIONS(CONF_ONE, CONF_MANY)
+	struct conf_networks *networks;
+	size_t n_networks;
 #undef CONF_ONE
 #undef CONF_MANY
 };
@@ -92,6 +100,9 @@ enum rc conf_list_add(struct conf_list *l, struct slice item);
 void conf_list_clear(struct conf_list *l);
 /* The written form of an option's value ("5m", "64M", "yes"); a list as "a, b". */
 bool conf_get(const void *section, const struct conf_option *o, struct buf *to);
+
+/* Appends the networks of a table file, none yet; valid until the next append. NULL: no memory. */
+struct conf_networks *conf_add_networks(struct conf *c, const char *table);
 
 /* "5m", "1h30m", "250ms" to milliseconds; "64K" to bytes. */
 enum rc conf_time_parse(struct slice text, uint64_t *ret_ms);

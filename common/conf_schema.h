@@ -95,7 +95,7 @@
 	    "Clients whose VRFY and EXPN are answered: networks, @table, and the word relay-clients for those of router { relay-clients }. All others are told 252, which says nothing (RFC 5321 7.3).") \
 	BOOL(banner_version, "banner-version", "no", NULL, NULL, "Tell the version in the greeting.")		\
 	LIST(etrn_clients, "etrn-clients", "", NULL, NULL,							\
-	    "Client networks that may ask by ETRN (RFC 1985) for the mail that waits for a domain. Empty: ETRN is not offered.") \
+	    "Client networks (CIDR, @table or relay-clients) that may ask by ETRN (RFC 1985) for the mail that waits for a domain. Empty: ETRN is not offered.") \
 	LIST(priority_clients, "priority-clients", "127.0.0.0/8, ::1/128", NULL, NULL,					\
 	    "Client networks that may raise the priority of their mail (MT-PRIORITY, RFC 6710): CIDR networks, @table or relay-clients. Everybody may lower it.") \
 	TIME(max_future_release, "max-future-release", "30d", "0s", "365d",						\
@@ -106,6 +106,8 @@
 	    "Clients for whose mail reports of success and of delay are written (RFC 3461): networks, @table, relay-clients; users that logged in belong to them. Senders of others may be forged, so that a report would go to somebody who sent nothing; DELIVERBY is not offered to them either. Failures are told in any case.") \
 	LIST(disable, "disable", "", NULL, NULL,									\
 	    "Extensions that are not offered, by their EHLO keywords, as in {\"CHUNKING\", \"DSN\"}. A listener can switch off more.") \
+	U32(max_table_networks, "max-table-networks", "65536", "1", "250000",					\
+	    "Networks at most in a table file that is named by lists of networks in smtpd, limits and listeners (as relay-clients is, by exempt): each list that names it costs each smtpd process some hundred bytes a network.") \
 	BOOL(client_names, "client-names", "yes", NULL, NULL, "Look up the names of clients for trace fields and the log.")
 
 #define CONF_LIMITS(BOOL, U32, SIZE, TIME, STR, LIST)								\
@@ -279,7 +281,7 @@
 	    "Recipients, of all messages together, that one user may have in an hour; then 450. 0: any number.") \
 	U32(user_messages_day, "user-messages-day", "0", "0", "100000000", "The same for messages in 24 hours, in steps of one hour.") \
 	U32(user_recipients_day, "user-recipients-day", "0", "0", "100000000", "The same for recipients in 24 hours.") \
-	LIST(unlimited_users, "unlimited-users", "", NULL, NULL, "Users whom these limits do not bind.")	\
+	LIST(unlimited_users, "unlimited-users", "", NULL, NULL, "Users whom these limits do not bind: their names, no tables.")	\
 	U32(max_counted_users, "max-counted-users", "20000", "100", "1000000",					\
 	    "Users whose messages are counted at a time, about half a KiB of memory each. Of more those are forgotten who have done nothing for longest.") \
 	TIME(failure_forget, "failure-forget", "5m", "1s", "1d", "After this time one failure is forgotten.")
@@ -296,9 +298,9 @@
 	BOOL(hide_client, "hide-client", "no", NULL, NULL,							\
 	    "Leave the client's name and address out of the trace field of mail from users who logged in.") \
 	LIST(proxy, "proxy", "", NULL, NULL,									\
-	    "Networks of proxies that begin each connection with a header of the PROXY protocol (version 1 or 2), which says who the client is. From other networks clients come directly.") \
+	    "Networks of proxies (CIDR, @table or relay-clients) that begin each connection with a header of the PROXY protocol (version 1 or 2), which says who the client is. From other networks clients come directly.") \
 	LIST(xclient, "xclient", "", NULL, NULL,								\
-	    "Networks whose clients may say by XCLIENT on whose behalf they speak.")				\
+	    "Networks (CIDR, @table or relay-clients) whose clients may say by XCLIENT on whose behalf they speak.")				\
 	LIST(disable, "disable", "", NULL, NULL,									\
 	    "Extensions that this listener does not offer, beside those of smtpd { disable }.")			\
 	U32(backlog, "backlog", "1024", "1", "65535", "Connections that may wait to be accepted.")		\

@@ -315,6 +315,10 @@ check_auth(struct checking *k)
 		complain(k, &a->dovecot, "and users-file exclude each other: one of them says who users are");
 	if (a->failure_delay > a->failure_delay_max)
 		complain(k, &a->failure_delay, "is longer than failure-delay-max; lower it or raise failure-delay-max");
+	for (size_t i = 0; i < a->unlimited_users.n; i++)
+		if (*a->unlimited_users.v[i] == '@')
+			complain(k, &a->unlimited_users, "'%s': no table can stand here; write the names of the users themselves",
+			    a->unlimited_users.v[i]);
 	for (size_t i = 0; i < a->mechanisms.n; i++) {
 		size_t n = 0;
 

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { READ_STEP = 64 * 1024 };
+
 struct loading {
 	struct buf bytes;
 	uint64_t max;
@@ -15,20 +17,20 @@ struct loading {
 
 /* Reads to the end of the file; no more than the limit, however fast it grows. */
 static enum rc
-read_whole(int fd, struct loading *l, struct buf *why)
+read_whole(int fd, struct buf *bytes, struct buf *why)
 {
 	ssize_t n = 1;
 
 	while (n > 0) {
-		uint8_t *at = buf_reserve(&l->bytes, 64 * 1024);
+		uint8_t *at = buf_reserve(bytes, READ_STEP);
 
 		if (at == NULL) {
 			(void)buf_put_str(why, "is larger than router { max-table-size }; raise it, or make the table smaller");
 			return RC_RANGE;
 		}
-		n = read(fd, at, 64 * 1024);
+		n = read(fd, at, READ_STEP);
 		if (n > 0)
-			buf_advance(&l->bytes, (size_t)n);
+			buf_advance(bytes, (size_t)n);
 		else if (n == -1 && errno == EINTR)
 			n = 1;
 	}
@@ -38,27 +40,52 @@ read_whole(int fd, struct loading *l, struct buf *why)
 	return RC_IO;
 }
 
+/* The words in why name no path. */
 static enum rc
-load(void *ctx, struct slice name, const char *path, struct slice *ret_bytes, struct buf *why)
+read_file(const char *path, uint64_t max, struct buf *bytes, struct buf *why)
 {
-	struct loading *l = ctx;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	enum rc rc;
 
-	(void)name;
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		(void)buf_printf(why, "cannot be opened: %m");
+		if (fd != -1)
+			(void)close(fd);
 		return RC_IO;
 	}
-	buf_free(&l->bytes);
-	buf_init(&l->bytes, l->max + 64 * 1024);
+	buf_free(bytes);
+	buf_init(bytes, max + READ_STEP);
 	if (!S_ISREG(st.st_mode)) {
 		(void)buf_put_str(why, "is not a regular file; a table must be one");
 		rc = RC_UNSUPPORTED;
 	} else
-		rc = read_whole(fd, l, why);
+		rc = read_whole(fd, bytes, why);
 	(void)close(fd);
+	return rc;
+}
+
+enum rc
+conf_table_read(const char *path, uint64_t max, struct buf *ret_bytes, struct buf *why)
+{
+	struct buf what = BUF_INIT(1024);
+	enum rc rc = read_file(path, max, ret_bytes, &what);
+
+	if (rc != RC_OK) {
+		(void)buf_printf(why, "%s: ", path);
+		(void)buf_put_slice(why, buf_slice(&what));
+	}
+	buf_free(&what);
+	return rc;
+}
+
+static enum rc
+load(void *ctx, struct slice name, const char *path, struct slice *ret_bytes, struct buf *why)
+{
+	struct loading *l = ctx;
+	enum rc rc = read_file(path, l->max, &l->bytes, why);
+
+	(void)name;
 	if (rc == RC_OK)
 		*ret_bytes = buf_slice(&l->bytes);
 	return rc;

@@ -4,6 +4,7 @@
 #include "master/child.h"
 #include "master/conf_check.h"
 #include "master/conf_complete.h"
+#include "master/conf_networks.h"
 #include "master/conf_tables.h"
 #include "master/conf_users.h"
 
@@ -24,6 +25,8 @@ generation_read(const struct options *o, struct conf_source *ret_source, struct 
 	if (rc != RC_OK)
 		return rc;
 	rc = conf_complete(source.conf, o->file == NULL, errors);
+	if (rc == RC_OK)
+		rc = conf_networks_read(source.conf, errors);
 	if (rc == RC_OK)
 		rc = conf_check(&source, errors);
 	if (rc == RC_OK)
@@ -74,8 +77,11 @@ generation_prepare(struct master *m, uint32_t number, const struct wares *old, s
 		rc = wares_open(g.source.conf, &m->paths, m->accounts, old, &g.wares, errors);
 	if (rc == RC_OK)
 		rc = certificates_open(g.source.conf, old == NULL ? NULL : &m->tls.now, &g.certificates, &g.notes, errors);
-	if (rc == RC_OK && !conf_encode(g.source.conf, &g.encoded))
-		rc = RC_NOMEM;
+	if (rc == RC_OK && !conf_encode(g.source.conf, &g.encoded)) {
+		(void)buf_printf(errors, "the configuration, with the networks of its table files, is larger than %d MiB (or out of memory);"
+		    " make lists and tables smaller\n", ENCODED_MAX >> 20);
+		rc = RC_RANGE;
+	}
 	if (rc != RC_OK)
 		generation_free(&g);
 	else

@@ -5,7 +5,6 @@ struct work {
 	const struct conf *conf;
 	struct table *t;
 	struct buf *why;
-	bool passes_files;	/* in relay-clients, which the router reads too */
 };
 
 static enum rc
@@ -27,20 +26,32 @@ add_word(struct work *w, const char *word)
 }
 
 static enum rc
-add_table(struct work *w, const char *name)
+add_words(struct work *w, const struct conf_list *words)
 {
 	enum rc rc = RC_OK;
 
+	for (size_t i = 0; i < words->n && rc == RC_OK; i++)
+		rc = add_word(w, words->v[i]);
+	return rc;
+}
+
+static enum rc
+add_file(struct work *w, const char *name)
+{
+	for (size_t i = 0; i < w->conf->n_networks; i++)
+		if (strcmp(w->conf->networks[i].table, name + 1) == 0)
+			return add_words(w, &w->conf->networks[i].v);
+	return refuse(w, RC_NOTFOUND, name, "is a file that was not read");
+}
+
+static enum rc
+add_table(struct work *w, const char *name)
+{
 	for (size_t i = 0; i < w->conf->n_tables; i++) {
 		const struct conf_table *t = &w->conf->tables[i];
 
-		if (strcmp(t->title, name + 1) != 0)
-			continue;
-		if (*t->file != '\0')
-			return w->passes_files ? RC_OK : refuse(w, RC_UNSUPPORTED, name, "is a file, and the values must stand in the configuration here");
-		for (size_t k = 0; k < t->values.n && rc == RC_OK; k++)
-			rc = add_word(w, t->values.v[k]);
-		return rc;
+		if (strcmp(t->title, name + 1) == 0)
+			return *t->file != '\0' ? add_file(w, name) : add_words(w, &t->values);
 	}
 	return refuse(w, RC_NOTFOUND, name, "is no table; declare it");
 }
@@ -52,15 +63,13 @@ add_entry(struct work *w, const char *word)
 }
 
 static enum rc
-add_relay_clients(const struct work *w)
+add_relay_clients(struct work *w)
 {
 	const struct conf_list *list = &w->conf->router.relay_clients;
-	struct work theirs = *w;
 	enum rc rc = RC_OK;
 
-	theirs.passes_files = true;
 	for (size_t i = 0; i < list->n && rc == RC_OK; i++)
-		rc = add_entry(&theirs, list->v[i]);
+		rc = add_entry(w, list->v[i]);
 	return rc;
 }
 
@@ -77,7 +86,7 @@ add_list(struct work *w, const struct conf_list *list)
 enum rc
 networks_compile(const struct conf *conf, const struct conf_list *list, struct table **ret_table, struct buf *why)
 {
-	struct work w = { conf, table_new("networks"), why, false };
+	struct work w = { conf, table_new("networks"), why };
 	struct table_hit bad;
 	enum rc rc = w.t == NULL ? RC_NOMEM : add_list(&w, list);
 
@@ -91,4 +100,37 @@ networks_compile(const struct conf *conf, const struct conf_list *list, struct t
 	else
 		table_free(w.t);
 	return rc;
+}
+
+/* --- which tables there are to read --- */
+
+static bool
+list_names(const struct conf *conf, const struct conf_list *list, const char *title)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const char *word = list->v[i];
+
+		if (*word == '@' && strcmp(word + 1, title) == 0)
+			return true;
+		if (strcmp(word, "relay-clients") == 0 && list != &conf->router.relay_clients &&
+		    list_names(conf, &conf->router.relay_clients, title))
+			return true;
+	}
+	return false;
+}
+
+bool
+networks_name_table(const struct conf *conf, const char *title)
+{
+	const struct conf_list *const lists[] = {
+		&conf->limits.exempt, &conf->smtpd.vrfy, &conf->smtpd.bare_newline_networks, &conf->smtpd.etrn_clients,
+		&conf->smtpd.priority_clients, &conf->smtpd.report_clients,
+	};
+	bool named = false;
+
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0] && !named; i++)
+		named = list_names(conf, lists[i], title);
+	for (size_t i = 0; i < conf->n_listeners && !named; i++)
+		named = list_names(conf, &conf->listeners[i].proxy, title) || list_names(conf, &conf->listeners[i].xclient, title);
+	return named;
 }

@@ -234,6 +234,20 @@ table_holds_only(const struct table *t, unsigned kinds, struct table_hit *ret_ba
 }
 
 bool
+table_next(const struct table *t, size_t *at, struct table_hit *ret_hit)
+{
+	struct slice pattern, value;
+	struct entry e;
+
+	if (*at >= buf_len(&t->arena))
+		return false;
+	e = entry_at(t, (uint32_t)*at + 1, &pattern, &value);
+	hit_of(t, (uint32_t)*at + 1, ret_hit);
+	*at += sizeof e + e.n_pattern + e.n_value;
+	return true;
+}
+
+bool
 table_has_everywhere(const struct table *t)
 {
 	return ((t->bits4[0] | t->bits6[0]) & 1) != 0;

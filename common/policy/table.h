@@ -78,6 +78,9 @@ bool table_holds_only(const struct table *t, unsigned kinds, struct table_hit *r
 /* Does some network of the table hold all addresses of a family (a prefix of 0 bits)? */
 bool table_has_everywhere(const struct table *t);
 
+/* One pattern after the other in the order of their coming; *at is 0 at first. False: that was the last. */
+bool table_next(const struct table *t, size_t *at, struct table_hit *ret_hit);
+
 /* Look-ups. True: *ret_hit says what matched. */
 bool table_has_ip(const struct table *t, struct ip ip, struct table_hit *ret_hit);
 /* A domain: itself, or below a wildcard. */

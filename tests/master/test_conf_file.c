@@ -2,6 +2,9 @@
 #include "master/conf_check.h"
 #include "master/conf_complete.h"
 #include "master/conf_file.h"
+#include "master/conf_networks.h"
+
+#include "common/policy/networks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -128,6 +131,37 @@ test_mistakes(void **state)
 	expect_refusal("listener { }\n", 1, "missing title", "listener");
 }
 
+/* libconfuse takes the end of the file for the end of all that is open. */
+static void
+test_what_does_not_end(void **state)
+{
+	(void)state;
+	expect_refusal("hostname = \"a.b\"\nsmtpd {\n max-errors = 5\n", 2, "section that begins here is not closed", "write }");
+	expect_refusal("log { }\n\nlistener \"a\"\n{ port = 25 }\nrouter {\n relay-clients = {\"::1\"}\n# }\n", 5, "section that", "not closed");
+	expect_refusal("smtpd { max-errors = 5 # }\n", 1, "section that", "not closed");
+	expect_refusal("smtpd { max-errors = 5 // }\n", 1, "section that", "not closed");
+	expect_refusal("smtpd { max-errors = 5 /* }\n } */ \n", 1, "section that", "not closed");
+	expect_refusal("hostname = \"a.b\"\n/* smtpd { max-errors = 5 }\n/", 2, "comment that begins here", "does not end");
+	expect_refusal("smtpd {\n}\nlog { to = \"/var/log/x }\n", 3, "string that begins here", "does not end");
+	expect_refusal("smtpd {\n max-errors = 5\nlog { }\n", 3, "'log'", "is the } of smtpd missing above?");
+}
+
+/* Braces that are none. */
+static void
+test_what_ends(void **state)
+{
+	struct conf_source s = read_good("# {\n/* { * / { */ // {\nhostname = \"a{\\\"{.b\" log{to=/var/log/x}\n/**/router{relay-host='{\\'{'}\n"
+	    "listener \"{\" { address = {\"${NO_SUCH_VARIABLE:-::1}\"} }\nlocal { maildir = ~//x }# {");
+
+	(void)state;
+	assert_string_equal(s.conf->global.hostname, "a{\"{.b");
+	assert_string_equal(s.conf->log.to, "/var/log/x");
+	assert_string_equal(s.conf->router.relay_host, "{'{");
+	assert_string_equal(s.conf->listeners[0].address.v[0], "::1");
+	assert_string_equal(s.conf->local.maildir, "~//x");
+	conf_source_free(&s);
+}
+
 static void
 test_what_is_no_file(void **state)
 {
@@ -185,6 +219,98 @@ test_one_listener_at_a_place(void **state)
 	refused_by_check("hostname = \"mx.example.org\"\nlistener \"a\" { address = {\"127.0.0.1\", \"::1\"}\n port = 26 }\n"
 	    "listener \"b\" { address = {\"192.0.2.1\", \"127.0.0.1\"}\n port = 26 }\n",
 	    "port 26 of 127.0.0.1 is listener \"a\"'s too (line 2)");
+}
+
+static void
+write_table(const char *text, char file[80])
+{
+	FILE *f;
+
+	(void)snprintf(file, 80, "%s.table", path);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* A table "t" in a file, declared by these options of its own and used by what follows it. */
+static void
+refused_table(const char *table, const char *options, const char *user, const char *word)
+{
+	char file[80], text[512];
+	struct conf_source s;
+	enum rc rc;
+
+	write_table(table, file);
+	(void)snprintf(text, sizeof text, "hostname = \"a.b\"\ntable \"t\" { file = \"%s%s }\n%s\n", file, options, user);
+	s = read_good(text);
+	assert_int_equal(conf_complete(s.conf, false, &errors), RC_OK);
+	rc = conf_networks_read(s.conf, &errors);
+	if (rc == RC_OK)
+		rc = conf_check(&s, &errors);
+	if (rc == RC_OK || strstr(buf_cstr(&errors), word) == NULL)
+		fail_msg("expected '%s' in: %s", word, buf_cstr(&errors));
+	assert_int_equal(unlink(file), 0);
+	conf_source_free(&s);
+	buf_clear(&errors);
+}
+
+/* Every list that takes networks takes those of a file, which smtpd finds in the configuration that it is sent. */
+static void
+test_networks_of_table_files(void **state)
+{
+	char file[80], all[512];
+	struct buf wire = BUF_INIT(1 << 20);
+	struct conf *sent;
+	struct conf_source s;
+	struct table_hit hit;
+	struct table *t;
+	struct ip ip;
+
+	(void)state;
+	write_table("# ours\n192.0.2.0/24\n2001:db8::7 a value\n", file);
+	(void)snprintf(all, sizeof all, "hostname = \"mx.example.org\"\ntable \"near\" { file = \"%s\" }\n"
+	    "table \"rest\" { file = \"/nonexistent\" }\nrouter { relay-clients = {\"@near\"}\n local-users = {\"@rest\"} }\n"
+	    "smtpd { vrfy = {\"10.0.0.0/8\"}\n report-clients = {} }\nlistener \"x\" { proxy = {\"@near\"}\n port = 26 }\n", file);
+	s = read_good(all);
+	assert_int_equal(conf_complete(s.conf, false, &errors), RC_OK);
+	assert_int_equal(conf_networks_read(s.conf, &errors), RC_OK);	/* a file that only the router needs is not touched */
+	if (conf_check(&s, &errors) != RC_OK)
+		fail_msg("%s", buf_cstr(&errors));
+	assert_true(conf_encode(s.conf, &wire));
+	assert_int_equal(conf_decode(buf_slice(&wire), &sent), RC_OK);
+	for (size_t n = 0; n < buf_len(&wire); n += 97)
+		assert_int_equal(conf_decode(slice_first(buf_slice(&wire), n), &(struct conf *){ NULL }), RC_SYNTAX);
+	assert_int_equal(networks_compile(sent, &sent->limits.exempt, &t, NULL), RC_OK);
+	assert_int_equal(ip_parse(S("192.0.2.9"), &ip), RC_OK);
+	assert_true(table_has_ip(t, ip, &hit));
+	assert_int_equal(ip_parse(S("192.0.3.9"), &ip), RC_OK);
+	assert_false(table_has_ip(t, ip, &hit));
+	table_free(t);
+	assert_int_equal(networks_compile(sent, &sent->listeners[0].proxy, &t, NULL), RC_OK);
+	assert_int_equal(ip_parse(S("2001:db8::7"), &ip), RC_OK);
+	assert_true(table_has_ip(t, ip, &hit));
+	table_free(t);
+	assert_int_equal(unlink(file), 0);
+	conf_unref(sent);
+	buf_free(&wire);
+	conf_source_free(&s);
+}
+
+static void
+test_table_files_that_hold_no_networks(void **state)
+{
+	static const char exempt[] = "limits { exempt = {\"@t\"} }";
+
+	(void)state;
+	refused_table("192.0.2.1\nexample.org\n", "\"", exempt, ".table:2: 'example.org' is no network");
+	refused_table("192.0.2.0/33\n", "\"", exempt, ".table:1: ");
+	refused_table("root:x:0:0::/:\n", "\"\n format = passwd", exempt, "is a file of users");
+	refused_table("192.0.2.1\n192.0.2.2\n", "\"", "smtpd { etrn-clients = {\"@t\"}\n max-table-networks = 1 }",
+	    "holds 2 networks, more than smtpd { max-table-networks }");
+	refused_table("", ".no\"", exempt, ".no: cannot be opened");
+	refused_table("", "\"", "limits { exempt = {\"@u\"} }", ":3: limits: exempt: '@u' is no table; declare it");
+	refused_table("", "\"", "auth { unlimited-users = {\"@t\"} }", ":3: auth: unlimited-users: '@t': no table");
 }
 
 /* What is wrong is said once, where it stands, and not of every list that takes relay-clients over. */
@@ -250,7 +376,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_empty_list_means_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mistakes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_listener_at_a_place, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_networks_of_table_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_table_files_that_hold_no_networks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_networks_are_named_where_they_stand, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_does_not_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_no_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_all_mistakes_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_overrides, set_up, tear_down),

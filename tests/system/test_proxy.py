@@ -81,6 +81,42 @@ def test_swaks_says_xclient(folder):
     postern.wait_log(f"by={PROXY}")
 
 
+def test_networks_from_a_file(folder):
+    """Lists of networks take a table's file, relay-clients from one are exempt, and a reload reads it again."""
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
+    table = net.path("near")
+    with open(table, "w") as f:
+        f.write("# those who may\n10.77.0.99\n")
+    conf = net.postern_conf("").replace("port = 25 }", 'port = 25\n xclient = {"@near"} }')
+    conf += f'table "near" {{ file = "{table}" }}\nlimits {{ exempt = {{"@near"}}\n messages = 1 }}\n'
+    postern = lab.Postern(net, conf)
+
+    def offers():
+        with lab.Client(POSTERN) as c:
+            return any("XCLIENT" in line for line in c.ehlo())
+
+    def second_mail():
+        with lab.Client(POSTERN) as c:
+            c.ehlo()
+            c.cmd("MAIL FROM:<a@b.test>")
+            c.cmd("RSET")
+            return c.cmd("MAIL FROM:<a@b.test>")[0]
+    lab.check(not offers(), "XCLIENT is not offered to a client that is not in the file")
+    lab.equal(second_mail(), "451", "the second message of a client that is not exempt")
+    with open(table, "a") as f:
+        f.write(f"{CLIENT}\n")
+    postern.ctl("reload")
+    lab.check(offers(), "XCLIENT is offered to a client that is in the file now")
+    lab.equal(second_mail(), "250", "the second message of a client that is exempt by the file")
+    with open(table, "a") as f:
+        f.write("example.org\n")
+    postern.reload()
+    postern.wait_log("is no network")
+    lab.check(offers(), "what was refused changes nothing")
+
+
 def test_nobody_else_can_say_who_he_is(folder):
     _, postern = house(folder)
     with lab.Client(POSTERN, source="10.77.0.20") as c:
