@@ -116,8 +116,8 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a certificate and its key are in use from now on")							\
 	X(CERTIFICATE_REFUSED,	"certificate-refused",	ERROR,		"certificate why",				\
 	    "a certificate or its key cannot be used; the last good one stays")					\
-	X(CERTIFICATE_EXPIRES,	"certificate-expires",	WARNING,	"certificate until days file",			\
-	    "a certificate ends soon or has ended: renew it")							\
+	X(CERTIFICATE_EXPIRES,	"certificate-expires",	WARNING,	"certificate until days file what",		\
+	    "a certificate ends soon, has ended or is not valid yet; said once a day")				\
 	X(VAULT_REFUSED,	"vault-refused",	WARNING,	"room index status why",			\
 	    "the vault did not sign for a room")								\
 	X(ADMIN,		"admin",		NOTICE,		"verb user arg status",				\

@@ -322,7 +322,7 @@ const struct view view_explain = { .row = explain_row };
 
 static const struct column tls_columns[] = {
 	{ "CERTIFICATE", "certificate", -14 }, { "KEY", "type", -14 }, { "BITS", "bits", 4 }, { "DAYS", "days", 5 },
-	{ "UNTIL", "not_after", -20 }, { "SINCE", "since", -20 }, { "NAMES", "names", -1 }, { NULL, NULL, 0 },
+	{ "STATE", "state", -13 }, { "UNTIL", "not_after", -20 }, { "SINCE", "since", -20 }, { "NAMES", "names", -1 }, { NULL, NULL, 0 },
 };
 
 /* Who signs clients' certificates, for one listener. */
@@ -361,6 +361,11 @@ tls_row(struct render *r, const json_t *row)
 	(void)fputs("\n  file         ", r->to);
 	put_safe(r->to, text_of(row, "file"));
 	(void)fputc('\n', r->to);
+	if (*text_of(row, "warning") != '\0') {
+		(void)fputs("  WARNING      ", r->to);
+		put_safe(r->to, text_of(row, "warning"));
+		(void)fputc('\n', r->to);
+	}
 	if (*text_of(row, "trouble") != '\0') {
 		(void)fputs("  NOT RENEWED  ", r->to);
 		put_safe(r->to, text_of(row, "trouble"));

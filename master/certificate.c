@@ -543,3 +543,49 @@ certificate_days(const struct certificate *c, time_t now)
 
 	return (int)(left >= 0 ? left / DAY : (left - DAY + 1) / DAY);
 }
+
+enum certificate_state
+certificate_state(const struct certificate *c, time_t now)
+{
+	if (now < c->not_before)
+		return CERTIFICATE_NOT_YET;
+	if (now > c->not_after)
+		return CERTIFICATE_EXPIRED;
+	return certificate_days(c, now) < CERTIFICATE_WARN_DAYS ? CERTIFICATE_ENDS_SOON : CERTIFICATE_VALID;
+}
+
+const char *
+certificate_state_name(enum certificate_state state)
+{
+	static const char *const names[] = {
+		[CERTIFICATE_VALID] = "valid", [CERTIFICATE_ENDS_SOON] = "ends-soon", [CERTIFICATE_EXPIRED] = "expired",
+		[CERTIFICATE_NOT_YET] = "not-yet-valid",
+	};
+
+	return names[state];
+}
+
+void
+certificate_put_state(const struct certificate *c, time_t now, struct buf *to)
+{
+	enum certificate_state state = certificate_state(c, now);
+	time_t t = state == CERTIFICATE_NOT_YET ? c->not_before : c->not_after;
+	char day[32] = "?";
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) == NULL || strftime(day, sizeof day, "%Y-%m-%d", &tm) == 0)
+		day[0] = '\0';
+	switch (state) {
+	case CERTIFICATE_VALID:
+		break;
+	case CERTIFICATE_ENDS_SOON:
+		(void)buf_printf(to, "expires in %d days, on %s; renew it", certificate_days(c, now), day);
+		break;
+	case CERTIFICATE_EXPIRED:
+		(void)buf_printf(to, "has expired on %s; renew it", day);
+		break;
+	case CERTIFICATE_NOT_YET:
+		(void)buf_printf(to, "is not valid before %s; wait, or look at the clock of this host", day);
+		break;
+	}
+}

@@ -56,4 +56,22 @@ bool file_looks_equal(const struct file_look a[2], const struct file_look b[2]);
 
 int certificate_days(const struct certificate *c, time_t now);	/* left; negative: it has ended */
 
+enum certificate_state {
+	CERTIFICATE_VALID,
+	CERTIFICATE_ENDS_SOON,		/* valid, for CERTIFICATE_WARN_DAYS at most */
+	CERTIFICATE_EXPIRED,
+	CERTIFICATE_NOT_YET,
+};
+enum { CERTIFICATE_WARN_DAYS = 14 };	/* what is renewed by a program is renewed before */
+
+enum certificate_state certificate_state(const struct certificate *c, time_t now);
+const char *certificate_state_name(enum certificate_state state);
+static inline bool
+certificate_is_good(enum certificate_state state)
+{
+	return state == CERTIFICATE_VALID || state == CERTIFICATE_ENDS_SOON;
+}
+/* "has expired on 2026-01-31; renew it" and the like; nothing for what is valid. */
+void certificate_put_state(const struct certificate *c, time_t now, struct buf *to);
+
 #endif

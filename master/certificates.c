@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-	WARN_DAYS = 14,		/* what is renewed by a program is renewed before */
+	DAY = 24 * 60 * 60,
 	WHY_MAX = 4096,
 	ROW_MAX = 64 * 1024,
 };
@@ -46,12 +46,59 @@ find(const struct certificates *set, const char *title)
 	return NULL;
 }
 
+/* In front of words about a certificate: where it stands. */
+static void
+put_place(struct buf *to, const struct conf_certificate *conf)
+{
+	if (conf->conf_file != NULL)
+		(void)buf_printf(to, "%s:%u: ", conf->conf_file, conf->conf_line);
+	(void)buf_printf(to, "certificate \"%s\": %s ", conf->title, conf->chain);
+}
+
+/* Read, and not worse than the one in use (NULL: there is none). *ret_ripe: when it will not be worse any more; 0: never. */
+static enum rc
+read_better(const struct conf_certificate *conf, const struct certificate *old, struct certificate **ret_fresh, time_t *ret_ripe,
+    struct buf *why)
+{
+	time_t now = time(NULL);
+	struct certificate *fresh;
+	enum certificate_state state;
+	enum rc rc = certificate_read(conf, &fresh, why);
+
+	*ret_ripe = 0;
+	if (rc != RC_OK)
+		return rc;
+	state = certificate_state(fresh, now);
+	if (old == NULL || certificate_is_good(state) || !certificate_is_good(certificate_state(old, now))) {
+		*ret_fresh = fresh;
+		return RC_OK;
+	}
+	put_place(why, conf);
+	certificate_put_state(fresh, now, why);
+	if (state == CERTIFICATE_NOT_YET)
+		*ret_ripe = fresh->not_before;
+	certificate_unref(fresh);
+	return RC_RANGE;
+}
+
+static void
+put_warning(struct buf *notes, const struct conf_certificate *conf, const struct certificate *c)
+{
+	time_t now = time(NULL);
+
+	if (certificate_state(c, now) == CERTIFICATE_VALID)
+		return;
+	put_place(notes, conf);
+	certificate_put_state(c, now, notes);
+	(void)buf_put_byte(notes, '\n');
+}
+
 static enum rc
 open_one(const struct conf_certificate *conf, const struct kept *old, struct kept *ret_kept, struct buf *notes, struct buf *errors)
 {
-	struct kept k = { .days_warned = WARN_DAYS };
+	struct kept k = { 0 };
 	struct buf why = BUF_INIT(WHY_MAX);
-	enum rc rc = certificate_read(conf, &k.in_use, &why);
+	enum rc rc = read_better(conf, old == NULL ? NULL : old->in_use, &k.in_use, &k.ripe, &why);
 	const char *text = buf_cstr(&why);
 
 	if (rc == RC_OK)
@@ -69,9 +116,12 @@ open_one(const struct conf_certificate *conf, const struct kept *old, struct kep
 		(void)buf_printf(errors, "%s\n", text == NULL ? "?" : text);
 	buf_free(&why);
 	memcpy(k.seen, k.tried, sizeof k.seen);
-	if (rc == RC_OK)
-		*ret_kept = k;
-	return rc;
+	if (rc != RC_OK)
+		return rc;
+	k.state = certificate_state(k.in_use, time(NULL));
+	put_warning(notes, conf, k.in_use);
+	*ret_kept = k;
+	return RC_OK;
 }
 
 enum rc
@@ -211,21 +261,35 @@ log_loaded(const struct certificate *c)
 	    F_TEXT("file", c->chain));
 }
 
+/* Once a day. */
 static void
-warn_of_end(struct kept *k)
+warn_of_time(struct kept *k)
 {
-	int days = certificate_days(k->in_use, time(NULL));
+	time_t now = time(NULL), today = now / DAY;
+	struct buf what = BUF_INIT(256);
 	char until[32], left[16];
 	struct tm tm;
 
-	if (days >= k->days_warned)
+	if (certificate_state(k->in_use, now) == CERTIFICATE_VALID || k->day_warned == today)
 		return;
-	k->days_warned = days;
+	k->day_warned = today;
 	if (gmtime_r(&k->in_use->not_after, &tm) == NULL || strftime(until, sizeof until, "%Y-%m-%d", &tm) == 0)
 		until[0] = '\0';
-	(void)snprintf(left, sizeof left, "%d", days);
+	(void)snprintf(left, sizeof left, "%d", certificate_days(k->in_use, now));
+	certificate_put_state(k->in_use, now, &what);
 	log_say(LOG_CERTIFICATE_EXPIRES, NULL, F_TEXT("certificate", k->in_use->title), F_TEXT("until", until), F_TEXT("days", left),
-	    F_TEXT("file", k->in_use->chain));
+	    F_TEXT("file", k->in_use->chain), F_TEXT("what", buf_cstr(&what) == NULL ? "?" : buf_cstr(&what)));
+	buf_free(&what);
+}
+
+/* smtpd shows what is valid before what is not, and looks at that when a set comes. */
+static bool
+state_changed(struct kept *k)
+{
+	enum certificate_state before = k->state;
+
+	k->state = certificate_state(k->in_use, time(NULL));
+	return certificate_is_good(before) != certificate_is_good(k->state);
 }
 
 static void
@@ -313,15 +377,16 @@ renew(struct master *m, struct kept *k)
 	bool ok;
 
 	memcpy(k->tried, k->seen, sizeof k->tried);
+	k->ripe = 0;
 	if (conf == NULL)
 		return false;
-	ok = certificate_read(conf, &fresh, &why) == RC_OK;
+	ok = read_better(conf, k->in_use, &fresh, &k->ripe, &why) == RC_OK;
 	free(k->trouble);
 	k->trouble = NULL;
 	if (ok) {
 		certificate_unref(k->in_use);
 		k->in_use = fresh;
-		k->days_warned = WARN_DAYS;
+		k->day_warned = 0;
 		log_loaded(fresh);
 	} else {
 		text = buf_cstr(&why);
@@ -338,7 +403,8 @@ has_settled(struct kept *k, const char *chain, const char *key)
 {
 	struct file_look look[2] = { 0 };
 	bool there = certificate_look(chain, key, look);
-	bool settled = there && file_looks_equal(look, k->seen) && !file_looks_equal(look, k->tried);
+	bool ripe = k->ripe != 0 && time(NULL) >= k->ripe;
+	bool settled = there && file_looks_equal(look, k->seen) && (ripe || !file_looks_equal(look, k->tried));
 
 	memcpy(k->seen, look, sizeof k->seen);
 	return settled;
@@ -357,7 +423,8 @@ on_timer(struct timer *t, void *ctx)
 		/* A reload is about to put another set in place. */
 		if (conf != NULL && !m->tls.has_next && has_settled(k, conf->chain, conf->key))
 			renewed |= renew(m, k);
-		warn_of_end(k);
+		renewed |= !m->tls.has_next && state_changed(k);
+		warn_of_time(k);
 	}
 	if (!m->tls.has_next)
 		renewed |= authorities_renew(&m->tls.now.authorities);
@@ -399,8 +466,11 @@ static void
 show_one(struct child *control, uint32_t handle, const struct kept *k)
 {
 	const struct certificate *c = k->in_use;
-	struct buf b = BUF_INIT(ROW_MAX);
+	struct buf b = BUF_INIT(ROW_MAX), warning = BUF_INIT(256);
+	time_t now = time(NULL);
 	struct json j;
+
+	certificate_put_state(c, now, &warning);
 
 	json_init(&j, &b);
 	json_object(&j);
@@ -412,17 +482,20 @@ show_one(struct child *control, uint32_t handle, const struct kept *k)
 	json_key_text(&j, "issuer", c->issuer);
 	key_time(&j, "not_before", c->not_before);
 	key_time(&j, "not_after", c->not_after);
-	json_key_i64(&j, "days", certificate_days(c, time(NULL)));
+	json_key_i64(&j, "days", certificate_days(c, now));
+	json_key_text(&j, "state", certificate_state_name(certificate_state(c, now)));
 	json_key_u64(&j, "chain_length", c->n_chain);
 	json_key_text(&j, "fingerprint", c->fingerprint);
 	json_key_text(&j, "key_id", c->key_id);
 	json_key_text(&j, "file", c->chain);
 	key_time(&j, "since", c->since);
+	json_key_text(&j, "warning", buf_cstr(&warning) == NULL ? "" : buf_cstr(&warning));
 	json_key_text(&j, "trouble", k->trouble == NULL ? "" : k->trouble);
 	json_end(&j);
 	if (json_ok(&j))
 		admin_row(control, handle, &b);
 	buf_free(&b);
+	buf_free(&warning);
 }
 
 static void

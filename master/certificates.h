@@ -3,7 +3,7 @@
  * They are a set with a serial of its own, beside the generations of the configuration, because certificate files change
  * without anybody asking for a reload: their folders are looked at now and then, and what has changed (and then stood still)
  * is read. A new set goes to the vault first; smtpd gets it when the vault has it. A certificate that has become bad stays
- * as it was, and tls show says why. */
+ * as it was, and tls show says why; bad is also one that has expired, or is not valid yet, in the place of one that is. */
 #ifndef POSTERN_MASTER_CERTIFICATES_H
 #define POSTERN_MASTER_CERTIFICATES_H
 
@@ -20,7 +20,9 @@ struct kept {
 	char *trouble;			/* why a newer one was refused; NULL: none was */
 	struct file_look seen[2];	/* at the last look; */
 	struct file_look tried[2];	/* as last read, for better or worse */
-	int days_warned;		/* what the last warning about its end said */
+	time_t ripe;			/* when the refused one becomes valid and is tried again; 0: it was refused for good */
+	enum certificate_state state;	/* as smtpd has seen it when the set was sent */
+	time_t day_warned;		/* of the last warning about its time: since 1970 */
 };
 
 struct certificates {

@@ -66,18 +66,37 @@ has_name(const struct tls_identity *id, struct slice name, bool by_wildcard)
 	return false;
 }
 
-/* One identity for each kind of key: an exact name first, then wildcards. */
+/* By the clock of this moment: the master sends the set anew when that changes. */
+static bool
+is_valid(const struct tls_identity *id)
+{
+	return X509_cmp_current_time(X509_get0_notBefore(id->leaf)) < 0 && X509_cmp_current_time(X509_get0_notAfter(id->leaf)) > 0;
+}
+
+static bool
+is_empty(const struct site *site)
+{
+	for (int k = 0; k < KIND_COUNT; k++)
+		if (site->shows[k] != NULL)
+			return false;
+	return true;
+}
+
+/* One identity for each kind of key: an exact name first, then wildcards. Clients choose by the kind of key and not by the
+ * date: what is not valid comes in only where nothing valid of any kind is. */
 static void
 gather(const struct tls_sites *sites, struct slice name, struct site *site)
 {
-	for (int by_wildcard = 0; by_wildcard <= 1; by_wildcard++)
-		for (size_t i = 0; i < sites->ids->n; i++) {
-			const struct tls_identity *id = &sites->ids->v[i];
-			enum kind kind = kind_of(id);
+	for (int valid = 1; valid >= 0 && is_empty(site); valid--)
+		for (int by_wildcard = 0; by_wildcard <= 1; by_wildcard++)
+			for (size_t i = 0; i < sites->ids->n; i++) {
+				const struct tls_identity *id = &sites->ids->v[i];
+				enum kind kind = kind_of(id);
 
-			if (kind < KIND_COUNT && site->shows[kind] == NULL && has_name(id, name, by_wildcard != 0))
-				site->shows[kind] = id;
-		}
+				if (kind < KIND_COUNT && site->shows[kind] == NULL && is_valid(id) == (valid != 0) &&
+				    has_name(id, name, by_wildcard != 0))
+					site->shows[kind] = id;
+			}
 }
 
 /* --- contexts --- */
@@ -178,7 +197,8 @@ add_first(struct tls_sites *sites, tls_site_fn *setup, void *arg, struct buf *wh
 	}
 	if (first->n_names > 0)
 		gather(sites, slice_str(first->names[0]), &site);
-	site.shows[kind_of(first)] = first;
+	if (is_valid(first) || is_empty(&site))
+		site.shows[kind_of(first)] = first;
 	return find_or_add(sites, &site, setup, arg, &at, why);
 }
 
@@ -199,7 +219,7 @@ tls_sites_new(struct tls_identities *ids, tls_site_fn *setup, void *arg, struct 
 
 		gather(sites, slice_str(sites->names[i].text), &site);
 		/* A key of a kind that nobody knows: whoever asks for that name gets the first certificate. */
-		if (memcmp(&site, &(struct site){ 0 }, sizeof site) == 0)
+		if (is_empty(&site))
 			continue;
 		rc = find_or_add(sites, &site, setup, arg, &sites->names[i].site, why);
 	}

@@ -10,11 +10,14 @@ import sys
 import threading
 import time
 
+from OpenSSL import crypto
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
 from lab.hosts import POSTERN  # noqa: E402
 
 NAME = "mx.postern.test"
+DAY = 24 * 60 * 60
 
 
 class Files:
@@ -26,21 +29,30 @@ class Files:
         self.chain, self.key = (os.path.join(self.folder, f"{title}.{end}") for end in ("pem", "key"))
         self.renew()
 
-    def make(self, days=90):
+    def make(self, days=90, span=None):
+        """span: valid from and until, in seconds from now, instead of days."""
         self.count += 1
         pem, key = (os.path.join(self.folder, f"{self.title}-{self.count}.{end}") for end in ("pem", "key"))
         subprocess.run(["openssl", "req", "-x509", "-newkey", *self.kind, "-nodes", "-keyout", key, "-out", pem,
                         "-days", str(days),
                         "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"], check=True, capture_output=True)
         os.chmod(key, 0o600)
+        if span:
+            with open(pem, "rb") as p, open(key, "rb") as k:
+                cert, signer = crypto.load_certificate(crypto.FILETYPE_PEM, p.read()), crypto.load_privatekey(crypto.FILETYPE_PEM, k.read())
+            cert.gmtime_adj_notBefore(span[0])
+            cert.gmtime_adj_notAfter(span[1])
+            cert.sign(signer, "sha256")
+            with open(pem, "wb") as p:
+                p.write(crypto.dump_certificate(crypto.FILETYPE_PEM, cert))
         return pem, key
 
     def link(self, target, name):
         os.symlink(target, name + ".new")
         os.rename(name + ".new", name)
 
-    def renew(self, pause=0):
-        pem, key = self.make()
+    def renew(self, pause=0, span=None):
+        pem, key = self.make(span=span)
         self.link(pem, self.chain)
         time.sleep(pause)
         self.link(key, self.key)
@@ -284,6 +296,48 @@ def test_half_a_renewal_changes_nothing(folder):
     ec.link(key, ec.key)
     lab.wait_for(lambda: shown(postern, "ec")["trouble"] == "", "the trouble to be over")
     lab.wait_for(lambda: {shake() for _ in range(8)} == {ec.fingerprint()}, "the new one")
+
+
+def test_no_expired_one_in_the_place_of_a_valid_one(folder):
+    """Not by new files, not by a reload, and not beside it; and what comes of age is taken by itself."""
+    ec = Files(folder, "ec", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    net, postern = house(folder, ec)
+    old = ec.fingerprint()
+    ec.renew(span=(-30 * DAY, -3600))
+    lab.wait_for(lambda: "has expired on" in shown(postern, "ec")["trouble"], "tls show to say what is wrong")
+    said = postern.ctl("reload")
+    lab.check("has expired on" in said.stdout + said.stderr, "a reload says it")
+    lab.equal((shake(), shown(postern, "ec")["state"]), (old, "valid"), "what is in use")
+    ec.renew(span=(6, 30 * DAY))
+    lab.wait_for(lambda: "is not valid before" in shown(postern, "ec")["trouble"], "tls show to say that it is early")
+    lab.equal(shake(), old, "what is in use meanwhile")
+    lab.wait_for(lambda: shown(postern, "ec")["trouble"] == "", "its time to come")
+    lab.wait_for(lambda: {shake() for _ in range(8)} == {ec.fingerprint()}, "every smtpd to show it")
+
+
+def test_certificates_end(folder):
+    """Said by postern -n, at the start, in the log and in tls show; a valid one of another kind steps in when one ends."""
+    ec, rsa = Files(folder, "ec", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"), Files(folder, "rsa", "rsa:2048")
+    ec.renew(span=(-DAY, 12))
+    net, postern = house(folder, ec, rsa)
+    late, early, soon = (Files(folder, name, "ec", "-pkeyopt", "ec_paramgen_curve:P-256") for name in ("late", "early", "soon"))
+    lab.equal(shake(), ec.fingerprint(), "the first certificate, which is valid yet")
+    lab.equal(shown(postern, "ec")["state"], "ends-soon", "what tls show says")
+    postern.wait_log("certificate-expires certificate=ec")
+    lab.wait_for(lambda: shown(postern, "ec")["state"] == "expired", "it to end")
+    lab.wait_for(lambda: {shake() for _ in range(8)} == {rsa.fingerprint()}, "every smtpd to show the other one")
+    lab.check("WARNING      has expired on" in postern.ctl("tls", "show").stdout, "the table says it")
+    late.renew(span=(-30 * DAY, -5 * DAY))
+    early.renew(span=(DAY, 30 * DAY))
+    soon.renew(span=(-DAY, 5 * DAY + 60))
+    conf = folder + "/check.conf"
+    with open(conf, "w") as f:
+        f.write(net.postern_conf("".join(c.section() for c in (late, early, soon, rsa))))
+    r = subprocess.run([postern.program, "-n", "-c", conf], capture_output=True, text=True)
+    lab.equal(r.returncode, 0, "warnings are no errors")
+    for name, words in (("late", "has expired on"), ("early", "is not valid before"), ("soon", "expires in 5 days")):
+        lab.check(re.search(rf'^{re.escape(conf)}:\d+: certificate "{name}": \S+ {words}', r.stderr, re.M), f"{words!r} in {r.stderr!r}")
+    lab.check('"rsa"' not in r.stderr, f"nothing about what is good: {r.stderr!r}")
 
 
 def test_a_bad_certificate_at_reload(folder):
