@@ -14,7 +14,7 @@
 
 enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALARM };
 
-/*	NAME			"name"			severity	keys							help */
+/*	NAME			"name"			severity	keys					help */
 #define LOG_EVENTS(X)												\
 	X(STARTED,		"started",		INFO,		"version config libraries pid generation",	\
 	    "a room is ready for work")										\
@@ -36,7 +36,8 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a client connected")										\
 	X(DISCONNECT,		"disconnect",		INFO,		"client messages rejected commands errors reason ms",	\
 	    "an SMTP session ended")										\
-	X(TLS_ESTABLISHED,	"tls-established",	INFO,		"client protocol cipher bits group sni resumed fingerprint subject verified",	\
+	X(TLS_ESTABLISHED,	"tls-established",	INFO,		"client protocol cipher bits group sni resumed " \
+	    "fingerprint subject verified", \
 	    "a TLS handshake with a client is complete; fingerprint, subject and verified are of its certificate")	\
 	X(TLS_FAILED,		"tls-failed",		NOTICE,		"client listener why ms",			\
 	    "a TLS handshake with a client failed, and the connection was closed")				\
@@ -52,7 +53,8 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a client talked before it was greeted, and was cut off")						\
 	X(LIMIT_REACHED,	"limit-reached",	NOTICE,		"client network what count limit",		\
 	    "a client network has done something as often as it may in an interval (section limits)")		\
-	X(REJECT,		"reject",		NOTICE,		"client helo from to command code enhanced text rule priority proto user",	\
+	X(REJECT,		"reject",		NOTICE,		"client helo from to command code enhanced text rule " \
+	    "priority proto user", \
 	    "a client's command was refused")									\
 	X(PROTOCOL_ERROR,	"protocol-error",	NOTICE,		"client what command",				\
 	    "a client broke the protocol")									\
@@ -65,13 +67,16 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	X(DOVECOT_DOWN,		"dovecot-down",		WARNING,	"path why",					\
 	    "Dovecot cannot be asked: until it can, logins are told 454")					\
 	X(AUTH_FOLDED,		"auth-failed-more",	NOTICE,		"client count",					\
-	    "so many more failed logins of a client network in a minute, of which nothing was said (limits { failed-logins-logged })") \
-	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto tls user priority message_id ms",	\
+	    "so many more failed logins of a client network in a minute, of which nothing was said " \
+	    "(limits { failed-logins-logged })") \
+	X(ACCEPTED,		"accepted",		INFO,		"client helo from size nrcpt proto tls user priority " \
+	    "message_id ms", \
 	    "a message is durable in the queue and was acknowledged")						\
 	X(ABORTED,		"aborted",		NOTICE,		"client from why user",			\
 	    "a transaction ended before the queue had its message: the client keeps it")			\
 	X(UNACKNOWLEDGED,	"unacknowledged",	NOTICE,		"client from why user",			\
-	    "a client was gone before it could be told what became of its message: if it was taken, queued of this id says so, and the client may send it again")	\
+	    "a client was gone before it could be told what became of its message: if it was taken, queued of this id says so, " \
+	    "and the client may send it again") \
 	X(QUEUED,		"queued",		INFO,		"from size nrcpt cause",			\
 	    "a message entered the queue (bounces name their cause)")						\
 	X(ATTEMPT,		"attempt",		DEBUG,		"destination nrcpt",				\

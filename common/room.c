@@ -567,8 +567,8 @@ room_begin(struct room *room, struct buf *report)
 	return true;
 }
 
-/* What a burst of large messages needed goes back to the system. Left to itself glibc takes the first large buffer that is freed as
- * a sign that there will be more, keeps up to 64 MB from then on, and a heap for each thread. */
+/* What a burst of large messages needed goes back to the system. Left to itself glibc takes the first large buffer that is freed
+ * as a sign that there will be more, keeps up to 64 MB from then on, and a heap for each thread. */
 static void
 tame_allocator(void)
 {

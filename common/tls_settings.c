@@ -119,7 +119,8 @@ apply_groups(SSL_CTX *ctx, const char *list, struct buf *why)
 	/* THREATS 10: their cost is chosen by the client (CVE-2002-20001). */
 	while (next_word(&rest, ": ,", &word))
 		if (slice_caseeq(slice_first(word, 5), S("ffdhe")))
-			return refuse(why, word, "is finite-field Diffie-Hellman, by which clients keep a server busy; leave it out");
+			return refuse(why, word,
+			    "is finite-field Diffie-Hellman, by which clients keep a server busy; leave it out");
 	if (SSL_CTX_set1_groups_list(ctx, text) != 1)
 		return refuse(why, slice_str(list), "names a group that OpenSSL does not know; write names such as X25519:P-256");
 	return RC_OK;

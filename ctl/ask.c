@@ -71,7 +71,8 @@ read_page(int fd, struct buf *b, row_fn *fn, void *ctx, struct a_end *ret_end)
 		enum rc rc = frame_read_blocking(fd, ROLE_CLIENT, ROLE_CONTROL, b, &f);
 
 		if (rc != RC_OK) {
-			(void)fprintf(stderr, "posternctl: %s\n", rc == RC_AGAIN ? "no answer in time" : "the daemon closed the line");
+			(void)fprintf(stderr, "posternctl: %s\n", rc == RC_AGAIN ? "no answer in time" :
+			    "the daemon closed the line");
 			return RC_CLOSED;
 		}
 		r = (struct rd){ f.body, false };
@@ -83,7 +84,8 @@ read_page(int fd, struct buf *b, row_fn *fn, void *ctx, struct a_end *ret_end)
 				ret_end->more = 0;
 			return RC_OK;
 		} else {
-			(void)fprintf(stderr, "posternctl: the daemon speaks another version; use the posternctl that came with it\n");
+			(void)fprintf(stderr,
+			    "posternctl: the daemon speaks another version; use the posternctl that came with it\n");
 			return RC_SYNTAX;
 		}
 	}

@@ -101,7 +101,8 @@ get_password(bool twice, struct buf *ret_password)
 	else if (twice && isatty(STDIN_FILENO) && (!ask("Again: ", &second) || !slice_eq(buf_slice(&first), buf_slice(&second))))
 		status = complain("the two passwords differ; nothing was changed", EX_DATAERR);
 	else if (prepare_password(buf_slice(&first), ret_password) != RC_OK)
-		status = complain("no password can look like this: it is empty, holds control characters, or is not UTF-8", EX_DATAERR);
+		status = complain("no password can look like this: it is empty, holds control characters, or is not UTF-8",
+		    EX_DATAERR);
 	wipe(&first);
 	wipe(&second);
 	return status;

@@ -216,8 +216,8 @@ install(const struct passwd_file *f, struct slice content)
 	/* A file that belongs to somebody else stays his, as far as we may give it away. */
 	if (!f->is_new && fchown(f->next, f->uid, f->gid) == -1 && geteuid() == 0)
 		return false;
-	return ftruncate(f->next, 0) == 0 && write_whole(f->next, content) && fchmod(f->next, f->mode) == 0 && fsync(f->next) == 0 &&
-	    renameat(f->folder, f->next_name, f->folder, f->name) == 0 && fsync(f->folder) == 0;
+	return ftruncate(f->next, 0) == 0 && write_whole(f->next, content) && fchmod(f->next, f->mode) == 0 &&
+	    fsync(f->next) == 0 && renameat(f->folder, f->next_name, f->folder, f->name) == 0 && fsync(f->folder) == 0;
 }
 
 bool

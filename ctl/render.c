@@ -322,7 +322,8 @@ const struct view view_explain = { .row = explain_row };
 
 static const struct column tls_columns[] = {
 	{ "CERTIFICATE", "certificate", -14 }, { "KEY", "type", -14 }, { "BITS", "bits", 4 }, { "DAYS", "days", 5 },
-	{ "STATE", "state", -13 }, { "UNTIL", "not_after", -20 }, { "SINCE", "since", -20 }, { "NAMES", "names", -1 }, { NULL, NULL, 0 },
+	{ "STATE", "state", -13 }, { "UNTIL", "not_after", -20 }, { "SINCE", "since", -20 }, { "NAMES", "names", -1 },
+	{ NULL, NULL, 0 },
 };
 
 /* Who signs clients' certificates, for one listener. */

@@ -247,9 +247,11 @@ mailbox_job_finish(struct mailbox *b)
 		if (j->outcomes[i].status != 0)
 			continue;
 		if (j->rcpts[i].loops)
-			set_outcome(j, i, JOB_FAILED, "5.4.6", "mail loop: this mailbox has had the message before (Delivered-To)");
+			set_outcome(j, i, JOB_FAILED, "5.4.6",
+			    "mail loop: this mailbox has had the message before (Delivered-To)");
 		else if (is_delivered_already(j, i))
-			set_outcome(j, i, JOB_DELIVERED, "2.0.0", "delivered to maildir, one copy for all that mean this address");
+			set_outcome(j, i, JOB_DELIVERED, "2.0.0",
+			    "delivered to maildir, one copy for all that mean this address");
 		else if (i == j->carrier)
 			deliver_file(b, i, &j->file);
 		else

@@ -99,7 +99,8 @@ reply_means(enum stage stage, unsigned code)
 	case STAGE_RCPT:
 		return code / 100 == 3 ? out_of_step(REPLY_MESSAGE) : of_rcpt(code);
 	case STAGE_RSET:
-		/* MAIL must not follow into a transaction that may still be open (RFC 5321 4.1.4): it would be refused for good. */
+		/* MAIL must not follow into a transaction that may still be open (RFC 5321 4.1.4): it would be refused for
+		 * good. */
 		if (code / 100 == 2)
 			return (struct reply_meaning){ .action = REPLY_GO, .status = JOB_DELIVERED };
 		return code / 100 == 3 ? out_of_step(REPLY_MESSAGE) :

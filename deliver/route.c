@@ -243,15 +243,18 @@ static void
 explain(const struct findings *f, struct verdict *v)
 {
 	if (f->bogus)
-		verdict_say(v, SESSION_TEMPORARY, 0, ENHANCED(4, 7, 0), "the addresses of the mail hosts failed DNSSEC validation");
+		verdict_say(v, SESSION_TEMPORARY, 0, ENHANCED(4, 7, 0),
+		    "the addresses of the mail hosts failed DNSSEC validation");
 	else if (f->temporary)
-		verdict_say(v, SESSION_TEMPORARY, 0, ENHANCED(4, 4, 3), "the addresses of the mail hosts cannot be looked up now");
+		verdict_say(v, SESSION_TEMPORARY, 0, ENHANCED(4, 4, 3),
+		    "the addresses of the mail hosts cannot be looked up now");
 	else if (f->looped)
 		verdict_say(v, SESSION_PERMANENT, 0, ENHANCED(5, 4, 6), "mail loops: the mail host for this domain is this host");
 	else if (f->refused)
 		verdict_say(v, SESSION_PERMANENT, 0, ENHANCED(5, 4, 6), "the mail hosts have no public address");
 	else if (f->excluded)
-		verdict_say(v, SESSION_TEMPORARY, 0, ENHANCED(4, 4, 4), "the mail hosts have addresses of a family only that is switched off here");
+		verdict_say(v, SESSION_TEMPORARY, 0, ENHANCED(4, 4, 4),
+		    "the mail hosts have addresses of a family only that is switched off here");
 	else
 		verdict_say(v, SESSION_PERMANENT, 0, ENHANCED(5, 4, 4), "none of the mail hosts has an address");
 }

@@ -341,7 +341,8 @@ greeting_reply(struct session *s, enum stage stage, const struct smtp_reply *rep
 	switch (m.action) {
 	case REPLY_GO:
 		if (exchange_is_out_of_step(&s->exchange)) {
-			verdict_say(&s->why, SESSION_TEMPORARY, 0, ENHANCED(4, 5, 0), "the server said what nobody had asked for");
+			verdict_say(&s->why, SESSION_TEMPORARY, 0, ENHANCED(4, 5, 0),
+			    "the server said what nobody had asked for");
 			next_try(s, stage);
 			return;
 		}
@@ -623,7 +624,8 @@ session_open(struct deliver *d, uint32_t handle, const struct d_open *m)
 	uint16_t port;
 
 	if (d->stopping || d->n_sessions >= d->conf->deliver.max_sessions) {
-		refuse_open(d, handle, d->stopping ? "this process is being stopped" : "this process has all the sessions it may");
+		refuse_open(d, handle, d->stopping ? "this process is being stopped" :
+		    "this process has all the sessions it may");
 		return;
 	}
 	s = session_new(d, handle, slice_first(m->nexthop, DOMAIN_MAX + 16));

@@ -68,7 +68,7 @@ struct session {
 	uint64_t served_here;		/* on this connection */
 	bool open;			/* the queue awaits D_CLOSED */
 	bool pulled;			/* D_PULL was sent */
-	bool worked;			/* a server took a message, or refused a recipient for good: this destination is no lost cause */
+	bool worked;	/* a server took a message, or refused a recipient for good: this destination is no lost cause */
 	bool left_open;			/* it holds an unfinished transaction of ours */
 	bool no_more;			/* after this message the session ends */
 };

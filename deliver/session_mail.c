@@ -171,7 +171,8 @@ mail_reply(struct session *s, enum stage stage, const struct smtp_reply *reply)
 	transaction_reply(&s->transaction, &s->exchange, stage, reply);
 	/* A 250 to MAIL is no progress: a server that hangs up after it would be tried again and again (RFC 5321 4.5.4.1). Nor
 	 * is one to a dot that it has not seen, which ends the transaction. */
-	if ((stage == STAGE_DOT && reply->code / 100 == 2 && !s->transaction.over) || (stage == STAGE_RCPT && reply->code / 100 == 5))
+	if ((stage == STAGE_DOT && reply->code / 100 == 2 && !s->transaction.over) ||
+	    (stage == STAGE_RCPT && reply->code / 100 == 5))
 		s->worked = true;
 	if (s->transaction.over) {
 		if (transaction_done(&s->transaction, &s->exchange) && stage == STAGE_DOT)

@@ -26,13 +26,16 @@ unmet_need(const struct job *job, const struct peer_caps *caps)
 
 	/* RFC 3030 3: binary content goes to those who take it, and nobody else. */
 	if ((job->flags & ENVELOPE_BINARYMIME) != 0 && !(caps->binary && caps->chunking))
-		return (struct refused){ ENHANCED(5, 6, 3), "the message has binary content, and the server does not offer BINARYMIME" };
+		return (struct refused){ ENHANCED(5, 6, 3),
+		    "the message has binary content, and the server does not offer BINARYMIME" };
 	/* RFC 6531 3.2: nor does it go in any other form. A domain alone is no reason: that is in ASCII here. */
 	if (job->needs_utf8 && !(caps->utf8 && caps->eight_bit))
-		return (struct refused){ ENHANCED(5, 6, 7), "the message has a sender or a header in UTF-8, and the server does not offer SMTPUTF8" };
+		return (struct refused){ ENHANCED(5, 6, 7),
+		    "the message has a sender or a header in UTF-8, and the server does not offer SMTPUTF8" };
 	/* RFC 6152 3: what is 8-bit may not go to a server that does not say it can. */
 	if ((job->flags & ENVELOPE_8BITMIME) != 0 && !caps->eight_bit)
-		return (struct refused){ ENHANCED(5, 6, 3), "the message has 8-bit content, and the server does not offer 8BITMIME" };
+		return (struct refused){ ENHANCED(5, 6, 3),
+		    "the message has 8-bit content, and the server does not offer 8BITMIME" };
 	/* RFC 2852 4.1.3, 4.1.4.1 */
 	if (return_late && time_left(job) < 0)
 		return (struct refused){ ENHANCED(5, 4, 7), "delivery time expired" };

@@ -13,8 +13,8 @@ by_name(enum role role, struct account *ret_account, struct buf *why)
 	errno = 0;
 	pw = getpwnam(role_user(role));
 	if (pw == NULL) {
-		(void)buf_printf(why, "there is no account %s; make it with: useradd --system --no-create-home --shell /usr/sbin/nologin %s"
-		    " (or set uid-base in a laboratory)", role_user(role), role_user(role));
+		(void)buf_printf(why, "there is no account %s; make it with: useradd --system --no-create-home --shell "
+		    "/usr/sbin/nologin %s (or set uid-base in a laboratory)", role_user(role), role_user(role));
 		return RC_NOTFOUND;
 	}
 	if (pw->pw_uid == 0) {

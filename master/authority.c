@@ -66,7 +66,8 @@ read_whole(int fd, size_t *ret_n, struct buf *why)
 	*ret_n = n;
 	if (bytes != NULL && got == 0)
 		return bytes;
-	(void)buf_put_str(why, bytes == NULL ? "out of memory" : got == -1 ? strerror(errno) : "is larger than 1 MB; is it the right file?");
+	(void)buf_put_str(why, bytes == NULL ? "out of memory" : got == -1 ? strerror(errno) :
+	    "is larger than 1 MB; is it the right file?");
 	free(bytes);
 	return NULL;
 }
@@ -233,7 +234,8 @@ open_one(const struct conf_listener *l, const struct authority *old, struct auth
 }
 
 enum rc
-authorities_open(const struct conf *c, const struct authorities *old, struct authorities *ret_set, struct buf *notes, struct buf *errors)
+authorities_open(const struct conf *c, const struct authorities *old, struct authorities *ret_set, struct buf *notes,
+    struct buf *errors)
 {
 	struct authorities set = { calloc(c->n_listeners + 1, sizeof *set.v), 0 };
 	bool ok = set.v != NULL;
@@ -267,8 +269,8 @@ same_time(struct timespec a, struct timespec b)
 static bool
 same(const struct stat *a, const struct stat *b)
 {
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size && same_time(a->st_ctim, b->st_ctim) &&
-	    same_time(a->st_mtim, b->st_mtim);
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	    same_time(a->st_ctim, b->st_ctim) && same_time(a->st_mtim, b->st_mtim);
 }
 
 static bool

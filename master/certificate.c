@@ -93,7 +93,8 @@ open_file(struct reading *r, const char *option, const char *path, struct stat *
 	int fd;
 
 	if (*path != '/') {
-		(void)complain(r, option, "%s", *path == '\0' ? "is missing; name the PEM file" : "must be a whole path, beginning with /");
+		(void)complain(r, option, "%s", *path == '\0' ? "is missing; name the PEM file" :
+		    "must be a whole path, beginning with /");
 		return -1;
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -149,7 +150,8 @@ take_chain(struct reading *r, BIO *bio)
 			continue;
 		else {
 			X509_free(x);
-			return complain(r, "chain", "%s: has more than %d certificates; leave those out that do not lead to the root", path,
+			return complain(r, "chain",
+			    "%s: has more than %d certificates; leave those out that do not lead to the root", path,
 			    IDENTITY_CHAIN_MAX);
 		}
 	}
@@ -159,7 +161,8 @@ take_chain(struct reading *r, BIO *bio)
 		return complain(r, "chain", "%s: the first certificate has no key that OpenSSL knows", path);
 	for (int i = 0; i < sk_X509_num(r->above); i++)
 		if (X509_check_issued(sk_X509_value(r->above, i), i == 0 ? r->leaf : sk_X509_value(r->above, i - 1)) != X509_V_OK)
-			return complain(r, "chain", "%s: certificate %d has not signed the one before it; put the server's first, then"
+			return complain(r, "chain",
+			    "%s: certificate %d has not signed the one before it; put the server's first, then"
 			    " each signer's", path, i + 2);
 	return RC_OK;
 }
@@ -208,17 +211,18 @@ check_key(struct reading *r)
 	int n;
 
 	if (X509_check_private_key(r->leaf, r->key) != 1)
-		return complain(r, "key", "%s: does not belong to the certificate in %s; name the two that were made together", path,
-		    r->conf->chain);
+		return complain(r, "key", "%s: does not belong to the certificate in %s; name the two that were made together",
+		    path, r->conf->chain);
 	r->c->bits = (unsigned)EVP_PKEY_get_bits(r->key);
 	if (EVP_PKEY_is_a(r->key, "RSA") && (r->c->bits < RSA_BITS_MIN || r->c->bits > RSA_BITS_MAX))
-		return complain(r, "key", "%s: an RSA key must have %d to %d bits, and this one has %u (RFC 9325 4.5)", path, RSA_BITS_MIN,
-		    RSA_BITS_MAX, r->c->bits);
+		return complain(r, "key", "%s: an RSA key must have %d to %d bits, and this one has %u (RFC 9325 4.5)", path,
+		    RSA_BITS_MIN, RSA_BITS_MAX, r->c->bits);
 	if (EVP_PKEY_is_a(r->key, "EC"))
 		(void)EVP_PKEY_get_group_name(r->key, group, sizeof group, NULL);
 	if (!EVP_PKEY_is_a(r->key, "RSA") && !EVP_PKEY_is_a(r->key, "ED25519") && strcmp(group, "prime256v1") != 0 &&
 	    strcmp(group, "secp384r1") != 0 && strcmp(group, "secp521r1") != 0)
-		return complain(r, "key", "%s: is of a kind that is not used here; make an RSA key, or an EC key with P-256", path);
+		return complain(r, "key", "%s: is of a kind that is not used here; make an RSA key, or an EC key with P-256",
+		    path);
 	r->c->type = *group == '\0' ? strdup(EVP_PKEY_is_a(r->key, "RSA") ? "RSA" : "ED25519") : NULL;
 	if (*group != '\0' && asprintf(&r->c->type, "EC %s", group) == -1)
 		r->c->type = NULL;
@@ -243,7 +247,8 @@ read_key(struct reading *r)
 		return RC_IO;
 	r->c->key_fd = fd;
 	if ((st.st_mode & S_IRWXO) != 0)
-		return complain(r, "key", "%s: everybody on this machine may read or change it; chmod o= %s, and if others have accounts"
+		return complain(r, "key",
+		    "%s: everybody on this machine may read or change it; chmod o= %s, and if others have accounts"
 		    " here, make a new key", path, path);
 	bio = read_file(r, "key", path, fd, &bytes);
 	if (bio != NULL) {
@@ -255,7 +260,8 @@ read_key(struct reading *r)
 	if (bio == NULL)
 		return RC_IO;
 	if (r->key == NULL && asked)
-		return complain(r, "key", "%s: has a passphrase, and nobody is there to type it; write it without: openssl pkey -in %s"
+		return complain(r, "key",
+		    "%s: has a passphrase, and nobody is there to type it; write it without: openssl pkey -in %s"
 		    " -out NEW", path, path);
 	if (r->key == NULL)
 		return complain(r, "key", "%s: has no private key in PEM form (-----BEGIN PRIVATE KEY-----)", path);
@@ -346,7 +352,8 @@ put_certificate(struct buf *to, X509 *x)
 static bool
 encode(struct reading *r, struct buf *to)
 {
-	struct identity_head h = { slice_of(r->c->id, sizeof r->c->id), (uint16_t)r->n_names, (uint16_t)(sk_X509_num(r->above) + 1) };
+	struct identity_head h = { slice_of(r->c->id, sizeof r->c->id), (uint16_t)r->n_names,
+	    (uint16_t)(sk_X509_num(r->above) + 1) };
 	bool ok = identity_put_head(to, &h) && buf_put_slice(to, buf_slice(&r->names)) && put_certificate(to, r->leaf);
 
 	for (int i = 0; i < sk_X509_num(r->above) && ok; i++)

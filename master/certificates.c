@@ -94,7 +94,8 @@ put_warning(struct buf *notes, const struct conf_certificate *conf, const struct
 }
 
 static enum rc
-open_one(const struct conf_certificate *conf, const struct kept *old, struct kept *ret_kept, struct buf *notes, struct buf *errors)
+open_one(const struct conf_certificate *conf, const struct kept *old, struct kept *ret_kept, struct buf *notes,
+    struct buf *errors)
 {
 	struct kept k = { 0 };
 	struct buf why = BUF_INIT(WHY_MAX);
@@ -110,7 +111,8 @@ open_one(const struct conf_certificate *conf, const struct kept *old, struct kep
 		if (!certificate_look(conf->chain, conf->key, k.tried))
 			memset(k.tried, 0, sizeof k.tried);
 		(void)buf_printf(notes, "%s; the last good one stays in use\n", text == NULL ? "?" : text);
-		log_say(LOG_CERTIFICATE_REFUSED, NULL, F_TEXT("certificate", conf->title), F_TEXT("why", text == NULL ? "?" : text));
+		log_say(LOG_CERTIFICATE_REFUSED, NULL, F_TEXT("certificate", conf->title),
+		    F_TEXT("why", text == NULL ? "?" : text));
 		rc = RC_OK;
 	} else
 		(void)buf_printf(errors, "%s\n", text == NULL ? "?" : text);
@@ -277,7 +279,8 @@ warn_of_time(struct kept *k)
 		until[0] = '\0';
 	(void)snprintf(left, sizeof left, "%d", certificate_days(k->in_use, now));
 	certificate_put_state(k->in_use, now, &what);
-	log_say(LOG_CERTIFICATE_EXPIRES, NULL, F_TEXT("certificate", k->in_use->title), F_TEXT("until", until), F_TEXT("days", left),
+	log_say(LOG_CERTIFICATE_EXPIRES, NULL, F_TEXT("certificate", k->in_use->title), F_TEXT("until", until),
+	    F_TEXT("days", left),
 	    F_TEXT("file", k->in_use->chain), F_TEXT("what", buf_cstr(&what) == NULL ? "?" : buf_cstr(&what)));
 	buf_free(&what);
 }
@@ -307,8 +310,8 @@ same_certificates(const struct certificates *a, const struct certificates *b)
 	for (size_t i = 0; i < a->n; i++) {
 		const struct certificate *x = a->v[i].in_use, *y = b->v[i].in_use;
 
-		if (strcmp(x->title, y->title) != 0 || strcmp(x->fingerprint, y->fingerprint) != 0 || strcmp(x->names, y->names) != 0 ||
-		    x->n_chain != y->n_chain || !file_looks_equal(x->look, y->look))
+		if (strcmp(x->title, y->title) != 0 || strcmp(x->fingerprint, y->fingerprint) != 0 ||
+		    strcmp(x->names, y->names) != 0 || x->n_chain != y->n_chain || !file_looks_equal(x->look, y->look))
 			return false;
 	}
 	return true;
@@ -391,7 +394,8 @@ renew(struct master *m, struct kept *k)
 	} else {
 		text = buf_cstr(&why);
 		k->trouble = strdup(text == NULL ? "out of memory" : text);
-		log_say(LOG_CERTIFICATE_REFUSED, NULL, F_TEXT("certificate", k->in_use->title), F_TEXT("why", text == NULL ? "?" : text));
+		log_say(LOG_CERTIFICATE_REFUSED, NULL, F_TEXT("certificate", k->in_use->title),
+		    F_TEXT("why", text == NULL ? "?" : text));
 	}
 	buf_free(&why);
 	return ok;

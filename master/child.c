@@ -267,7 +267,8 @@ child_send_authorities(struct child *c)
 	const struct conf *conf = c->master->source.conf;
 
 	for (size_t i = 0; i < conf->n_listeners && c->role == ROLE_SMTPD; i++) {
-		const struct authority *a = *conf->listeners[i].client_ca == '\0' ? NULL : certificates_authority(c->master, conf->listeners[i].title);
+		const struct authority *a = *conf->listeners[i].client_ca == '\0' ? NULL :
+		    certificates_authority(c->master, conf->listeners[i].title);
 
 		if (a != NULL)
 			send_file(c, FILE_CLIENT_CA, a->title, a->path, a->fd);
@@ -348,7 +349,8 @@ plan_restart(struct child *c)
 	if (lived >= HEALTHY_MS)
 		c->backoff = 0;
 	else
-		c->backoff = c->backoff == 0 ? BACKOFF_FIRST_MS : c->backoff * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : c->backoff * 2;
+		c->backoff = c->backoff == 0 ? BACKOFF_FIRST_MS : c->backoff * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS :
+		    c->backoff * 2;
 	timer_start(&c->restart, c->backoff);
 }
 

@@ -166,6 +166,7 @@ conf_braces_check(const char *file, struct buf *errors)
 	}
 	if (s.open == 0)
 		return RC_OK;
-	(void)buf_printf(errors, "%s:%u: the section that begins here is not closed; write } behind its last option\n", file, s.open_line);
+	(void)buf_printf(errors, "%s:%u: the section that begins here is not closed; write } behind its last option\n", file,
+	    s.open_line);
 	return RC_SYNTAX;
 }

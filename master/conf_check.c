@@ -84,7 +84,8 @@ check_word(struct checking *k, char *const *field, const char *const *words, siz
 }
 
 #define CHECK_WORD(k, field, ...) \
-	check_word((k), &(field), (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+	check_word((k), &(field), (const char *const[]){ __VA_ARGS__ }, \
+	    sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
 
 /* --- the sections --- */
 
@@ -97,7 +98,8 @@ check_global(struct checking *k)
 	if (domain_check(slice_str(g->hostname)) != RC_OK)
 		complain(k, &g->hostname, "'%s' is no domain name; write a name such as mail.example.org", g->hostname);
 	else if (strchr(g->hostname, '.') == NULL)
-		complain(k, &g->hostname, "'%s' has no dot, and other servers refuse such names (RFC 5321 2.3.5); write a full domain name",
+		complain(k, &g->hostname,
+		    "'%s' has no dot, and other servers refuse such names (RFC 5321 2.3.5); write a full domain name",
 		    g->hostname);
 	if (*g->postmaster == '\0')
 		complain(k, &g->postmaster, "must not be empty: mail for postmaster has to go somewhere (RFC 5321 4.5.1)");
@@ -226,7 +228,8 @@ check_resolver(struct checking *k)
 		struct ip ip;
 
 		if (ip_parse(slice_first(s, at), &ip) != RC_OK || (end != NULL && *end != '\0') || port == 0 || port > 65535)
-			complain(k, &r->forwarders, "'%s' is no name server; write an address, or address@port", r->forwarders.v[i]);
+			complain(k, &r->forwarders, "'%s' is no name server; write an address, or address@port",
+			    r->forwarders.v[i]);
 	}
 }
 
@@ -283,7 +286,8 @@ check_listener_tls(struct checking *k, const struct conf_listener *l)
 	if (k->c->n_certificates == 0 && strcmp(l->tls, "implicit") == 0)
 		complain(k, &l->tls, "implicit needs a certificate section");
 	if (l->require_tls && (none || k->c->n_certificates == 0))
-		complain(k, &l->require_tls, none ? "and tls = none exclude each other" : "needs a certificate section: nobody could send anything");
+		complain(k, &l->require_tls, none ? "and tls = none exclude each other" :
+		    "needs a certificate section: nobody could send anything");
 	if (asks && none)
 		complain(k, &l->client_certificate, "and tls = none exclude each other");
 	if (*l->client_ca != '\0' && !asks)
@@ -336,7 +340,8 @@ check_listener(struct checking *k, const struct conf_listener *l)
 	if (*l->auth != '\0')
 		CHECK_WORD(k, l->auth, "yes", "no");
 	if (strcmp(l->kind, "submission") == 0 && strcmp(l->auth, "no") == 0)
-		complain(k, &l->auth, "must not be no: nobody could send mail here, for a listener of kind submission wants a login first");
+		complain(k, &l->auth, "must not be no: nobody could send mail here, for a listener of kind submission wants a "
+		    "login first");
 	check_networks(k, &l->proxy);
 	check_networks(k, &l->xclient);
 	check_listener_tls(k, l);
@@ -394,7 +399,8 @@ check_places(struct checking *k, size_t at)
 	for (; other < l; other++)
 		for (size_t i = 0; l->port == other->port && i < l->address.n; i++)
 			if (listen_address_parse(l->address.v[i], &ip) == RC_OK && stands_at(other, ip)) {
-				complain(k, &l->port, "port %u of %s is listener \"%s\"'s too (line %u); give one of them another",
+				complain(k, &l->port,
+				    "port %u of %s is listener \"%s\"'s too (line %u); give one of them another",
 				    l->port, l->address.v[i], other->title, other->conf_line);
 				return;
 			}
@@ -416,11 +422,13 @@ check_multi(struct checking *k)
 	for (size_t i = 0; i < c->n_rules; i++) {
 		CHECK_WORD(k, c->rules[i].action, "accept", "reject", "defer");
 		if (*c->rules[i].transport != '\0' && !is_transport(c, c->rules[i].transport))
-			complain(k, &c->rules[i].transport, "there is no transport \"%s\"; declare one, or use smtp or local", c->rules[i].transport);
+			complain(k, &c->rules[i].transport, "there is no transport \"%s\"; declare one, or use smtp or local",
+			    c->rules[i].transport);
 	}
 	for (size_t i = 0; i < c->n_routes; i++)
 		if (!is_transport(c, c->routes[i].transport))
-			complain(k, &c->routes[i].transport, "there is no transport \"%s\"; declare one, or use smtp or local", c->routes[i].transport);
+			complain(k, &c->routes[i].transport, "there is no transport \"%s\"; declare one, or use smtp or local",
+			    c->routes[i].transport);
 }
 
 enum rc

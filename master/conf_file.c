@@ -108,8 +108,8 @@ say_unknown(const struct conf_section *s, const char *typed)
 	if (*s->name != '\0' && section_named(typed) != NULL)
 		(void)buf_printf(reading.errors, "; sections do not stand in sections: is the } of %s missing above?\n", s->name);
 	else if (home != NULL)
-		(void)buf_printf(reading.errors, "; it belongs %s%s%s\n", *home->name == '\0' ? "at the top, outside any section" :
-		    "into ", home->name, *home->name == '\0' ? "" : " { }");
+		(void)buf_printf(reading.errors, "; it belongs %s%s%s\n", *home->name == '\0' ?
+		    "at the top, outside any section" : "into ", home->name, *home->name == '\0' ? "" : " { }");
 	else
 		say_meant(s, typed);
 }
@@ -360,7 +360,8 @@ take_empty_lists_of(cfg_t *cfg, size_t nth, const struct conf_section *s)
 
 		if (opt == NULL || (opt->flags & CFGF_MODIFIED) == 0 || cfg_opt_size(opt) > 0)
 			continue;
-		conf_list_clear((struct conf_list *)(void *)((char *)conf_section_at(reading.source->conf, s, nth) + s->options[i].offset));
+		conf_list_clear((struct conf_list *)(void *)((char *)conf_section_at(reading.source->conf, s,
+		    nth) + s->options[i].offset));
 		(void)origin_add(s, nth, &s->options[i], file_of(cfg), (uint32_t)cfg->line);
 	}
 }

@@ -22,14 +22,14 @@ check(const struct conf *c, const struct conf_table *section, const struct table
 	struct table_hit bad;
 
 	if (!table_holds_only(t, TABLE_FOR_CLIENTS, &bad)) {
-		(void)buf_printf(why, "%s:%u: '%.*s' is no network, and lists of networks name this table; write one such as 192.0.2.0/24",
-		    section->file, bad.line, (int)bad.pattern.n, (const char *)bad.pattern.p);
+		(void)buf_printf(why, "%s:%u: '%.*s' is no network, and lists of networks name this table; write one such as "
+		    "192.0.2.0/24", section->file, bad.line, (int)bad.pattern.n, (const char *)bad.pattern.p);
 		return RC_SYNTAX;
 	}
 	if (table_count(t) <= c->smtpd.max_table_networks)
 		return RC_OK;
-	(void)buf_printf(why, "%s holds %zu networks, more than smtpd { max-table-networks }; raise it, write larger networks, or name"
-	    " the table in router { } and rules only", section->file, table_count(t));
+	(void)buf_printf(why, "%s holds %zu networks, more than smtpd { max-table-networks }; raise it, write larger networks, "
+	    "or name the table in router { } and rules only", section->file, table_count(t));
 	return RC_RANGE;
 }
 
@@ -76,7 +76,8 @@ conf_networks_read(struct conf *c, struct buf *errors)
 		if (*section->file != '/' || !networks_name_table(c, section->title))
 			continue;	/* a path that is none is said by conf_check() */
 		if (strcmp(section->format, "text") != 0) {
-			(void)buf_put_str(&why, "is a file of users, and lists of networks name it; name a table of networks there");
+			(void)buf_put_str(&why,
+			    "is a file of users, and lists of networks name it; name a table of networks there");
 			rc = RC_SYNTAX;
 		} else
 			rc = read_one(c, section, &why);

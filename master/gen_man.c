@@ -73,13 +73,15 @@ conf_page(void)
 	    "See what is in use, and where each value comes from, with\n.BR \"posternctl config show\" .\n.PP\n"
 	    "Options are written as\n.IR \"name = value\" ;\nlists in braces:\n.IR \"name = {\\(dqa\\(dq, \\(dqb\\(dq}\" .\n"
 	    "Values with white space, braces, commas, equals or quotes stand in double quotes.\n"
-	    "Sections are written as\n.IR \"section { ... }\" ;\nthose with a title as\n.IR \"section \\(dqtitle\\(dq { ... }\" .\n"
+	    "Sections are written as\n.IR \"section { ... }\" ;\nthose with a title as\n"
+	    ".IR \"section \\(dqtitle\\(dq { ... }\" .\n"
 	    "# and // start a comment.\n.I include(\\(dqfile\\(dq)\nreads another file.\n"
 	    ".SH EXAMPLE\n.nf\n.RS\n"
 	    "hostname = \"mail.example.org\"\n"
 	    "listener \"smtp\" {\n    address = {\"*\", \"::\"}\n    port = 25\n}\n"
 	    "router {\n    local\\-domains = {\"example.org\", \"*.example.org\"}\n}\n"
-	    "route \"partner\" {\n    to = {\"partner.example\"}\n    relay\\-host = \"[192.0.2.9]:2525\"\n}\n.RE\n.fi\n", stdout);
+	    "route \"partner\" {\n    to = {\"partner.example\"}\n    relay\\-host = \"[192.0.2.9]:2525\"\n}\n.RE\n.fi\n",
+	    stdout);
 	for (size_t i = 0; i < n_conf_sections; i++) {
 		const struct conf_section *s = &conf_sections[i];
 
@@ -108,11 +110,12 @@ events_page(void)
 
 	head("POSTERN-EVENTS", "7", "postern-events - what Postern writes to its log");
 	(void)fputs(".SH DESCRIPTION\n"
-	    "Every event is one line:\n.PP\n.RS\n.nf\npostern/room[pid]: QUEUEID: event key=value key=\\(dqvalue with spaces\\(dq\n.fi\n.RE\n.PP\n"
-	    "with time and host in front when it goes to a file or standard error;\n"
-	    "or, with\n.IR \"log { format = json }\" ,\none JSON object. The queue id stands there when the event is about a message.\n"
-	    "delay is in seconds since the message was accepted; delays has four parts: before the queue, in the queue, connecting,\n"
-	    "and the attempt itself. ms is in milliseconds.\n"
+	    "Every event is one line:\n.PP\n.RS\n.nf\npostern/room[pid]: QUEUEID: event key=value key=\\(dqvalue with "
+	    "spaces\\(dq\n.fi\n.RE\n.PP\nwith time and host in front when it goes to a file or standard error;\n"
+	    "or, with\n.IR \"log { format = json }\" ,\none JSON object. The queue id stands there when the event is about a "
+	    "message.\n"
+	    "delay is in seconds since the message was accepted; delays has four parts: before the queue, in the queue, "
+	    "connecting,\nand the attempt itself. ms is in milliseconds.\n"
 	    "Bytes from outside are escaped: no value can end a line or begin another key.\n.SH EVENTS\n", stdout);
 	for (unsigned e = LOG_NONE + 1; e < LOG_EVENT_COUNT; e++) {
 		(void)fputs(".TP\n.B ", stdout);

@@ -78,7 +78,8 @@ generation_prepare(struct master *m, uint32_t number, const struct wares *old, s
 	if (rc == RC_OK)
 		rc = certificates_open(g.source.conf, old == NULL ? NULL : &m->tls.now, &g.certificates, &g.notes, errors);
 	if (rc == RC_OK && !conf_encode(g.source.conf, &g.encoded)) {
-		(void)buf_printf(errors, "the configuration, with the networks of its table files, is larger than %d MiB (or out of memory);"
+		(void)buf_printf(errors,
+		    "the configuration, with the networks of its table files, is larger than %d MiB (or out of memory);"
 		    " make lists and tables smaller\n", ENCODED_MAX >> 20);
 		rc = RC_RANGE;
 	}
@@ -156,7 +157,8 @@ generation_processes(struct master *m)
 {
 	/* The log first, so that the others have somebody to talk to; the front door last. */
 	static const enum role order[] = {
-		ROLE_LOG, ROLE_QUEUE, ROLE_ROUTER, ROLE_RESOLVER, ROLE_DELIVER, ROLE_LOCAL, ROLE_CONTROL, ROLE_VAULT, ROLE_AUTH, ROLE_SMTPD,
+		ROLE_LOG, ROLE_QUEUE, ROLE_ROUTER, ROLE_RESOLVER, ROLE_DELIVER, ROLE_LOCAL, ROLE_CONTROL, ROLE_VAULT, ROLE_AUTH,
+		ROLE_SMTPD,
 	};
 
 	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {

@@ -46,7 +46,8 @@ listen_control(const char *path, gid_t group, struct buf *why)
 	int fd;
 
 	if (n >= sizeof to.sun_path) {
-		(void)buf_printf(why, "%s: a socket's path has %zu bytes at most; choose a shorter run-dir", path, sizeof to.sun_path - 1);
+		(void)buf_printf(why, "%s: a socket's path has %zu bytes at most; choose a shorter run-dir", path,
+		    sizeof to.sun_path - 1);
 		return -1;
 	}
 	memcpy(to.sun_path, path, n + 1);

@@ -188,7 +188,8 @@ prepare(struct master *m, struct buf *why)
 	if (rc != RC_OK)
 		return rc;
 	if (m->options.daemon && strcmp(source.conf->log.to, "stderr") == 0) {
-		(void)buf_put_str(why, "in the background the log cannot go to stderr: write log { to = syslog }, or the path of a file");
+		(void)buf_put_str(why, "in the background the log cannot go to stderr: write log { to = syslog }, or the path of "
+		    "a file");
 		conf_source_free(&source);
 		return RC_SYNTAX;
 	}

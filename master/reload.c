@@ -83,7 +83,8 @@ reload_progress(struct master *m)
 	if (r == NULL)
 		return;
 	for (const struct child *c = m->children; c != NULL; c = c->next)
-		if (c->kind == CHILD_ROOM && !c->surplus && c->state != CHILD_DOWN && c->state != CHILD_STOPPING && c->generation != r->number)
+		if (c->kind == CHILD_ROOM && !c->surplus && c->state != CHILD_DOWN && c->state != CHILD_STOPPING &&
+		    c->generation != r->number)
 			return;
 	if (r->rolling_back)
 		finish(m, RC_SYNTAX, buf_cstr(&r->why));
@@ -146,7 +147,8 @@ reload_begin(struct master *m, struct child *asker, uint32_t handle)
 
 	if (m->phase != PHASE_RUNNING || m->reload != NULL) {
 		if (asker != NULL)
-			admin_end(asker, handle, RC_AGAIN, m->reload != NULL ? "another reload is under way" : "Postern is starting or stopping");
+			admin_end(asker, handle, RC_AGAIN, m->reload != NULL ? "another reload is under way" :
+			    "Postern is starting or stopping");
 		return;
 	}
 	r = calloc(1, sizeof *r);

@@ -89,7 +89,8 @@ open_listener(struct opening *o, const struct conf_listener *l, const char *addr
 	}
 	if (fd == -1) {
 		rc = rc_from_errno(errno);
-		(void)buf_printf(o->why, "listener \"%s\": cannot listen on %s port %u: %m; see who does with: ss -ltnp 'sport = :%u'",
+		(void)buf_printf(o->why,
+		    "listener \"%s\": cannot listen on %s port %u: %m; see who does with: ss -ltnp 'sport = :%u'",
 		    l->title, text, l->port, l->port);
 	} else
 		rc = ware_add(o, ROLE_SMTPD, FILE_LISTENER, l->title, buf_cstr(&b), fd);
@@ -231,7 +232,8 @@ open_syslog(struct opening *o)
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd == -1 || connect(fd, (const struct sockaddr *)&to, sizeof to) == -1) {
-		(void)buf_put_str(o->why, "log { to = syslog }: /dev/log cannot be reached: is a syslog daemon running? Or write the path of a file");
+		(void)buf_put_str(o->why,
+		    "log { to = syslog }: /dev/log cannot be reached: is a syslog daemon running? Or write the path of a file");
 		if (fd != -1)
 			(void)close(fd);
 		return RC_IO;
@@ -299,14 +301,16 @@ open_control(struct opening *o)
 		if (w->purpose == FILE_CONTROL)
 			fd = fcntl(w->fd, F_DUPFD_CLOEXEC, 0);
 	if (*name != '\0' && g == NULL) {
-		(void)buf_printf(o->why, "admin-group: there is no group %s; make it with groupadd, or leave the option empty", name);
+		(void)buf_printf(o->why, "admin-group: there is no group %s; make it with groupadd, or leave the option empty",
+		    name);
 		if (fd != -1)
 			(void)close(fd);
 		return RC_NOTFOUND;
 	}
 	if (fd == -1)
 		fd = listen_control(o->paths->control, g == NULL ? 0 : g->gr_gid, o->why);
-	else if (chown(o->paths->control, 0, g == NULL ? 0 : g->gr_gid) == -1 || chmod(o->paths->control, g == NULL ? 0600 : 0660) == -1)
+	else if (chown(o->paths->control, 0, g == NULL ? 0 : g->gr_gid) == -1 ||
+	    chmod(o->paths->control, g == NULL ? 0600 : 0660) == -1)
 		(void)buf_printf(o->why, "%s: %m", o->paths->control);
 	return fd == -1 ? RC_IO : ware_add(o, ROLE_CONTROL, FILE_CONTROL, "control", o->paths->control, fd);
 }
@@ -320,8 +324,8 @@ open_spool(struct opening *o)
 }
 
 enum rc
-wares_open(const struct conf *c, const struct paths *paths, const struct account *rooms, const struct wares *old, struct wares *ret_wares,
-    struct buf *why)
+wares_open(const struct conf *c, const struct paths *paths, const struct account *rooms, const struct wares *old,
+    struct wares *ret_wares, struct buf *why)
 {
 	struct wares w = { NULL };
 	struct opening o = { c, paths, rooms, old, &w, why };

@@ -590,10 +590,12 @@ on_request(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return "a verb that is not the queue's";
 	/* What changes mail is not done later than it was asked: whoever asked may have thought better of it. */
 	if (q->loading && (r.verb == ADMIN_QUEUE_FLUSH || r.verb == ADMIN_QUEUE_REMOVE)) {
-		(void)a_end_send(p, handle, &(struct a_end){ RC_AGAIN, S("the queue is still being loaded; try again in a moment"), 0, 0 });
+		(void)a_end_send(p, handle,
+		    &(struct a_end){ RC_AGAIN, S("the queue is still being loaded; try again in a moment"), 0, 0 });
 		return NULL;
 	}
-	l = q->recovered && (q->n_listings < LISTINGS_MAX || r.verb == ADMIN_QUEUE_STATUS) ? calloc(1, sizeof *l + r.arg.n) : NULL;
+	l = q->recovered && (q->n_listings < LISTINGS_MAX || r.verb == ADMIN_QUEUE_STATUS) ? calloc(1, sizeof *l + r.arg.n) :
+	    NULL;
 	if (l == NULL) {
 		(void)a_end_send(p, handle, &(struct a_end){ RC_AGAIN, S("the queue is busy; try again in a moment"), 0, 0 });
 		return NULL;

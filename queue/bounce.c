@@ -323,8 +323,8 @@ our_name(const struct queue *q)
 	return slice_str(*name == '\0' ? "localhost" : name);
 }
 
-/* RET=FULL (RFC 3461 6.2): of what failed, when it is not too large. A report must be able to go anywhere, so what is not 7-bit is
- * encoded, unless its way ends in a mailbox here.
+/* RET=FULL (RFC 3461 6.2): of what failed, when it is not too large. A report must be able to go anywhere, so what is not 7-bit
+ * is encoded, unless its way ends in a mailbox here.
  * REQUIRETLS (RFC 8689 5): never more than the header. That tells as much as the message, and there is no TLS for the way back
  * yet: so a report that leaves over the network has nothing of it. */
 static enum dsn_return
@@ -425,7 +425,8 @@ put_report(struct bounce *b, struct slice original)
 
 		if (!f->told || (b->delays && f->rcpt->due.state == RCPT_DONE))
 			continue;
-		/* The recipient as it was when we accepted it (RFC 3464 2.3.2): where it went since is not the sender's affair. */
+		/* The recipient as it was when we accepted it (RFC 3464 2.3.2): where it went since is not the sender's
+		 * affair. */
 		rcpts[n++] = (struct dsn_rcpt){ .address = f->row.original.n > 0 ? f->row.original : f->row.address,
 		    .enhanced = f->f.enhanced, .text = f->f.text, .relay = f->f.relay, .host = f->f.host, .code = f->f.code,
 		    .expired = f->f.expired, .late = f->f.late, .orcpt = f->row.orcpt, .action = actions[f->f.news] };
@@ -581,12 +582,13 @@ find_rows(struct bounce *b)
 	return true;
 }
 
-/* RFC 3461 4.1: without NOTIFY it is our custom (and RFC 2852 4.1.3 asks for it). A stranger's sender may be forged: he hears of a
- * delay only when the message says by when it is to be delivered. */
+/* RFC 3461 4.1: without NOTIFY it is our custom (and RFC 2852 4.1.3 asks for it). A stranger's sender may be forged: he hears of
+ * a delay only when the message says by when it is to be delivered. */
 static bool
 is_told_of_delay(const struct bounce *b, const struct failure *f)
 {
-	return b->parsed.sender.n > 0 && (f->f.late || (b->parsed.flags & ENVELOPE_TRUSTED) != 0) && (f->row.notify == 0 || (f->row.notify & NOTIFY_DELAY) != 0);
+	return b->parsed.sender.n > 0 && (f->f.late || (b->parsed.flags & ENVELOPE_TRUSTED) != 0) &&
+	    (f->row.notify == 0 || (f->row.notify & NOTIFY_DELAY) != 0);
 }
 
 /* Of what is no failure a sender hears so often an hour and not more. */
@@ -596,7 +598,8 @@ may_report(struct bounce *b)
 	struct queue *q = b->queue;
 
 	return b->n > 0 && (b->failures[0].f.news == BOUNCE_FAILED ||
-	    report_rate_take(&q->report_rate, loop_now(q->room->loop), b->parsed.sender, queue_conf(q)->queue.reports_per_sender));
+	    report_rate_take(&q->report_rate, loop_now(q->room->loop), b->parsed.sender,
+	    queue_conf(q)->queue.reports_per_sender));
 }
 
 /* Who is told of: RFC 3461 5.2. For a message from <> the postmaster hears of failures, whatever was asked. */

@@ -242,7 +242,8 @@ make_prologue(struct committer *c)
 	bytes = spool_frame_bytes((uint32_t)(4 + 4 * n_live));
 	p = buf_reserve(&c->prologue, c->n_seals * SEAL_FRAME + bytes);
 	if (p != NULL) {
-		spool_header_draft(p + c->n_seals * SEAL_FRAME, SPOOL_SEGMENTS, (struct msgid){ 0, 0, 0 }, (uint32_t)(4 + 4 * n_live));
+		spool_header_draft(p + c->n_seals * SEAL_FRAME, SPOOL_SEGMENTS, (struct msgid){ 0, 0, 0 },
+		    (uint32_t)(4 + 4 * n_live));
 		w = (struct wr){ p + c->n_seals * SEAL_FRAME + SPOOL_HEADER_BYTES, 0, 4 + 4 * n_live, false };
 		wr_u32(&w, (uint32_t)n_live);
 		for (size_t i = 0; i < n_live; i++)

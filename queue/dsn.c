@@ -157,23 +157,25 @@ static const char *
 introduction(const struct dsn *d)
 {
 	if (d->twice)
-		return "A bounce could not be delivered to the sender of the message that it is\r\nabout. It is given to you as the "
-		    "postmaster; nobody else is told.\r\n\r\n";
+		return "A bounce could not be delivered to the sender of the message that it is\r\n"
+		    "about. It is given to you as the postmaster; nobody else is told.\r\n\r\n";
 	if (!some_failed(d) && has(d, DSN_DELAYED))
 		return d->returns == DSN_NOTHING ?
-		    "Your message has not been delivered yet to one or more recipients. You need not\r\nsend it again: it is still being "
-		    "tried, and you will be told if that is in vain.\r\n\r\n" :
-		    "Your message has not been delivered yet to one or more recipients. You need not\r\nsend it again: it is still being "
+		    "Your message has not been delivered yet to one or more recipients. You need not\r\n"
+		    "send it again: it is still being tried, and you will be told if that is in vain.\r\n\r\n" :
+		    "Your message has not been delivered yet to one or more recipients. You need not\r\n"
+		    "send it again: it is still being "
 		    "tried, and you will be told if that is in vain.\r\nIts header is attached below.\r\n\r\n";
 	if (!some_failed(d))
 		return d->returns == DSN_NOTHING ?
-		    "Your message was delivered to these recipients, or passed on to a mail system\r\nthat will not report further. You "
-		    "asked for this report.\r\n\r\n" :
-		    "Your message was delivered to these recipients, or passed on to a mail system\r\nthat will not report further. You "
+		    "Your message was delivered to these recipients, or passed on to a mail system\r\n"
+		    "that will not report further. You asked for this report.\r\n\r\n" :
+		    "Your message was delivered to these recipients, or passed on to a mail system\r\n"
+		    "that will not report further. You "
 		    "asked for this report. The header of your\r\nmessage is attached below.\r\n\r\n";
 	if (d->returns == DSN_NOTHING)
-		return "Your message could not be delivered to one or more recipients. It requires TLS,\r\nand this report may travel "
-		    "without, so that nothing of it is attached.\r\n\r\n"
+		return "Your message could not be delivered to one or more recipients. It requires TLS,\r\n"
+		    "and this report may travel without, so that nothing of it is attached.\r\n\r\n"
 		    "For further assistance, please send mail to postmaster, and include this report.\r\n\r\n";
 	if (is_whole(d))
 		return "Your message could not be delivered to one or more recipients. It is attached\r\nbelow.\r\n\r\n"
@@ -276,8 +278,8 @@ put_original_recipient(struct buf *to, struct slice orcpt)
 	struct buf address = BUF_INIT(SMTP_ORCPT_MAX), type_text = BUF_INIT(SMTP_ORCPT_MAX);
 	struct slice type, xtext;
 
-	if (smtp_orcpt_parse(orcpt, &type, &xtext) == RC_OK && smtp_xtext_decode(&address, xtext) && buf_put_slice(&type_text, type) &&
-	    buf_put_str(&type_text, "; ") && buf_cstr(&type_text) != NULL) {
+	if (smtp_orcpt_parse(orcpt, &type, &xtext) == RC_OK && smtp_xtext_decode(&address, xtext) &&
+	    buf_put_slice(&type_text, type) && buf_put_str(&type_text, "; ") && buf_cstr(&type_text) != NULL) {
 		(void)buf_printf(to, "Original-Recipient: %s", buf_cstr(&type_text));
 		/* Of type utf-8 it may be UTF-8 as it is, and this part is 7-bit. A backslash begins what is escaped already. */
 		put_escaped(to, buf_slice(&address), slice_caseeq(type, S("utf-8")) ? " +=" : "");
@@ -348,7 +350,8 @@ put_report(struct buf *to, const struct dsn *d)
 	if (d->envid.n > 0)
 		put_envelope_id(to, d->envid);
 	/* RFC 3461 6.3 b: "dns" is for a whole domain name. */
-	put_field(to, "Reporting-MTA", slice_find(d->hostname, '.') < d->hostname.n ? "dns; " : "x-local-hostname; ", d->hostname);
+	put_field(to, "Reporting-MTA", slice_find(d->hostname, '.') < d->hostname.n ? "dns; " : "x-local-hostname; ",
+	    d->hostname);
 	put_field(to, "X-Postern-Queue-ID", "", slice_of(id, sizeof id));
 	put_address_field(to, "X-Postern-Sender", d->sender);
 	put_date(to, "Arrival-Date", d->arrived);
@@ -408,7 +411,8 @@ put_original_quoted(struct buf *to, struct slice raw)
 			(void)buf_put_str(to, "=\r\n");
 			column = 0;
 		}
-		if (c > 126 || c == '=' || (c < ' ' && c != '\t') || ((c == ' ' || c == '\t') && at_end) || (c == '-' && column == 0)) {
+		if (c > 126 || c == '=' || (c < ' ' && c != '\t') || ((c == ' ' || c == '\t') && at_end) ||
+		    (c == '-' && column == 0)) {
 			(void)buf_printf(to, "=%02X", c);
 			column += 3;
 		} else {
@@ -448,7 +452,8 @@ put_original_header(struct buf *to, const struct dsn *d)
 	put_boundary(to, d, some_failed(d) ? "\r\nContent-Description: Header of the undelivered message\r\n" :
 	    "\r\nContent-Description: Header of the message\r\n");
 	/* RFC 6533 4.3, 4.4: the traditional type when all is ASCII, and for what is not UTF-8 either. */
-	(void)buf_printf(to, "Content-Type: %s\r\n", quoted && utf8_is_visible(header) ? "message/global-headers" : "text/rfc822-headers");
+	(void)buf_printf(to, "Content-Type: %s\r\n", quoted && utf8_is_visible(header) ? "message/global-headers" :
+	    "text/rfc822-headers");
 	(void)buf_printf(to, "Content-Transfer-Encoding: %s\r\n\r\n", quoted ? "quoted-printable" : "7bit");
 	if (quoted)
 		put_original_quoted(to, header);
@@ -474,8 +479,8 @@ put_original_whole(struct buf *to, const struct dsn *d)
 
 	put_boundary(to, d, "\r\nContent-Description: Undelivered message\r\n");
 	(void)buf_printf(to, "Content-Type: %s\r\nContent-Transfer-Encoding: %s\r\n\r\n",
-	    d->returns == DSN_WHOLE_ENCODED || (d->returns == DSN_WHOLE_8BIT && d->original_global) ? "message/global" : "message/rfc822",
-	    d->returns == DSN_WHOLE_ENCODED ? "base64" : d->returns == DSN_WHOLE_8BIT ? "8bit" : "7bit");
+	    d->returns == DSN_WHOLE_ENCODED || (d->returns == DSN_WHOLE_8BIT && d->original_global) ? "message/global" :
+	    "message/rfc822", d->returns == DSN_WHOLE_ENCODED ? "base64" : d->returns == DSN_WHOLE_8BIT ? "8bit" : "7bit");
 	if (d->returns == DSN_WHOLE_ENCODED) {
 		put_base64(to, d->original);
 		return;

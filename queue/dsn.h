@@ -1,5 +1,5 @@
-/* queue/dsn.h -- the message that tells a sender what failed, waits or has arrived: multipart/report (RFC 6522) with a delivery-status (RFC 3464)
- * and the header of the original. Pure.
+/* queue/dsn.h -- the message that tells a sender what failed, waits or has arrived: multipart/report (RFC 6522) with a
+ * delivery-status (RFC 3464) and the header of the original. Pure.
  *
  * Whatever comes from outside (replies, names, the original header) is written so that it cannot start a line, a field or
  * a MIME part of its own. */

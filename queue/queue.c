@@ -175,7 +175,8 @@ on_pump(struct chore *c, void *ctx)
 		return;
 	more = !schedule_run(&q->schedule, tick_of(q, loop_now(q->room->loop)), &budget);
 	if (queue_delivers(q))
-		more = !(bounces_sweep(q, &sweep_budget) && bounces_late(q, &sweep_budget)) && q->n_bounces < BOUNCES_MAX ? true : more;
+		more = !(bounces_sweep(q, &sweep_budget) && bounces_late(q, &sweep_budget)) && q->n_bounces < BOUNCES_MAX ? true :
+		    more;
 	routing_work(q);
 	dispatch_work(q);
 	set_tick(q);

@@ -1,7 +1,8 @@
 /* queue/recovery.h -- a start of the spool, between the files that do it: store_recover.c leads, and nobody else includes this.
  *
  * recovery_place.c: the folders, the lock, the identity. recovery_found.c: which segments there are. recovery_read.c: their
- * frames. recovery_apply.c: what the records say. recovery_tell.c: what is alive, told step by step after the store has opened. */
+ * frames. recovery_apply.c: what the records say. recovery_tell.c: what is alive, told step by step after the store has
+ * opened. */
 #ifndef POSTERN_QUEUE_RECOVERY_H
 #define POSTERN_QUEUE_RECOVERY_H
 

@@ -55,8 +55,8 @@ recovery_find(struct recovery *r, uint32_t number)
 
 /* A frame of a small record at an offset, into room; payload borrows from room. */
 bool
-recovery_read_small(struct recovery *r, const struct found *f, int fd, uint64_t at, uint8_t *room, size_t max, struct spool_header *h,
-    struct slice *payload)
+recovery_read_small(struct recovery *r, const struct found *f, int fd, uint64_t at, uint8_t *room, size_t max,
+    struct spool_header *h, struct slice *payload)
 {
 	ssize_t n = spool_io_read_all(r->io, fd, room, max, at);
 
@@ -120,8 +120,8 @@ recovery_quarantine(struct recovery *r, struct found *f, const char *why)
 	r->stats.damaged++;
 }
 
-/* The first frame, the SEALs behind it, the END. -errno: what cannot be read now may be whole, and only bytes that were read and do
- * not verify are damage. */
+/* The first frame, the SEALs behind it, the END. -errno: what cannot be read now may be whole, and only bytes that were read and
+ * do not verify are damage. */
 static int
 read_ends(struct recovery *r, struct found *f, int fd, enum rc *ret_parsed)
 {
@@ -142,9 +142,9 @@ read_ends(struct recovery *r, struct found *f, int fd, enum rc *ret_parsed)
 	return r->read_error;
 }
 
-/* What a process wrote and never synced, or with a sync that failed, is in the memory of the machine and looks as if it were on the
- * disk; and a start acts on what it reads (the file of a message that is done is removed). So the disk is made to have it, or memory
- * to forget it. A sync that fails here is about bytes that nobody was promised. */
+/* What a process wrote and never synced, or with a sync that failed, is in the memory of the machine and looks as if it were on
+ * the disk; and a start acts on what it reads (the file of a message that is done is removed). So the disk is made to have it, or
+ * memory to forget it. A sync that fails here is about bytes that nobody was promised. */
 static void
 make_memory_tell_the_truth(struct recovery *r, int fd)
 {

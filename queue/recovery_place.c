@@ -52,7 +52,8 @@ recovery_lock(struct recovery *r)
 	if (rc < 0)
 		return recovery_fail(r, rc, "cannot ask the file system for its free space");
 	if (space.unsafe != NULL && !r->s->params.allow_unsafe_fs) {
-		r->why = "the spool is on a file system that cannot keep the promise behind 250 (allow-unsafe-fs takes it anyway)";
+		r->why = "the spool is on a file system that cannot keep the promise behind 250 (allow-unsafe-fs takes it "
+		    "anyway)";
 		return RC_UNSUPPORTED;
 	}
 	r->s->free_bytes = space.free;

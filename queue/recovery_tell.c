@@ -25,8 +25,8 @@ check_big(struct recovery *r, const struct index_message *m)
 	spool_big_path(path, m->id);
 	if (r->io->ops->stat(r->io, path, &size) == 0 && size == m->head.content + 8 * blocks)
 		return;
-	quarantine_say(m->where.segment, (uint64_t)m->where.offset * SPOOL_ALIGN, 0, "the file of a big message is missing or cut",
-	    path, &m->id);
+	quarantine_say(m->where.segment, (uint64_t)m->where.offset * SPOOL_ALIGN, 0,
+	    "the file of a big message is missing or cut", path, &m->id);
 	r->stats.damaged++;
 }
 

@@ -160,7 +160,8 @@ failed(struct applying *a, struct rcpt *r, const struct job_result *row, bool ex
 	bool late = expired && late_is_over(&a->q->schedule, a->job->message, true);
 
 	bounce_add(a->q, &a->bounce, buf_slice(&a->job->envelope), r, &(struct bounce_failure){ .expired = expired, .late = late,
-	    .code = row->code, .enhanced = row->enhanced, .text = row->text, .relay = buf_slice(&a->relay), .host = a->result->host });
+	    .code = row->code, .enhanced = row->enhanced, .text = row->text, .relay = buf_slice(&a->relay),
+	    .host = a->result->host });
 }
 
 static void

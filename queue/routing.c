@@ -132,7 +132,8 @@ put_off(struct batch_item *item, const struct r_verdict *v)
 
 	r->due.state = RCPT_NEW;
 	if (schedule_expired(&b->queue->schedule, m)) {
-		bounce_add(b->queue, &b->bounce, buf_slice(&b->envelope), r, &(struct bounce_failure){ .expired = true, .enhanced = v->enhanced, .text = v->text });
+		bounce_add(b->queue, &b->bounce, buf_slice(&b->envelope), r,
+		    &(struct bounce_failure){ .expired = true, .enhanced = v->enhanced, .text = v->text });
 		return;
 	}
 	result_defer(b->queue, r, &(struct result_deferral){ .envelope = &b->parsed, .row = &item->row,
@@ -152,7 +153,8 @@ on_route(void *arg, const struct r_verdict *v)
 		put_back(b->queue, r, 0);
 	} else if (v->action == VERDICT_REJECT) {
 		r->due.state = RCPT_NEW;
-		bounce_add(b->queue, &b->bounce, buf_slice(&b->envelope), r, &(struct bounce_failure){ .code = v->code, .enhanced = v->enhanced, .text = v->text });
+		bounce_add(b->queue, &b->bounce, buf_slice(&b->envelope), r,
+		    &(struct bounce_failure){ .code = v->code, .enhanced = v->enhanced, .text = v->text });
 	} else if (v->action == VERDICT_DEFER) {
 		put_off(item, v);
 	} else if (!routing_route(b->queue, v, &route) || schedule_route(&b->queue->schedule, r, &route) != RC_OK) {

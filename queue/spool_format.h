@@ -35,10 +35,11 @@ enum {
  *  32 u64 id		seq of the message
  *  40 u64 payload sum: seeded XXH3-64 of the payload
  *
- * Both sums are seeded with a secret drawn from the segment's random nonce (24 words, word i: XXH64(nonce, seed i)). The bytes of a mail are chosen by strangers,
- * blocks of deleted segments come back in new ones: neither may ever pass for a record of this segment, and a stranger
- * never sees nonce or sum. CRC32C was the other candidate: as fast, but it is linear (a seed does not hide how to change
- * bytes and keep the sum) and has half the bits. Only the SEGMENT frame is summed without seed: it carries the nonce. */
+ * Both sums are seeded with a secret drawn from the segment's random nonce (24 words, word i: XXH64(nonce, seed i)). The bytes of
+ * a mail are chosen by strangers, blocks of deleted segments come back in new ones: neither may ever pass for a record of this
+ * segment, and a stranger never sees nonce or sum. CRC32C was the other candidate: as fast, but it is linear (a seed does not
+ * hide how to change bytes and keep the sum) and has half the bits. Only the SEGMENT frame is summed without seed: it carries the
+ * nonce. */
 enum {
 	SPOOL_HEADER_BYTES = 48,
 	SPOOL_ALIGN = 8,

@@ -1,7 +1,7 @@
 /* queue/spool_scan.h -- reads a segment as a crash or a bad disk left it: what counts, what is damaged, where it ends.
  *
- * Pure: the whole file in memory in, lists out. The rule (docs/QUEUE.md "Starting"): a frame counts when the COMMIT behind it does.
- * A batch that is not whole, with nothing committed after it, was being written when the power went: torn, and never
+ * Pure: the whole file in memory in, lists out. The rule (docs/QUEUE.md "Starting"): a frame counts when the COMMIT behind it
+ * does. A batch that is not whole, with nothing committed after it, was being written when the power went: torn, and never
  * acknowledged. Everything else that does not verify was durable once: damage, to be set aside, never cut off. */
 #ifndef POSTERN_QUEUE_SPOOL_SCAN_H
 #define POSTERN_QUEUE_SPOOL_SCAN_H

@@ -27,7 +27,7 @@ enum {
 	STORE_TEXT_MAX = 1024,			/* bytes of the reason of a deferral; longer ones are cut */
 	STORE_READ_MAX = 1024 * 1024,		/* bytes of content in one answer */
 	STORE_CHANGES_MAX = 65536,		/* changes in one atomic group */
-	STORE_WINDOW = 256 * 1024,		/* bytes of a stream that may wait in memory for the disk; more makes nothing faster */
+	STORE_WINDOW = 256 * 1024,	/* bytes of a stream that may wait in memory for the disk; more makes nothing faster */
 	STORE_HELD_MAX = 256 * 1024,		/* changes kept in memory while the disk fails; more are refused */
 };
 /* Content of one message at most, whatever the configuration says. */
@@ -59,7 +59,7 @@ struct store_params {
 	uint64_t big_message;		/* content above this goes to a file of its own */
 	uint64_t min_free;		/* bytes that must stay free on the file system */
 	bool allow_unsafe_fs;		/* take tmpfs, overlay, network */
-	bool prepare_zeros;		/* write spare segments full of zeros beforehand: twice the commit rate, twice the writes */
+	bool prepare_zeros;	/* write spare segments full of zeros beforehand: twice the commit rate, twice the writes */
 };
 
 /* io is borrowed until store_free (spool_io_real, or a simulator). NULL: no memory. */
@@ -140,8 +140,9 @@ uint64_t store_free_bytes(const struct store *store);
 
 /* --- changes --- */
 
-/* Runs in the loop, exactly once, after the call (before it returns only with RC_NOMEM). RC_OK: durable; where: of the mail put by this call (zero when there was none).
- * Otherwise nothing of the call remains: RC_NOSPACE, RC_IO, RC_NOMEM. May call the store. */
+/* Runs in the loop, exactly once, after the call (before it returns only with RC_NOMEM). RC_OK: durable; where: of the mail put
+ * by this call (zero when there was none). Otherwise nothing of the call remains: RC_NOSPACE, RC_IO, RC_NOMEM. May call the
+ * store. */
 typedef void store_done_fn(void *arg, enum rc rc, struct store_where where);
 
 struct store_mail {
@@ -232,8 +233,9 @@ uint64_t store_forsaken_bytes(const struct store *store);
 
 /* --- reading back --- */
 
-/* Runs in the loop, exactly once (before the call returns only with RC_NOMEM, RC_AGAIN). bytes are valid during the call and verified. RC_CORRUPT: damaged; the bytes were set
- * aside in quarantine/ and logged. RC_NOTFOUND, RC_IO, RC_NOMEM, RC_AGAIN (too many reads wait). */
+/* Runs in the loop, exactly once (before the call returns only with RC_NOMEM, RC_AGAIN). bytes are valid during the call and
+ * verified. RC_CORRUPT: damaged; the bytes were set aside in quarantine/ and logged. RC_NOTFOUND, RC_IO, RC_NOMEM, RC_AGAIN (too
+ * many reads wait). */
 typedef void store_read_fn(void *arg, enum rc rc, struct slice bytes);
 
 /* length bytes of content from offset (fewer at its end; cut to STORE_READ_MAX). A small message is best read whole. */

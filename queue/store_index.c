@@ -31,7 +31,8 @@ index_free(struct store_index *index)
 static size_t
 slot_of(const struct store_index *index, struct msgid id)
 {
-	uint64_t h = index->seed ^ id.seq * UINT64_C(0x9e3779b97f4a7c15) ^ (id.spool << 16 | id.boot) * UINT64_C(0xbf58476d1ce4e5b9);
+	uint64_t h = index->seed ^ id.seq * UINT64_C(0x9e3779b97f4a7c15) ^
+	    (id.spool << 16 | id.boot) * UINT64_C(0xbf58476d1ce4e5b9);
 
 	h ^= h >> 31;
 	h *= UINT64_C(0x94d049bb133111eb);

@@ -70,7 +70,8 @@ key_unless_empty(struct json *j, const char *key, const char *text)
 static void
 put_final(struct page *page, const struct policy_verdict *v, uint32_t generation)
 {
-	static const char *const actions[] = { [VERDICT_ACCEPT] = "accept", [VERDICT_REJECT] = "reject", [VERDICT_DEFER] = "defer" };
+	static const char *const actions[] = { [VERDICT_ACCEPT] = "accept", [VERDICT_REJECT] = "reject",
+	    [VERDICT_DEFER] = "defer" };
 	struct buf row = BUF_INIT(ROW_MAX), at = BUF_INIT(ROW_MAX);
 	struct json j;
 

@@ -37,8 +37,8 @@ router_on_check(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int
 	struct r_check m;
 
 	(void)fd;
-	if (!r_check_get(body, &m) || !fits(m.listener) || !fits(m.client_name) || !fits(m.helo) || !fits(m.from) || !fits(m.to) ||
-	    !fits(m.fingerprint) || !fits(m.key_fingerprint) || !fits(m.user))
+	if (!r_check_get(body, &m) || !fits(m.listener) || !fits(m.client_name) || !fits(m.helo) || !fits(m.from) ||
+	    !fits(m.to) || !fits(m.fingerprint) || !fits(m.key_fingerprint) || !fits(m.user))
 		return "malformed R_CHECK";
 	policy_check(router->policy, &(struct policy_query){ .listener = m.listener, .client = m.client,
 	    .client_name = m.client_name, .helo = m.helo, .from = m.from, .to = m.to, .tls = m.tls != 0,

@@ -44,7 +44,8 @@ line_closed(void *ctx, struct peer *p, const char *why)
 
 /* Which of these may come from whom is checked before they are handed out (IPC_MESSAGES). */
 static const struct peer_ops line_ops = {
-	.on = { [R_CHECK] = router_on_check, [R_ROUTE] = router_on_route, [R_AUTHORS] = router_on_authors, [A_REQUEST] = router_on_request },
+	.on = { [R_CHECK] = router_on_check, [R_ROUTE] = router_on_route, [R_AUTHORS] = router_on_authors,
+	    [A_REQUEST] = router_on_request },
 	.closed = line_closed,
 };
 

@@ -9,7 +9,8 @@ is_limited(const struct session *s)
 {
 	const struct conf_auth *c = &s->conf->auth;
 
-	return s->user != NULL && (c->user_messages_hour | c->user_recipients_hour | c->user_messages_day | c->user_recipients_day) != 0;
+	return s->user != NULL &&
+	    (c->user_messages_hour | c->user_recipients_hour | c->user_messages_day | c->user_recipients_day) != 0;
 }
 
 static void
@@ -73,7 +74,8 @@ allowance_on_spent(void *ctx, struct peer *p, uint32_t handle, struct rd *body, 
 		tx->message_spent = tx->message_spent || r->for_message;
 	}
 	if (m.ok == 0)
-		refusal_from_room(&r->refusal, 450, S("4.7.1"), m.text.n == 0 ? S("You may not send more now, try again later") : m.text);
+		refusal_from_room(&r->refusal, 450, S("4.7.1"), m.text.n == 0 ? S("You may not send more now, try again later") :
+		    m.text);
 	else if (!tx->message_spent)	/* asked with the first one, which was refused */
 		refusal_set(&r->refusal, 450, "4.7.1", "You may not send more now, try again later");
 	else

@@ -240,7 +240,8 @@ on_challenge(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd
 	/* Said before the challenge: no answer to it, and not to be taken for one (RFC 4954 4, last paragraph). */
 	if (buf_len(&s->in) > 0)
 		session_last(s, 421, "4.7.0", "Improper pipelining", "Improper pipelining");
-	else if (m.challenge.n > LOGIN_LINE_MAX / 4 * 3 - 8 || !base64_put(&text, m.challenge) || !reply_challenge(&s->out, buf_slice(&text)))
+	else if (m.challenge.n > LOGIN_LINE_MAX / 4 * 3 - 8 || !base64_put(&text, m.challenge) ||
+	    !reply_challenge(&s->out, buf_slice(&text)))
 		login_fail(s, AUTH_TEMPORARY, S(""), S("no memory for a challenge"));
 	else
 		wait_over(s, WAIT_LOGIN);

@@ -16,7 +16,8 @@ may_come(const struct session *s, uint64_t size, struct skip *ret_skip)
 
 	*ret_skip = (struct skip){ .left = size, .code = 503, .enhanced = "5.5.1", .text = "Say RCPT first" };
 	if (command_lacks_tls(s))
-		*ret_skip = (struct skip){ .left = size, .code = 530, .enhanced = "5.7.0", .text = "Must issue a STARTTLS command first" };
+		*ret_skip = (struct skip){ .left = size, .code = 530, .enhanced = "5.7.0",
+		    .text = "Must issue a STARTTLS command first" };
 	else if (s->phase != PH_MAIL && s->phase != PH_CHUNKS)
 		ret_skip->text = s->phase == PH_HELLO ? "Say EHLO or HELO first" : "Say MAIL first";
 	else if (tx->n_rcpts == 0 && tx->rcpt_seen)

@@ -126,7 +126,8 @@ take_holduntil(const struct session *s, struct slice value, struct mail *m)
 
 	/* "Future" (RFC 4865 3). One that has passed a while ago stood in an outbox, or its clock is not ours: that is as good
 	 * as none. Older ones are a fault of the client. */
-	return rc != RC_OK || seconds <= 0 || seconds * 1000000 < now_us() - HOLD_PASSED_MAX_US ? RC_SYNTAX : hold(s, S("until;"), value, seconds * 1000000, m);
+	return rc != RC_OK || seconds <= 0 || seconds * 1000000 < now_us() - HOLD_PASSED_MAX_US ? RC_SYNTAX :
+	    hold(s, S("until;"), value, seconds * 1000000, m);
 }
 
 static enum rc
@@ -255,7 +256,8 @@ declared_new(const struct mail *m)
 	d = malloc(sizeof *d + m->envid.n + m->hold_word.n + m->hold_value.n);
 	if (d == NULL)
 		return NULL;
-	*d = (struct declared){ .deliver_by = m->deliver_by, .hold_until = m->hold_until, .has_priority = m->has_priority, .priority = m->priority, .asked_priority = m->asked_priority,
+	*d = (struct declared){ .deliver_by = m->deliver_by, .hold_until = m->hold_until, .has_priority = m->has_priority,
+	    .priority = m->priority, .asked_priority = m->asked_priority,
 	    .n_envid = m->envid.n, .n_hold = m->hold_word.n + m->hold_value.n };
 	if (m->envid.n > 0)
 		memcpy(d->text, m->envid.p, m->envid.n);

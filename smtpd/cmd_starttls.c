@@ -5,7 +5,8 @@ bool
 starttls_exists(const struct session *s)
 {
 	return stream_is_tls(&s->stream) ||
-	    ((s->extensions_off & (UINT32_C(1) << EXT_STARTTLS)) == 0 && s->conf->n_certificates > 0 && s->listener_conf != NULL && strcmp(s->listener_conf->tls, "starttls") == 0);
+	    ((s->extensions_off & (UINT32_C(1) << EXT_STARTTLS)) == 0 && s->conf->n_certificates > 0 &&
+	    s->listener_conf != NULL && strcmp(s->listener_conf->tls, "starttls") == 0);
 }
 
 void

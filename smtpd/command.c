@@ -131,7 +131,8 @@ within_limits(struct session *s, const struct command *c)
 		return false;
 	}
 	s->n_commands++;
-	if ((s->n_errors >= s->conf->smtpd.max_errors || s->too_many) && (!has_earned_its_end(s, c) || s->n_over_errors++ >= OVER_ERRORS_MAX)) {
+	if ((s->n_errors >= s->conf->smtpd.max_errors || s->too_many) &&
+	    (!has_earned_its_end(s, c) || s->n_over_errors++ >= OVER_ERRORS_MAX)) {
 		cut_off(s, "Too many errors");
 		return false;
 	}

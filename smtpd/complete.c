@@ -117,7 +117,8 @@ take_address(struct transaction *tx, const struct watched *what, struct address 
 
 /* RFC 6409 5.1. *ret_n: how many there are. False: refused. */
 static bool
-take_addresses(struct transaction *tx, const struct watched *what, struct slice value, struct buf *to, unsigned max, unsigned *ret_n)
+take_addresses(struct transaction *tx, const struct watched *what, struct slice value, struct buf *to, unsigned max,
+    unsigned *ret_n)
 {
 	struct mailbox_list list;
 	struct address a;
@@ -134,7 +135,8 @@ take_addresses(struct transaction *tx, const struct watched *what, struct slice 
 			return false;
 	}
 	if (rc != RC_NOTFOUND)
-		refuse(tx, 554, what->syntax, rc == RC_RANGE ? "Address in %s is too long" : "Malformed address in %s", what->text);
+		refuse(tx, 554, what->syntax, rc == RC_RANGE ? "Address in %s is too long" : "Malformed address in %s",
+		    what->text);
 	*ret_n = n;
 	return rc == RC_NOTFOUND;
 }

@@ -19,7 +19,7 @@ enum {
 
 struct complete {
 	struct header_iter it;
-	struct buf field;		/* the field that is being read: the last bytes of receive->content, or of what has left it */
+	struct buf field;	/* the field that is being read: the last bytes of receive->content, or of what has left it */
 	struct buf from, sender;	/* their addresses, canonical, separated by LF */
 	unsigned n_from, n_sender, n_date, n_message_id, n_authors;
 	size_t tail;			/* bytes of the content behind the end of the header */

@@ -166,7 +166,8 @@ identity_file(struct smtpd *smtpd, const struct m_file *m, int fd)
 			v = NULL;
 	}
 	if (v == NULL)
-		log_say(LOG_CERTIFICATE_REFUSED, NULL, F_STR("certificate", m->name), F_TEXT("why", "smtpd cannot read what master made of it"));
+		log_say(LOG_CERTIFICATE_REFUSED, NULL, F_STR("certificate", m->name),
+		    F_TEXT("why", "smtpd cannot read what master made of it"));
 	buf_free(&bytes);
 	(void)close(fd);
 }

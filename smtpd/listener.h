@@ -7,7 +7,8 @@
 enum {
 	LISTENERS_MAX = 1024,
 	ACCEPTS_A_TURN = 64,	/* then the sessions get their turn */
-	PROXIED_WHEN_FULL = 64,	/* connections of proxies that may say who the client is when there is no room: he may be a good one */
+	/* connections of proxies that may say who the client is when there is no room: he may be a good one */
+	PROXIED_WHEN_FULL = 64,
 	OPENING_MS = 5000,	/* at the start clients wait so long for the queue; then they are told to come back */
 };
 

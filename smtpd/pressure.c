@@ -110,7 +110,8 @@ pressure_make_room(struct smtpd *smtpd, const struct client *newcomer)
 
 	/* The largest networks first. */
 	for (size_t size = CLIENT_SIZES; size-- > 0 && best.session == NULL;)
-		for (struct client *c = all->sizes[size]; c != NULL && looked_at < PRESSURE_CLIENTS; c = c->size_next, looked_at++)
+		for (struct client *c = all->sizes[size]; c != NULL && looked_at < PRESSURE_CLIENTS;
+		    c = c->size_next, looked_at++)
 			if (gives_way(all, c, newcomer, best.for_good))
 				consider_client(&best, c);
 	if (best.session == NULL)

@@ -25,8 +25,10 @@ static void shake(struct session *s);
 /* --- the phase --- */
 
 static const unsigned may_follow[PHASE_COUNT] = {
-	[PH_HELLO] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_SKIP) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
-	[PH_READY] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_AUTH) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_SKIP) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
+	[PH_HELLO] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_SHAKE) | PHASE_BIT(PH_SKIP) | PHASE_BIT(PH_LAST) |
+	    PHASE_BIT(PH_DEAD),
+	[PH_READY] = PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY) | PHASE_BIT(PH_AUTH) | PHASE_BIT(PH_MAIL) | PHASE_BIT(PH_SHAKE) |
+	    PHASE_BIT(PH_SKIP) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_AUTH] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_MAIL] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_DATA) | PHASE_BIT(PH_SKIP) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
 	[PH_CHUNKS] = PHASE_BIT(PH_READY) | PHASE_BIT(PH_DATA) | PHASE_BIT(PH_LAST) | PHASE_BIT(PH_DEAD),
@@ -68,7 +70,8 @@ note_error(struct session *s)
 	s->n_errors++;
 	client_note(s, CLIENT_ERROR, 1);
 	s->too_many |= client_over(s, CLIENT_ERROR);
-	s->late |= s->n_errors > s->conf->smtpd.delay_errors && s->conf->smtpd.error_delay > 0 && !s->exempt && !s->smtpd->stressed;
+	s->late |= s->n_errors > s->conf->smtpd.delay_errors && s->conf->smtpd.error_delay > 0 && !s->exempt &&
+	    !s->smtpd->stressed;
 }
 
 static void
@@ -109,7 +112,8 @@ session_refuse(struct session *s, const struct refusal *r, struct slice to, stru
 	if (s->tx != NULL)
 		s->tx->id_used = true;
 	log_say(LOG_REJECT, s->tx == NULL ? NULL : &s->tx->id, F_IP("client", s->ip), F_STR("helo", session_helo(s)),
-	    F_TEXT("from", s->tx == NULL ? "" : s->tx->sender), F_STR("to", to), F_TEXT("command", s->verb == NULL ? "" : s->verb),
+	    F_TEXT("from", s->tx == NULL ? "" : s->tx->sender), F_STR("to", to),
+	    F_TEXT("command", s->verb == NULL ? "" : s->verb),
 	    F_U64("code", r->code), F_TEXT("enhanced", r->enhanced), F_TEXT("text", r->text), F_STR("rule", rule),
 	    F_TEXT("priority", transaction_priority(s->tx, priority)), F_STR("proto", session_proto(s)),
 	    F_STR("user", session_user(s)));
@@ -194,7 +198,8 @@ flush_all_but(struct session *s, size_t keep)
 {
 	while (s->phase < PH_LINGER && buf_len(&s->out) > keep) {
 		size_t n = 0;
-		enum stream_status status = stream_write(&s->stream, slice_first(buf_slice(&s->out), buf_len(&s->out) - keep), &n);
+		enum stream_status status = stream_write(&s->stream, slice_first(buf_slice(&s->out), buf_len(&s->out) - keep),
+		    &n);
 
 		if (status == STREAM_AGAIN)
 			return;
@@ -415,7 +420,8 @@ is_heard(struct session *s)
 		s->overheard = false;
 		return true;
 	}
-	return (s->waits != 0 || s->phase == PH_COMMIT) && !s->overheard && !s->eof && s->watch.read && buf_len(&s->out) < REPLY_HIGH;
+	return (s->waits != 0 || s->phase == PH_COMMIT) && !s->overheard && !s->eof && s->watch.read &&
+	    buf_len(&s->out) < REPLY_HIGH;
 }
 
 /* Is there something that only the socket holds up? */
@@ -602,8 +608,8 @@ log_tls(const struct session *s)
 	if (f->client != NULL)
 		tls_fingerprint_format(f->client->fingerprint, fingerprint);
 	log_say(LOG_TLS_ESTABLISHED, NULL, F_IP("client", s->ip), F_TEXT("protocol", f->protocol), F_TEXT("cipher", f->cipher),
-	    F_U64("bits", f->used_bits), F_TEXT("group", f->group), F_TEXT("sni", f->sni), F_TEXT("resumed", f->resumed ? "yes" : "no"),
-	    F_TEXT("fingerprint", fingerprint),
+	    F_U64("bits", f->used_bits), F_TEXT("group", f->group), F_TEXT("sni", f->sni),
+	    F_TEXT("resumed", f->resumed ? "yes" : "no"), F_TEXT("fingerprint", fingerprint),
 	    F_TEXT("subject", f->client == NULL ? "" : f->client->common_name),
 	    F_TEXT("verified", f->client == NULL ? "" : f->client->verified ? "yes" : "no"));
 }

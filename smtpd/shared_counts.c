@@ -28,7 +28,8 @@ shared_counts_map(struct smtpd *smtpd)
 		    (off_t)counts_offset(n_rows, room->index));
 	if (own == MAP_FAILED || clients_share(&smtpd->clients, own, all, size, room->index) != RC_OK)
 		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "limits of clients hold for each smtpd process by itself"),
-		    F_TEXT("error", own == MAP_FAILED ? "no shared memory for counts, or more processes than at the start" : "its form"));
+		    F_TEXT("error", own == MAP_FAILED ? "no shared memory for counts, or more processes than at the start" :
+		    "its form"));
 	if (read_fd != -1)
 		(void)close(read_fd);
 	if (write_fd != -1)

@@ -24,7 +24,8 @@ static void
 set_sessions_max(struct smtpd *smtpd)
 {
 	uint32_t max = smtpd->conf->smtpd.max_sessions;
-	uint32_t fit = smtpd->descriptors > 2 * DESCRIPTORS_SPARE ? smtpd->descriptors - DESCRIPTORS_SPARE : smtpd->descriptors / 2;
+	uint32_t fit = smtpd->descriptors > 2 * DESCRIPTORS_SPARE ? smtpd->descriptors - DESCRIPTORS_SPARE :
+	    smtpd->descriptors / 2;
 
 	if (smtpd->descriptors != 0 && max > fit) {
 		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "max-sessions is more than there are descriptors for (RLIMIT_NOFILE)"),

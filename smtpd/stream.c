@@ -107,7 +107,8 @@ stream_is_lost(const struct stream *st)
 {
 	uint8_t byte;
 
-	return recv(st->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+	return recv(st->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != EWOULDBLOCK &&
+	    errno != EINTR;
 }
 
 bool

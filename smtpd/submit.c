@@ -214,7 +214,8 @@ submit_content(struct transaction *tx)
 	enum rc rc = submit_alive(tx) ? RC_OK : RC_CLOSED;
 
 	while (rc == RC_OK && buf_len(&r->content) > r->held) {
-		struct slice part = slice_first(slice_first(buf_slice(&r->content), buf_len(&r->content) - r->held), IPC_CONTENT_CHUNK);
+		struct slice part = slice_first(slice_first(buf_slice(&r->content), buf_len(&r->content) - r->held),
+		    IPC_CONTENT_CHUNK);
 		struct q_chunk m = { slice_first(part, r->credit) };
 
 		if (m.content.n == 0)

@@ -28,7 +28,8 @@ ca_free(struct ca_file *f)
 	free(f);
 }
 
-/* A plain file: the read does not wait. The offset is shared with other processes that read it now. NULL: it is too large, cannot be read, or there is no memory. */
+/* A plain file: the read does not wait. The offset is shared with other processes that read it now. NULL: it is too large, cannot
+ * be read, or there is no memory. */
 static struct ca_file *
 ca_read(const struct m_file *m, int fd)
 {
@@ -153,7 +154,8 @@ tls_room_renew(struct smtpd *smtpd)
 	if (!lacks_ca(smtpd, &why))
 		rc = tls_listeners_new(smtpd->conf, smtpd->identities, &source, find_ca, smtpd, &set, &why);
 	if (rc != RC_OK)
-		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "no TLS"), F_STR("error", rc == RC_NOMEM ? S("out of memory") : buf_slice(&why)));
+		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "no TLS"),
+		    F_STR("error", rc == RC_NOMEM ? S("out of memory") : buf_slice(&why)));
 	buf_free(&why);
 	tls_listeners_free(smtpd->tls.set);
 	smtpd->tls.set = set;

@@ -70,7 +70,8 @@ has_name(const struct tls_identity *id, struct slice name, bool by_wildcard)
 static bool
 is_valid(const struct tls_identity *id)
 {
-	return X509_cmp_current_time(X509_get0_notBefore(id->leaf)) < 0 && X509_cmp_current_time(X509_get0_notAfter(id->leaf)) > 0;
+	return X509_cmp_current_time(X509_get0_notBefore(id->leaf)) < 0 &&
+	    X509_cmp_current_time(X509_get0_notAfter(id->leaf)) > 0;
 }
 
 static bool

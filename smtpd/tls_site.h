@@ -2,7 +2,8 @@
  *
  * A name may have several certificates, one for each kind of key; OpenSSL takes the one that the client can check (RFC
  * 8446 4.4.2.2). An exact name goes before *.example.org, and what stands earlier in the configuration before what stands
- * later. What has expired or is not valid yet is shown only where nothing valid is. Names that want the same certificates share a context. */
+ * later. What has expired or is not valid yet is shown only where nothing valid is. Names that want the same certificates share a
+ * context. */
 #ifndef POSTERN_SMTPD_TLS_SITE_H
 #define POSTERN_SMTPD_TLS_SITE_H
 

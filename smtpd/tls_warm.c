@@ -91,7 +91,8 @@ tls_warm_up(struct buf *why)
 	bool done;
 
 	/* What the system's openssl.cnf says about TLS is for other programs; ours is in the configuration. */
-	(void)OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
+	(void)OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+	    NULL);
 	done = make_certificate(&w) && shake_hands(&w, TLS1_3_VERSION) && shake_hands(&w, TLS1_2_VERSION);
 	X509_free(w.certificate);
 	EVP_PKEY_free(w.key);

@@ -102,7 +102,8 @@ trace_date_put(struct buf *to, const struct session *s, int64_t now)
 	if (!s->conf->smtpd.local_time || localtime_r(&seconds, &tm) == NULL)
 		(void)buf_put(to, date, date_rfc5322(date, now, 0, "UTC"));
 	else	/* "+03" is no name of a zone, and not for a comment */
-		(void)buf_put(to, date, date_rfc5322(date, now, (int)(tm.tm_gmtoff / 60), char_is_alpha((uint8_t)tm.tm_zone[0]) ? tm.tm_zone : NULL));
+		(void)buf_put(to, date, date_rfc5322(date, now, (int)(tm.tm_gmtoff / 60), char_is_alpha((uint8_t)tm.tm_zone[0]) ?
+		    tm.tm_zone : NULL));
 }
 
 bool

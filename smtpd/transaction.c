@@ -67,8 +67,8 @@ transaction_free(struct transaction **at, const char *why)
 	/* Without a recipient there is nothing to miss: probes of addresses end that way all day. */
 	if (why != NULL && tx->n_rcpts > 0) {
 		tx->id_used = true;
-		log_say(tx->given ? LOG_UNACKNOWLEDGED : LOG_ABORTED, &tx->id, F_IP("client", tx->session->ip), F_TEXT("from", tx->sender),
-		    F_TEXT("why", why), F_STR("user", session_user(tx->session)));
+		log_say(tx->given ? LOG_UNACKNOWLEDGED : LOG_ABORTED, &tx->id, F_IP("client", tx->session->ip),
+		    F_TEXT("from", tx->sender), F_TEXT("why", why), F_STR("user", session_user(tx->session)));
 	}
 	allowance_settle(tx);
 	submit_forget(tx);

@@ -164,7 +164,8 @@ key_import(void *data, int selection, const OSSL_PARAM params[])
 	const OSSL_PARAM *line = OSSL_PARAM_locate_const(params, PARAM_LINE);
 	const OSSL_PARAM *id = OSSL_PARAM_locate_const(params, PARAM_KEY);
 	struct key *k = data;
-	bool ok = k->kind == KIND_RSA ? import_rsa(k, params) : k->kind == KIND_EC ? import_ec(k, params) : import_ed25519(k, params);
+	bool ok = k->kind == KIND_RSA ? import_rsa(k, params) : k->kind == KIND_EC ? import_ec(k, params) :
+	    import_ed25519(k, params);
 
 	(void)selection;
 	if (!ok)

@@ -207,7 +207,8 @@ on_line(struct auth *auth, struct slice text)
 	if (l.kind == DOVECOT_OTHER)
 		return NULL;
 	if (d->state == DOVECOT_UP)
-		return l.kind == DOVECOT_OK || l.kind == DOVECOT_CONT || l.kind == DOVECOT_FAIL ? dovecot_on_result(auth, &l) : "a second handshake";
+		return l.kind == DOVECOT_OK || l.kind == DOVECOT_CONT || l.kind == DOVECOT_FAIL ? dovecot_on_result(auth, &l) :
+		    "a second handshake";
 	if (l.kind == DOVECOT_VERSION) {
 		d->versioned = l.number == MAJOR;
 		return d->versioned ? NULL : "it speaks another version of the protocol";

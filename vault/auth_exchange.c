@@ -199,7 +199,8 @@ exchange_no(struct exchange *x, enum auth_failure kind, const char *why)
 	if (kind == AUTH_WRONG)
 		delays_failed(&x->auth->delays, &x->auth->conf->auth, x->client, exchange_user(x), loop_now(x->auth->loop));
 	/* Names that guessers make up are nobody's. */
-	if (kind == AUTH_WRONG && (users_find(x->auth->users, exchange_user(x)) != NULL || usage_find(&x->auth->usage, exchange_user(x)) != NULL))
+	if (kind == AUTH_WRONG && (users_find(x->auth->users, exchange_user(x)) != NULL ||
+	    usage_find(&x->auth->usage, exchange_user(x)) != NULL))
 		usage_login(&x->auth->usage, &x->auth->conf->auth, exchange_user(x), false, (int64_t)time(NULL));
 	send_no(x->peer, x->handle, kind, exchange_user(x), why);
 	unmake(x);

@@ -176,7 +176,8 @@ usage_load(struct usage *u)
 			u->good = file;
 	}
 	if (bad)
-		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "what users have sent was not written to its end; the state before it counts"));
+		log_say(LOG_TROUBLE, NULL,
+		    F_TEXT("what", "what users have sent was not written to its end; the state before it counts"));
 	for (unsigned i = 0; i < USAGE_FILES; i++)
 		buf_free(&files[i]);
 }

@@ -228,8 +228,8 @@ is_over(const struct limit *l, int64_t now, struct buf *why)
 	if (l->limit == 0 || l->more == 0 || sum(l->counted, l->parts) + l->more <= l->limit)
 		return false;
 	wait = wait_for(l->counted, l->parts, l->part, l->limit, l->more, now);
-	(void)buf_printf(why, "You may send %u %s%s %s; next in %lld minute%s", l->limit, l->what, l->limit == 1 ? "" : "s", l->time,
-	    (long long)(wait + 59) / 60, wait <= 60 ? "" : "s");
+	(void)buf_printf(why, "You may send %u %s%s %s; next in %lld minute%s", l->limit, l->what, l->limit == 1 ? "" : "s",
+	    l->time, (long long)(wait + 59) / 60, wait <= 60 ? "" : "s");
 	return true;
 }
 
@@ -297,10 +297,14 @@ usage_spend(struct usage *u, const struct conf_auth *conf, struct slice name, ui
 	move(user, now);
 	if (!usage_is_unlimited(conf, name)) {
 		const struct limit limits[] = {
-			{ user->hour.messages, USAGE_HOUR_PARTS, USAGE_HOUR_PART, conf->user_messages_hour, messages, "message", "an hour" },
-			{ user->hour.rcpts, USAGE_HOUR_PARTS, USAGE_HOUR_PART, conf->user_recipients_hour, rcpts, "recipient", "an hour" },
-			{ user->day.messages, USAGE_DAY_PARTS, USAGE_DAY_PART, conf->user_messages_day, messages, "message", "a day" },
-			{ user->day.rcpts, USAGE_DAY_PARTS, USAGE_DAY_PART, conf->user_recipients_day, rcpts, "recipient", "a day" },
+			{ user->hour.messages, USAGE_HOUR_PARTS, USAGE_HOUR_PART, conf->user_messages_hour, messages, "message",
+			    "an hour" },
+			{ user->hour.rcpts, USAGE_HOUR_PARTS, USAGE_HOUR_PART, conf->user_recipients_hour, rcpts, "recipient",
+			    "an hour" },
+			{ user->day.messages, USAGE_DAY_PARTS, USAGE_DAY_PART, conf->user_messages_day, messages, "message",
+			    "a day" },
+			{ user->day.rcpts, USAGE_DAY_PARTS, USAGE_DAY_PART, conf->user_recipients_day, rcpts, "recipient",
+			    "a day" },
 		};
 
 		/* The last one that says no is the one that lasts longest. */

@@ -72,8 +72,8 @@ void usage_free(struct usage *u);
 /* now: wall clock, seconds. */
 void usage_login(struct usage *u, const struct conf_auth *conf, struct slice name, bool ok, int64_t now);
 /* Counts so many more. RC_OK; or RC_RANGE: over a limit, nothing was counted, and why says so to the user. */
-enum rc usage_spend(struct usage *u, const struct conf_auth *conf, struct slice name, uint32_t messages, uint32_t rcpts, int64_t now,
-    struct buf *why);
+enum rc usage_spend(struct usage *u, const struct conf_auth *conf, struct slice name, uint32_t messages, uint32_t rcpts,
+    int64_t now, struct buf *why);
 /* Without a question: these were sent, those were spent and not used. What was spent so long ago that it may have dropped out of
  * the time is not taken back from what was counted since. */
 void usage_count(struct usage *u, const struct conf_auth *conf, const struct au_count *m, int64_t now);

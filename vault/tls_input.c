@@ -2,7 +2,7 @@
 #include "vault/tls_input.h"
 
 enum {
-	PADDING = 64,			/* octets 0x20: RFC 8446 4.4.3 has them so that the two forms can never be taken for each other */
+	PADDING = 64,	/* octets 0x20: RFC 8446 4.4.3 has them so that the two forms can never be taken for each other */
 	RANDOM = 32,			/* RFC 5246 7.4.1.2 */
 	NAMED_CURVE = 3,		/* RFC 8422 5.4: the other kinds carry a curve of the sender's making */
 	UNCOMPRESSED = 4,

@@ -68,8 +68,8 @@ enum {
 /* ---- smtpd, control, queue and router ---------------------------------------------------------------------------*/
 
 /* May this client send from this address to that one, and where does it go? handle: the asker's request. tls: 1 when it
- * came over TLS; the fingerprints (SHA-256, hexadecimal) of its certificate and of the key in it, empty without one. user: who it has
- * shown to be, empty for nobody. */
+ * came over TLS; the fingerprints (SHA-256, hexadecimal) of its certificate and of the key in it, empty without one. user: who it
+ * has shown to be, empty for nobody. */
 #define R_CHECK_FIELDS(F)	F(str, listener) F(ip, client) F(str, client_name) F(str, helo) F(str, from) F(str, to) \
 				F(u8, tls) F(str, fingerprint) F(str, key_fingerprint) F(str, user)
 /* Where does mail for this recipient go (delivery time; no policy)? Answered with R_VERDICT too. */
@@ -122,8 +122,9 @@ enum {
 #define D_OPEN_FIELDS(F)	F(str, transport) F(str, nexthop)
 /* The session is ready for a message (sent once when it is up; afterwards D_RESULT.pull asks for the next). */
 #define D_PULL_FIELDS(F)	F(u32, served)
-/* One message. flags are those of its envelope, as are envid, deliver_by and priority. rcpts is a run (see common/job.h). size is that of the whole content;
- * content holds its first part, and the rest comes as D_CHUNKs, at most IPC_CONTENT_WINDOW ahead of the credit. */
+/* One message. flags are those of its envelope, as are envid, deliver_by and priority. rcpts is a run (see common/job.h). size is
+ * that of the whole content; content holds its first part, and the rest comes as D_CHUNKs, at most IPC_CONTENT_WINDOW ahead of
+ * the credit. */
 #define D_JOB_FIELDS(F)		F(u32, job) F(msgid, id) F(u32, flags) F(str, sender) F(str, rcpts) F(u64, size) \
 				F(str, content) F(str, envid) F(u64, deliver_by) F(u8, priority)
 #define D_CHUNK_FIELDS(F)	F(u32, job) F(str, content)

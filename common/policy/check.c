@@ -343,7 +343,8 @@ first_rule(struct decision *d)
 		if (matches && r->action != VERDICT_ACCEPT && d->is_postmaster && !r->refuses_postmaster) {
 			matches = false;
 			buf_clear(&d->why);
-			(void)buf_put_str(&d->why, "it would match, but refuses postmaster only if it names clients or postmaster (RFC 5321 4.5.1)");
+			(void)buf_put_str(&d->why,
+			    "it would match, but refuses postmaster only if it names clients or postmaster (RFC 5321 4.5.1)");
 		}
 		if (matches && buf_len(&d->why) == 0)
 			(void)buf_put_str(&d->why, "it has no conditions");
@@ -370,7 +371,8 @@ allow_by_rule(struct decision *d, const struct policy_rule *r)
 	d->by = r;
 	/* Whoever we relay to may trust us and follow the route in the local part to anywhere. */
 	if (!d->is_local && !d->is_trusted && !d->routing && (d->to.flags & ADDRESS_RELAY_TRICK) != 0) {
-		tell(d, "builtin:relay-trick", true, "the local part holds a route (%, ! or @), which is not relayed for strangers");
+		tell(d, "builtin:relay-trick", true,
+		    "the local part holds a route (%, ! or @), which is not relayed for strangers");
 		refuse(d, "builtin:relay-trick", 550, "5.7.1", "Source routing is not supported");
 		return;
 	}

@@ -92,7 +92,8 @@ networks_compile(const struct conf *conf, const struct conf_list *list, struct t
 
 	if (rc == RC_OK && !table_holds_only(w.t, TABLE_FOR_CLIENTS, &bad)) {
 		if (why != NULL)
-			(void)buf_printf(why, "'%.*s' is no network; write one such as 192.0.2.0/24", (int)bad.pattern.n, (const char *)bad.pattern.p);
+			(void)buf_printf(why, "'%.*s' is no network; write one such as 192.0.2.0/24", (int)bad.pattern.n,
+			    (const char *)bad.pattern.p);
 		rc = RC_SYNTAX;
 	}
 	if (rc == RC_OK)
@@ -131,6 +132,7 @@ networks_name_table(const struct conf *conf, const char *title)
 	for (size_t i = 0; i < sizeof lists / sizeof lists[0] && !named; i++)
 		named = list_names(conf, lists[i], title);
 	for (size_t i = 0; i < conf->n_listeners && !named; i++)
-		named = list_names(conf, &conf->listeners[i].proxy, title) || list_names(conf, &conf->listeners[i].xclient, title);
+		named = list_names(conf, &conf->listeners[i].proxy, title) ||
+		    list_names(conf, &conf->listeners[i].xclient, title);
 	return named;
 }

@@ -111,7 +111,8 @@ load_file(const struct work *w, struct table *t, const char *name, const char *p
 		return rc;
 	if (bytes.n > c->router.max_table) {
 		say_place(w);
-		(void)buf_printf(w->why, "%s is larger than router { max-table-size }; raise it, or make the table smaller", path);
+		(void)buf_printf(w->why, "%s is larger than router { max-table-size }; raise it, or make the table smaller",
+		    path);
 		return RC_RANGE;
 	}
 	return passwd ? table_load_passwd(t, bytes, c->local.min_uid, path, w->why) : table_load_text(t, bytes, path, w->why);
@@ -307,7 +308,8 @@ compile_route(struct work *w, const char *transport, const char *relay_host, str
 		return rc;
 	say_place(w);
 	put_quoted(w->why, relay_host);
-	(void)buf_put_str(w->why, " is no next hop; write example.org (its MX), [host.example.org], [192.0.2.1] or one of these with :port");
+	(void)buf_put_str(w->why, " is no next hop; write example.org (its MX), [host.example.org], [192.0.2.1] or one of these "
+	    "with :port");
 	return rc;
 }
 

@@ -206,7 +206,8 @@ table_entry_add(struct table *t, enum table_kind kind, struct slice pattern, str
 		hit_of(t, s->at, &hit);
 		return slice_eq(hit.value, value) ? RC_OK : RC_EXISTS;
 	}
-	if (buf_room(&t->arena) < sizeof e + pattern.n + value.n || buf_reserve(&t->arena, sizeof e + pattern.n + value.n) == NULL)
+	if (buf_room(&t->arena) < sizeof e + pattern.n + value.n ||
+	    buf_reserve(&t->arena, sizeof e + pattern.n + value.n) == NULL)
 		return RC_NOMEM;
 	(void)buf_put(&t->arena, &e, sizeof e);
 	(void)buf_put_slice(&t->arena, pattern);
@@ -267,7 +268,8 @@ table_has_ip(const struct table *t, struct ip ip, struct table_hit *ret_hit)
 
 		if ((used[bits / 64] >> (bits % 64) & 1) == 0)
 			continue;
-		if (find(t, TABLE_BIT(TABLE_NET), slice_of(text, ip_net_format(ip_client_network(ip, bits, bits), text)), ret_hit))
+		if (find(t, TABLE_BIT(TABLE_NET), slice_of(text, ip_net_format(ip_client_network(ip, bits, bits), text)),
+		    ret_hit))
 			return true;
 	}
 	return false;

@@ -67,7 +67,8 @@ add_below(const struct reading *r, struct slice pattern)
 	enum rc rc = domain_pattern_parse(pattern, &below);
 
 	if (rc != RC_OK)
-		return refuse(r, rc, pattern, rc == RC_RANGE ? "is too long for a domain" : "is no domain pattern; write *.example.org");
+		return refuse(r, rc, pattern, rc == RC_RANGE ? "is too long for a domain" :
+		    "is no domain pattern; write *.example.org");
 	text[0] = '*';
 	text[1] = '.';
 	memcpy(text + 2, below.name.p, below.name.n);
@@ -105,7 +106,8 @@ add_mailbox(const struct reading *r, struct slice pattern)
 	else if (pattern.p[0] == '@')
 		rc = refuse(r, rc, pattern, "has no local part; for a whole domain write example.org");
 	else
-		rc = refuse(r, rc, pattern, rc == RC_RANGE ? "is too long for an address" : "is no address; write user@example.org or user@");
+		rc = refuse(r, rc, pattern, rc == RC_RANGE ? "is too long for an address" :
+		    "is no address; write user@example.org or user@");
 	buf_free(&full);
 	buf_free(&text);
 	return rc;
@@ -172,7 +174,8 @@ add_international(const struct reading *r, struct slice pattern)
 	if (!utf8_is_visible(pattern))
 		return refuse(r, RC_SYNTAX, pattern, "is not well-formed UTF-8");
 	if (!mailbox && !below && slice_find(pattern, '.') == pattern.n)
-		return pattern.n > ADDRESS_LOCAL_MAX ? refuse(r, RC_RANGE, pattern, "is too long for a user") : keep(r, TABLE_USER, pattern);
+		return pattern.n > ADDRESS_LOCAL_MAX ? refuse(r, RC_RANGE, pattern, "is too long for a user") :
+		    keep(r, TABLE_USER, pattern);
 	(void)buf_put_slice(&text, head);
 	if (domain.n > 0)
 		rc = idn_domain_put(&text, domain);
@@ -181,7 +184,8 @@ add_international(const struct reading *r, struct slice pattern)
 	if (rc != RC_OK)
 		rc = refuse(r, rc, pattern, rc == RC_RANGE ? "is too long for a domain" : "holds no domain name that can be");
 	else
-		rc = mailbox ? add_mailbox(r, buf_slice(&text)) : below ? add_below(r, buf_slice(&text)) : keep(r, TABLE_NAME, buf_slice(&text));
+		rc = mailbox ? add_mailbox(r, buf_slice(&text)) : below ? add_below(r, buf_slice(&text)) :
+		    keep(r, TABLE_NAME, buf_slice(&text));
 	buf_free(&text);
 	return rc;
 }
@@ -388,6 +392,7 @@ table_add_account(struct table *t, struct slice text, uint32_t min_uid, struct b
 	    !passwd_field(text, NAME, &name) || !can_get_mail(name))
 		return refuse(&r, RC_SYNTAX, text, "is no user; write name:uid:gid:home");
 	if (uid < min_uid)
-		return refuse(&r, RC_RANGE, text, "has a uid below local { min-uid }, so it could never get mail; change one of them");
+		return refuse(&r, RC_RANGE, text,
+		    "has a uid below local { min-uid }, so it could never get mail; change one of them");
 	return keep_user(t, name, 0);
 }

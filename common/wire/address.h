@@ -54,8 +54,8 @@ enum address_path {
  * its labels or the whole is too long. */
 enum rc address_path_parse(struct slice s, enum address_path kind, struct address *ret_address, size_t *ret_used);
 
-/* The whole slice is local@domain, the domain in ASCII, canonical or not, as in configuration, tables and our own envelopes. RC_SYNTAX,
- * RC_RANGE. */
+/* The whole slice is local@domain, the domain in ASCII, canonical or not, as in configuration, tables and our own envelopes.
+ * RC_SYNTAX, RC_RANGE. */
 enum rc address_parse(struct slice s, struct address *ret_address);
 
 /* Appends the canonical text: nothing for <>, the bare word for <Postmaster>. False: `to` is full. */

@@ -220,8 +220,10 @@ date_rfc3339_parse(struct slice text, int64_t *ret_seconds)
 {
 	struct civil c = { 0 };
 
-	if (!take_number(&text, 4, '-', &c.year) || !take_number(&text, 2, '-', &c.month) || !take_number(&text, 2, 'T', &c.day) ||
-	    !take_number(&text, 2, ':', &c.hour) || !take_number(&text, 2, ':', &c.minute) || !take_number(&text, 2, 0, &c.second))
+	if (!take_number(&text, 4, '-', &c.year) || !take_number(&text, 2, '-', &c.month) ||
+	    !take_number(&text, 2, 'T', &c.day) ||
+	    !take_number(&text, 2, ':', &c.hour) || !take_number(&text, 2, ':', &c.minute) ||
+	    !take_number(&text, 2, 0, &c.second))
 		return RC_SYNTAX;
 	if (c.month < 1 || c.month > 12 || c.day < 1 || c.day > days_of_month(c.year, c.month) || c.hour > 23 || c.minute > 59 ||
 	    c.second > 60 || !ends_in_utc(text))

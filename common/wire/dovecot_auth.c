@@ -154,7 +154,8 @@ dovecot_line_parse(struct slice line, struct dovecot_line *ret_line)
 	bool more = true;
 	enum rc rc;
 
-	if (line.n >= DOVECOT_LINE_MAX || slice_find(line, 0) < line.n || slice_find(line, '\n') < line.n || slice_find(line, '\r') < line.n)
+	if (line.n >= DOVECOT_LINE_MAX || slice_find(line, 0) < line.n || slice_find(line, '\n') < line.n ||
+	    slice_find(line, '\r') < line.n)
 		return RC_SYNTAX;
 	(void)next_part(&rest, &more, &command);
 	l.kind = kind_of(command);

@@ -75,7 +75,8 @@ static const uint8_t signature[12] = "\r\n\r\n\0\r\nQUIT\n";
 enum {
 	V2_FIXED = 16,
 	V2_LOCAL = 0x20, V2_PROXY = 0x21,
-	V2_UNSPEC = 0x00, V2_TCP4 = 0x11, V2_UDP4 = 0x12, V2_TCP6 = 0x21, V2_UDP6 = 0x22, V2_UNIX_STREAM = 0x31, V2_UNIX_DGRAM = 0x32,
+	V2_UNSPEC = 0x00, V2_TCP4 = 0x11, V2_UDP4 = 0x12, V2_TCP6 = 0x21, V2_UDP6 = 0x22, V2_UNIX_STREAM = 0x31,
+	    V2_UNIX_DGRAM = 0x32,
 	TLV_CRC32C = 0x03,
 };
 

@@ -23,7 +23,7 @@ struct smtp_data_decoder {
 	uint64_t longest_line;	/* bytes with CRLF, without a stuffed dot */
 	uint64_t line;		/* bytes of the line that is being read */
 	size_t line_limit;
-	bool normalise;		/* the caller's, after init: a bare LF becomes CRLF instead; what follows it never ends the message */
+	bool normalise;	/* the caller's, after init: a bare LF becomes CRLF instead; what follows it never ends the message */
 	bool eight_bit;		/* a byte above 127 came by: RFC 6152 */
 	bool plain;		/* dots mean nothing */
 	uint8_t state;

@@ -147,7 +147,8 @@ say_words(struct foe *f, const char *words)
 static bool
 send_content(struct foe *f, unsigned stage)
 {
-	static const char *const steps[] = { "EHLO foe.test\r\n", "MAIL FROM:<a@b.test>\r\n", "RCPT TO:<alice@postern.test>\r\n", "DATA\r\n" };
+	static const char *const steps[] = { "EHLO foe.test\r\n", "MAIL FROM:<a@b.test>\r\n", "RCPT TO:<alice@postern.test>\r\n",
+	    "DATA\r\n" };
 
 	return say_words(f, stage < sizeof steps / sizeof *steps ? steps[stage] : "x");
 }

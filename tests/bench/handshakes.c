@@ -140,7 +140,8 @@ start_vault(struct server *s)
 }
 
 static void
-measure(const char *kind, EVP_PKEY *key, X509 *leaf, bool vault, unsigned wanted, unsigned clients, double *ret_rate, double *ret_cpu)
+measure(const char *kind, EVP_PKEY *key, X509 *leaf, bool vault, unsigned wanted, unsigned clients, double *ret_rate,
+    double *ret_cpu)
 {
 	static struct server s;
 	pid_t pids[CLIENTS_MAX], signer = -1;
@@ -229,7 +230,8 @@ int
 main(int argc, char **argv)
 {
 	const char *kind = argc > 1 ? argv[1] : "RSA";
-	unsigned wanted = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 2000, rounds = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 5;
+	unsigned wanted = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 2000, rounds = argc > 3 ?
+	    (unsigned)strtoul(argv[3], NULL, 10) : 5;
 	unsigned clients = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 16;
 	double rate[2][ROUNDS_MAX], spent[2][ROUNDS_MAX], ratio[ROUNDS_MAX];
 	EVP_PKEY *key = test_make_key(kind);
@@ -245,7 +247,8 @@ main(int argc, char **argv)
 			measure(kind, key, leaf, vault != 0, wanted, clients, &rate[vault][i], &spent[vault][i]);
 		}
 		ratio[i] = rate[1][i] / rate[0][i];
-		printf("round %u: in process %.0f/s %.0f us, vault %.0f/s %.0f us\n", i + 1, rate[0][i], spent[0][i], rate[1][i], spent[1][i]);
+		printf("round %u: in process %.0f/s %.0f us, vault %.0f/s %.0f us\n", i + 1, rate[0][i], spent[0][i], rate[1][i],
+		    spent[1][i]);
 		(void)fflush(stdout);
 	}
 	printf("%s: in process %.0f/s %.0f us, vault %.0f/s %.0f us, ratio %.2f\n", kind, median(rate[0], rounds),

@@ -24,8 +24,8 @@ put_row(char out[ROW_MAX], const struct sc_rule *r)
 
 	(void)buf_printf(&b, "%s %s", name == NULL ? "?" : name, verdict_text(r->verdict));
 	for (size_t i = 0; i < SC_ARGS_MAX && r->args[i].mask != 0; i++)
-		(void)buf_printf(&b, "%s arg%u & 0x%" PRIx64 " == 0x%" PRIx64, i == 0 ? " if" : " and", r->args[i].index, r->args[i].mask,
-		    r->args[i].value);
+		(void)buf_printf(&b, "%s arg%u & 0x%" PRIx64 " == 0x%" PRIx64, i == 0 ? " if" : " and", r->args[i].index,
+		    r->args[i].mask, r->args[i].value);
 	memcpy(out, buf_cstr(&b), buf_len(&b) + 1);
 	buf_free(&b);
 	free(name);
@@ -64,7 +64,8 @@ put_room(struct buf *to, enum role role, const struct sandbox_profile *p)
 bool
 filters_put(struct buf *to)
 {
-	(void)buf_printf(to, "# What each room may call; everything else kills it. Written by `make filters`: read the difference.\n");
+	(void)buf_printf(to, "# What each room may call; everything else kills it. Written by `make filters`: read the "
+	    "difference.\n");
 	for (enum role role = ROLE_LOG; role < ROLE_COUNT; role++)
 		if (sandbox_profile(role) != NULL)
 			put_room(to, role, sandbox_profile(role));

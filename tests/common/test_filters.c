@@ -306,8 +306,8 @@ compare_all(const struct program *prog, const struct sandbox_profile *p, int nr)
 static void
 filter_says_what_the_table_says(void **state)
 {
-	static const int odd[] = { -1, -2, INT32_MIN, INT32_MIN + 1, INT32_MAX, X32_BIT - 1, X32_BIT, X32_BIT + 512, X32_BIT + 547,
-	    X32_BIT + 1023, 4096, 65535, 65536 };
+	static const int odd[] = { -1, -2, INT32_MIN, INT32_MIN + 1, INT32_MAX, X32_BIT - 1, X32_BIT, X32_BIT + 512,
+	    X32_BIT + 547, X32_BIT + 1023, 4096, 65535, 65536 };
 	static struct program prog;
 	unsigned long tried = 0;
 
@@ -345,7 +345,8 @@ no_row_is_idle(void **state)
 				d.args[p->rules[i].args[k].index] = p->rules[i].args[k].value;
 			for (size_t k = 0; k < p->n_rules; k++)
 				if (k != i && d.nr >= 0 && row_matches(&p->rules[k], &d))
-					fail_msg("%s: rows %zu and %zu of call %d let the same through", role_name(role), i, k, d.nr);
+					fail_msg("%s: rows %zu and %zu of call %d let the same through", role_name(role), i, k,
+					    d.nr);
 		}
 	}
 }
@@ -353,8 +354,8 @@ no_row_is_idle(void **state)
 static void
 foreign_calls_kill(void **state)
 {
-	static const uint32_t machines[] = { AUDIT_ARCH_I386, AUDIT_ARCH_ARM, AUDIT_ARCH_AARCH64, AUDIT_ARCH_RISCV64, 0, UINT32_MAX,
-	    AUDIT_ARCH_X86_64 & ~(uint32_t)__AUDIT_ARCH_64BIT, AUDIT_ARCH_X86_64 & ~(uint32_t)__AUDIT_ARCH_LE };
+	static const uint32_t machines[] = { AUDIT_ARCH_I386, AUDIT_ARCH_ARM, AUDIT_ARCH_AARCH64, AUDIT_ARCH_RISCV64, 0,
+	    UINT32_MAX, AUDIT_ARCH_X86_64 & ~(uint32_t)__AUDIT_ARCH_64BIT, AUDIT_ARCH_X86_64 & ~(uint32_t)__AUDIT_ARCH_LE };
 	static struct program prog;
 
 	(void)state;

@@ -14,11 +14,14 @@ ip_addresses(void **state)
 		const char *text, *form;
 	} cases[] = {
 		{ "192.0.2.1", "192.0.2.1" }, { "0.0.0.0", "0.0.0.0" }, { "2001:DB8:0:0:0:0:0:1", "2001:db8::1" }, { "::", "::" },
-		{ "::ffff:192.0.2.1", "192.0.2.1" }, { "1:0:0:2::3", "1:0:0:2::3" }, { "01.2.3.4", NULL }, { "1.2.3", NULL }, { "1.2.3.256", NULL },
-		{ "0x7f.0.0.1", NULL }, { "1.2.3.4 ", NULL }, { ":::", NULL }, { "1::2::3", NULL }, { "12345::", NULL }, { "fe80::1%eth0", NULL },
+		{ "::ffff:192.0.2.1", "192.0.2.1" }, { "1:0:0:2::3", "1:0:0:2::3" }, { "01.2.3.4", NULL }, { "1.2.3", NULL },
+		{ "1.2.3.256", NULL },
+		{ "0x7f.0.0.1", NULL }, { "1.2.3.4 ", NULL }, { ":::", NULL }, { "1::2::3", NULL }, { "12345::", NULL },
+		{ "fe80::1%eth0", NULL },
 		{ "", NULL }, { "1:2:3:4:5:6:7", NULL }, { "1:2:3:4:5:6:7:8:9", NULL }, { "127.1", NULL }, { "2130706433", NULL },
 	};
-	static const char *const not_public[] = { "127.0.0.1", "10.1.1.1", "169.254.1.1", "0.0.0.0", "224.0.0.1", "100.64.0.1", "192.0.2.1",
+	static const char *const not_public[] = { "127.0.0.1", "10.1.1.1", "169.254.1.1", "0.0.0.0", "224.0.0.1", "100.64.0.1",
+	    "192.0.2.1",
 	    "255.255.255.255", "::1", "::", "fe80::1", "fd00::1", "ff02::1", "2001:db8::1", "64:ff9b::7f00:1", "2002:7f00:1::" };
 	struct ip ip;
 	struct ip_net net;
@@ -66,7 +69,8 @@ json_text(void **state)
 	json_end(&j);
 	json_end(&j);
 	assert_true(json_ok(&j));
-	holds(&to, "{\"s\":\"a\\\"\\\\\\n\\u0000\xef\xbf\xbd\xc3\xbc\\u007f\",\"a\":[18446744073709551615,-9223372036854775808,true,null]}");
+	holds(&to, "{\"s\":\"a\\\"\\\\\\n\\u0000\xef\xbf\xbd\xc3\xbc\\u007f\","
+	    "\"a\":[18446744073709551615,-9223372036854775808,true,null]}");
 	json_init(&j, &to);
 	json_object(&j);
 	json_u64(&j, 1);	/* no key */
@@ -144,7 +148,8 @@ static void
 envelopes_travel(void **state)
 {
 	const struct envelope e = { .flags = 1, .received_at = -5, .sender = S("a@b.test"), .helo = S("x"), .listener = S("smtp"),
-	    .envid = S("Q+2B"), .deliver_by = 77, .hold_until = -8, .hold_request = S("for;60"), .priority = -9, .user = S("alice") };
+	    .envid = S("Q+2B"), .deliver_by = 77, .hold_until = -8, .hold_request = S("for;60"), .priority = -9,
+	    .user = S("alice") };
 	const struct envelope_rcpt r = { S("c@d.test"), S("C@d.test"), S("smtp"), S("d.test"), 3, NOTIFY_SUCCESS | NOTIFY_DELAY,
 	    S("rfc822;C@d.test") };
 	struct buf b = BUF_INIT(4096);

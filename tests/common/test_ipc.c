@@ -130,7 +130,8 @@ only_who_may_say_it_is_heard(void **state)
 
 				frame(f, IPC_HEADER, type, 0);
 				if ((read_one(f, sizeof f, (enum role)us, (enum role)them) == RC_OK) != legal)
-					fail_msg("%s from %s to %s", info->name, role_name((enum role)them), role_name((enum role)us));
+					fail_msg("%s from %s to %s", info->name, role_name((enum role)them),
+					    role_name((enum role)us));
 			}
 	}
 }

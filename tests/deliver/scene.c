@@ -372,8 +372,8 @@ scene_send_job(struct scene *s, uint32_t handle, uint32_t job, uint32_t flags, c
     struct slice content)
 {
 	struct buf run = BUF_INIT(65536);
-	struct d_job m = { job, { 1, 1, job }, flags, slice_str(s->sender == NULL ? "sender@a.test" : s->sender), S(""), size, content,
-	    s->envid == NULL ? S("") : slice_str(s->envid), (uint64_t)s->deliver_by, (uint8_t)s->priority };
+	struct d_job m = { job, { 1, 1, job }, flags, slice_str(s->sender == NULL ? "sender@a.test" : s->sender), S(""), size,
+	    content, s->envid == NULL ? S("") : slice_str(s->envid), (uint64_t)s->deliver_by, (uint8_t)s->priority };
 
 	for (uint16_t i = 0; rcpts[i] != NULL; i++) {
 		struct job_rcpt r = { .index = (uint16_t)(i + 10), .address = slice_str(rcpts[i]), .notify = s->notify,

@@ -84,7 +84,8 @@ send_job(struct house *h, uint32_t handle, uint32_t number, const char *rcpt, st
 	struct wr w = play_space();
 
 	assert_true(job_rcpt_put(&run, &(struct job_rcpt){ .index = 3, .address = slice_str(rcpt) }));
-	assert_true(d_job_put(&w, &(struct d_job){ number, id, 0, S("alice@a.example"), buf_slice(&run), content.n, content, S(""), 0, 0 }));
+	assert_true(d_job_put(&w, &(struct d_job){ number, id, 0, S("alice@a.example"), buf_slice(&run), content.n, content,
+	    S(""), 0, 0 }));
 	play_frame(h->queue, D_JOB, handle, &w);
 	buf_free(&run);
 }

@@ -107,8 +107,10 @@ send_job(struct box *b, uint32_t number, struct msgid id, const char *const *rcp
 	struct wr w = play_space();
 
 	for (uint16_t i = 0; rcpts[i] != NULL; i++)
-		assert_true(job_rcpt_put(&run, &(struct job_rcpt){ .index = (uint16_t)(i + 10), .address = slice_str(rcpts[i]) }));
-	assert_true(d_job_put(&w, &(struct d_job){ number, id, 0, S("alice@a.example"), buf_slice(&run), size, content, S(""), 0, 0 }));
+		assert_true(job_rcpt_put(&run,
+		    &(struct job_rcpt){ .index = (uint16_t)(i + 10), .address = slice_str(rcpts[i]) }));
+	assert_true(d_job_put(&w, &(struct d_job){ number, id, 0, S("alice@a.example"), buf_slice(&run), size, content, S(""), 0,
+	    0 }));
 	play_frame(b->line, D_JOB, SESSION, &w);
 	buf_free(&run);
 }

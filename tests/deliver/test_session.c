@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EHLO_PIPE "S:220 mx.test ESMTP\nC:EHLO client.test\r\nS:250-mx.test hello\nS:250-SIZE 1000000\nS:250-8BITMIME\nS:250 PIPELINING\n"
+#define EHLO_PIPE "S:220 mx.test ESMTP\nC:EHLO client.test\r\nS:250-mx.test hello\nS:250-SIZE 1000000\nS:250-8BITMIME\n"
+    "S:250 PIPELINING\n"
 #define EHLO_PLAIN "S:220 mx.test\nC:EHLO client.test\nS:250 mx.test\n"
 #define MAIL_OK "S:250 2.1.0 ok\nS:250 2.1.5 ok\nS:354 go\nD\nS:250 2.0.0 queued as 7\n"
 #define BYE "C:QUIT\nS:221 bye\n"
@@ -135,8 +136,8 @@ static void
 each_recipient_has_its_own_outcome(void **state)
 {
 	static const char *const scripts[] = { EHLO_PIPE
-	    "C:MAIL\nC:RCPT\nC:RCPT\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:552 5.2.2 too many\nS:550-5.1.1 gone\nS:550 5.1.1 for good\n"
-	    "S:354 go\nD\nS:451 4.3.0 later\n"
+	    "C:MAIL\nC:RCPT\nC:RCPT\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:552 5.2.2 too many\nS:550-5.1.1 gone\n"
+	    "S:550 5.1.1 for good\nS:354 go\nD\nS:451 4.3.0 later\n"
 	    /* the same session goes on without RSET */
 	    "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
 	struct server server;
@@ -213,8 +214,8 @@ static void
 mail_refused_in_a_pipeline(void **state)
 {
 	static const char *const scripts[] = { EHLO_PIPE
-	    "C:MAIL\nC:RCPT\nC:RCPT\nC:RCPT\nC:DATA\nS:550 5.7.1 not you\nS:503 no MAIL\nS:503 no MAIL\nS:503 no MAIL\nS:503 no RCPT\n"
-	    "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
+	    "C:MAIL\nC:RCPT\nC:RCPT\nC:RCPT\nC:DATA\nS:550 5.7.1 not you\nS:503 no MAIL\nS:503 no MAIL\nS:503 no MAIL\n"
+	    "S:503 no RCPT\nC:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
 	struct server server;
 	struct scene s;
 
@@ -312,7 +313,8 @@ a_connection_that_served_is_replaced(void **state)
 static void
 a_message_is_moved_once_only(void **state)
 {
-	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK "C:MAIL\nX", EHLO_PIPE "C:MAIL\nX", NULL };
+	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK "C:MAIL\nX", EHLO_PIPE "C:MAIL\nX",
+	    NULL };
 	struct server server;
 	struct scene s;
 
@@ -460,7 +462,8 @@ static void
 silence_and_drips_time_out(void **state)
 {
 	static const char *const mute[] = { "H", NULL };
-	static const char *const drips[] = { "R:2\nW:60\nR:2\nW:60\nR:0\nW:60\nR: \nW:60\nR:x\nW:60\nR:x\nW:60\nR:x\nW:60\nR:x\nH", NULL };
+	static const char *const drips[] =
+	    { "R:2\nW:60\nR:2\nW:60\nR:0\nW:60\nR: \nW:60\nR:x\nW:60\nR:x\nW:60\nR:x\nW:60\nR:x\nH", NULL };
 	const char *const *both[] = { mute, drips };
 
 	(void)state;
@@ -532,7 +535,8 @@ what_the_server_cannot_take_is_not_sent(void **state)
 	close_idle(&s, &server);
 }
 
-/* A server that refuses the size, or the data, for good is not asked for that message again. shows: RFC1870 6.2/1, RFC5321 4.2.5/5 */
+/* A server that refuses the size, or the data, for good is not asked for that message again.
+ * shows: RFC1870 6.2/1, RFC5321 4.2.5/5 */
 static void
 what_is_refused_for_good_is_returned(void **state)
 {
@@ -560,9 +564,11 @@ what_is_refused_for_good_is_returned(void **state)
 static void
 what_the_sender_asked_is_handed_on(void **state)
 {
-	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250-DSN\nS:250-MT-PRIORITY MIXER\nS:250-DELIVERBY 10\nS:250 X\n"
+	static const char *const scripts[] =
+	    { "S:220 x\nC:EHLO\nS:250-x\nS:250-DSN\nS:250-MT-PRIORITY MIXER\nS:250-DELIVERBY 10\nS:250 X\n"
 	    "C:MAIL FROM:<sender@a.test> RET=HDRS ENVID=Q+2B BY=99;RT MT-PRIORITY=-2\r\nS:250 ok\n"
-	    "C:RCPT TO:<r@b.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;R+2Bx@B.test\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	    "C:RCPT TO:<r@b.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;R+2Bx@B.test\r\nS:250 ok\nC:DATA\nS:354 go\nD\n"
+	    "S:250 ok\n" BYE, NULL };
 	struct server server;
 	struct timespec now;
 	struct scene s;
@@ -589,9 +595,12 @@ static void
 who_knows_no_time_tells_of_a_delay(void **state)
 {
 	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 DSN\n"
-	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=FAILURE,DELAY\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n"
-	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=SUCCESS,DELAY\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n"
-	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=NEVER\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=FAILURE,DELAY\r\nS:250 ok\nC:DATA\nS:354 go\n"
+	    "D\nS:250 ok\n"
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=SUCCESS,DELAY\r\nS:250 ok\nC:DATA\nS:354 go\n"
+	    "D\nS:250 ok\n"
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=NEVER\r\nS:250 ok\nC:DATA\nS:354 go\nD\n"
+	    "S:250 ok\n" BYE, NULL };
 	static const uint8_t asked[] = { 0, NOTIFY_SUCCESS, NOTIFY_NEVER };
 	struct server server;
 	struct scene s;
@@ -614,8 +623,10 @@ static void
 every_priority_is_handed_on(void **state)
 {
 	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250-DSN\nS:250 MT-PRIORITY\n"
-	    "C:MAIL FROM:<sender@a.test> MT-PRIORITY=0\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n"
-	    "C:MAIL FROM:<sender@a.test> MT-PRIORITY=9\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	    "C:MAIL FROM:<sender@a.test> MT-PRIORITY=0\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\n"
+	    "S:250 ok\n"
+	    "C:MAIL FROM:<sender@a.test> MT-PRIORITY=9\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\n"
+	    "S:250 ok\n" BYE, NULL };
 	struct server server;
 	struct scene s;
 
@@ -661,7 +672,8 @@ static void
 what_the_server_cannot_do_is_not_asked_of_it(void **state)
 {
 	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 8BITMIME\n"
-	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE,
+	    NULL };
 	static const struct { uint32_t flags; const char *enhanced; } needs[] = { { ENVELOPE_BINARYMIME, "5.6.3" },
 		{ ENVELOPE_SMTPUTF8, "5.6.7" }, { ENVELOPE_REQUIRETLS, "5.7.10" } };
 	struct server server;
@@ -697,11 +709,13 @@ an_address_in_utf8_concerns_its_recipient_alone(void **state)
 {
 	static const char *const both[] = { "j\xc3\xb6rg@b.test", "r@b.test", NULL };
 	static const char *const without[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 8BITMIME\n"
-	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE,
+	    NULL };
 	static const char *const with[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250-8BITMIME\nS:250 SMTPUTF8\n"
-	    "C:MAIL FROM:<sender@a.test> SMTPUTF8\r\nS:250 ok\nC:RCPT TO:<j\xc3\xb6rg@b.test>\r\nS:250 ok\nC:RCPT\nS:250 ok\nC:DATA\n"
-	    "S:354 go\nD\nS:250 ok\n"
-	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	    "C:MAIL FROM:<sender@a.test> SMTPUTF8\r\nS:250 ok\nC:RCPT TO:<j\xc3\xb6rg@b.test>\r\nS:250 ok\nC:RCPT\nS:250 ok\n"
+	    "C:DATA\nS:354 go\nD\nS:250 ok\n"
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE,
+	    NULL };
 	struct server server;
 	struct scene s;
 
@@ -735,8 +749,8 @@ binary_content_goes_out_by_bdat(void **state)
 	    "C:MAIL FROM:<sender@a.test> BODY=BINARYMIME\r\nC:RCPT TO:<r@b.test>\r\nQ\nS:250 ok\nS:250 ok\n"
 	    "C:BDAT 11 LAST\r\nN:11\nS:250 ok\n"
 	    "C:MAIL FROM:<sender@a.test> BODY=BINARYMIME\r\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nS:550 5.1.1 no\n"
-	    "C:RSET\r\nS:250 ok\nC:MAIL FROM:<sender@a.test> BODY=BINARYMIME\r\nC:RCPT\nS:250 ok\nS:250 ok\nC:BDAT 11 LAST\r\nN:11\n"
-	    "S:451 4.3.0 later\n" BYE, NULL };
+	    "C:RSET\r\nS:250 ok\nC:MAIL FROM:<sender@a.test> BODY=BINARYMIME\r\nC:RCPT\nS:250 ok\nS:250 ok\nC:BDAT 11 LAST\r\n"
+	    "N:11\nS:451 4.3.0 later\n" BYE, NULL };
 	static const struct slice content = SLICE("\r\r\n.\r\n\n\0\xff.\n");
 	struct server server;
 	struct scene s;
@@ -784,7 +798,8 @@ static size_t
 make_big(uint8_t *p)
 {
 	for (size_t i = 0; i < BIG; i++)
-		p[i] = i % LINE == LINE - 2 ? '\r' : i % LINE == LINE - 1 ? '\n' : i % LINE == 0 ? '.' : (uint8_t)('a' + i / LINE % 26);
+		p[i] = i % LINE == LINE - 2 ? '\r' : i % LINE == LINE - 1 ? '\n' : i % LINE == 0 ? '.' :
+		    (uint8_t)('a' + i / LINE % 26);
 	return BIG;
 }
 
@@ -793,7 +808,8 @@ static void
 big_content_flows_with_credit(void **state)
 {
 	static const char *const scripts[] = { EHLO_PIPE
-	    "C:MAIL FROM:<sender@a.test> SIZE=900000 BODY=8BITMIME\r\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nW:300\nD\nS:250 ok\n" BYE, NULL };
+	    "C:MAIL FROM:<sender@a.test> SIZE=900000 BODY=8BITMIME\r\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nW:300\nD\n"
+	    "S:250 ok\n" BYE, NULL };
 	uint8_t *big = malloc(BIG);
 	struct server server;
 	struct scene s;
@@ -837,7 +853,8 @@ count(void *ctx)
 static void
 stop_lets_the_message_end(void **state)
 {
-	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nD\nW:100\nS:250 ok\n" BYE, NULL };
+	static const char *const scripts[] =
+	    { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nD\nW:100\nS:250 ok\n" BYE, NULL };
 	struct server server;
 	struct scene s;
 	unsigned stops = 0;
@@ -1004,7 +1021,8 @@ a_reply_too_many_in_a_pipeline_fails_nobody(void **state)
 		struct server server;
 		struct scene s;
 
-		(void)snprintf(script, sizeof script, "%sC:MAIL\nC:RCPT\nC:RCPT\nC:RCPT\nC:DATA\nB:%s\nH", EHLO_PIPE, pipeline[i]);
+		(void)snprintf(script, sizeof script, "%sC:MAIL\nC:RCPT\nC:RCPT\nC:RCPT\nC:DATA\nB:%s\nH", EHLO_PIPE,
+		    pipeline[i]);
 		open_one(&s, &server, scripts);
 		scene_until(&s, &s.n_pulls, 1);
 		small_job(&s, 1, three);
@@ -1088,7 +1106,8 @@ idle_while_busy_ends_after_the_message(void **state)
 static void
 a_session_carries_so_many_messages(void **state)
 {
-	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
+	static const char *const scripts[] =
+	    { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
 	struct server server;
 	struct scene s;
 
@@ -1117,7 +1136,8 @@ static void
 the_real_room_delivers_and_stops(void **state)
 {
 	static const char *const down[] = { "S:554 5.3.2 not here\nX", NULL };
-	static const char *const scripts[] = { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nW:200\nD\nS:250 ok\n"
+	static const char *const scripts[] =
+	    { EHLO_PIPE "C:MAIL\nC:RCPT\nC:DATA\nS:250 ok\nS:250 ok\nS:354 go\nW:200\nD\nS:250 ok\n"
 	    "C:MAIL\nC:RCPT\nC:DATA\n" MAIL_OK BYE, NULL };
 	uint8_t *big = malloc(BIG);
 	struct slice first;

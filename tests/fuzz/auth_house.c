@@ -90,7 +90,8 @@ auth_house_users(void)
 	auth_house_reset();
 	u = users_new();
 	if (u == NULL || users_load(u, text, "users", 1 << 20, &why) != RC_OK ||
-	    users_load_certificates(u, slice_str(certificates), "certificates", &why) != RC_OK || users_complete(u, 8192) != RC_OK)
+	    users_load_certificates(u, slice_str(certificates), "certificates", &why) != RC_OK ||
+	    users_complete(u, 8192) != RC_OK)
 		abort();
 	return u;
 }

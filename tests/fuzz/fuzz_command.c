@@ -48,7 +48,8 @@ parse_values(struct slice v)
 	(void)date_rfc3339_parse(v, &when);
 	/* What xtext stands for, and back: the same meaning, and valid. */
 	if (v.n < 1000 && smtp_xtext_is_valid(v)) {
-		if (!smtp_xtext_decode(&text, v) || !smtp_xtext_encode(&back, buf_slice(&text)) || !smtp_xtext_is_valid(buf_slice(&back)))
+		if (!smtp_xtext_decode(&text, v) || !smtp_xtext_encode(&back, buf_slice(&text)) ||
+		    !smtp_xtext_is_valid(buf_slice(&back)))
 			abort();
 	}
 	buf_free(&text);

@@ -81,7 +81,8 @@ converse(struct fakes *f, uint8_t how, struct slice content, size_t piece)
 	char head[64];
 
 	say(f, "EHLO a.example\r\nMAIL FROM:<alice@example.org>");
-	say(f, (how & UTF8) != 0 ? " SMTPUTF8 BODY=8BITMIME\r\nRCPT TO:<bob@example.org>\r\n" : "\r\nRCPT TO:<bob@example.org>\r\n");
+	say(f, (how & UTF8) != 0 ? " SMTPUTF8 BODY=8BITMIME\r\nRCPT TO:<bob@example.org>\r\n" :
+	    "\r\nRCPT TO:<bob@example.org>\r\n");
 	f->router_holds = (how & LATE) != 0;
 	do {
 		struct slice chunk = slice_first(content, piece);

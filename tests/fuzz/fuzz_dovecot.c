@@ -19,13 +19,15 @@ within(struct slice line, struct slice part)
 static void
 there_and_back(struct slice value)
 {
-	struct buf plain = BUF_INIT(DOVECOT_LINE_MAX), escaped = BUF_INIT(DOVECOT_LINE_MAX * 2), again = BUF_INIT(DOVECOT_LINE_MAX);
+	struct buf plain = BUF_INIT(DOVECOT_LINE_MAX), escaped = BUF_INIT(DOVECOT_LINE_MAX * 2),
+	    again = BUF_INIT(DOVECOT_LINE_MAX);
 
 	if (dovecot_unescape(value, &plain) == RC_OK) {
 		if (!dovecot_escape(&escaped, buf_slice(&plain)) || dovecot_unescape(buf_slice(&escaped), &again) != RC_OK ||
 		    !slice_eq(buf_slice(&plain), buf_slice(&again)))
 			abort();
-		if (slice_find(buf_slice(&escaped), '\t') < buf_len(&escaped) || slice_find(buf_slice(&escaped), '\n') < buf_len(&escaped))
+		if (slice_find(buf_slice(&escaped), '\t') < buf_len(&escaped) ||
+		    slice_find(buf_slice(&escaped), '\n') < buf_len(&escaped))
 			abort();
 	}
 	buf_free(&plain);

@@ -23,8 +23,8 @@ static void
 next_job(struct client *c, bool left_open)
 {
 	struct buf run = BUF_INIT(4096);
-	struct d_job m = { .job = ++c->n_jobs, .flags = c->n_jobs > 1 ? ENVELOPE_8BITMIME : 0, .sender = S("s@a.test"), .size = 12,
-	    .content = S("x: y\r\n\r\n.z\r\n") };
+	struct d_job m = { .job = ++c->n_jobs, .flags = c->n_jobs > 1 ? ENVELOPE_8BITMIME : 0, .sender = S("s@a.test"),
+	    .size = 12, .content = S("x: y\r\n\r\n.z\r\n") };
 
 	for (unsigned i = 0; i < c->n_rcpts; i++)
 		(void)job_rcpt_put(&run, &(struct job_rcpt){ .index = (uint16_t)i, .address = S("r@b.test") });

@@ -70,7 +70,8 @@ check_codes(struct slice s)
 	if (enhanced_parse(s, &e) == RC_OK) {
 		size_t n = enhanced_format(e, text);
 
-		if (!slice_eq(slice_of(text, n), s) || enhanced_parse(slice_of(text, n), &again) != RC_OK || !enhanced_eq(e, again))
+		if (!slice_eq(slice_of(text, n), s) || enhanced_parse(slice_of(text, n), &again) != RC_OK ||
+		    !enhanced_eq(e, again))
 			abort();
 	}
 	if (enhanced_prefix(s, &e) > s.n)
@@ -113,7 +114,8 @@ check_dates(struct slice s)
 
 	if (r.bad)
 		return;
-	if (date_rfc5322(rfc, when, offset, (when & 1) != 0 ? "CEST" : NULL) >= sizeof rfc || date_iso8601(iso, when, offset) >= sizeof iso)
+	if (date_rfc5322(rfc, when, offset, (when & 1) != 0 ? "CEST" : NULL) >= sizeof rfc ||
+	    date_iso8601(iso, when, offset) >= sizeof iso)
 		abort();
 	check_printable(slice_str(rfc));
 	check_printable(slice_str(iso));

@@ -37,7 +37,8 @@ begin(struct fuzz_world *w)
 	/* A name of the kernel's choice, in no file system. */
 	address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	address_len = sizeof address;
-	if (c == NULL || control_ops.prepare(&w->room, &why) != RC_OK || bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)) == -1 ||
+	if (c == NULL || control_ops.prepare(&w->room, &why) != RC_OK ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)) == -1 ||
 	    listen(fd, 8) == -1 || getsockname(fd, (struct sockaddr *)&address, &address_len) == -1)
 		abort();
 	control_ops.file(&w->room, &file, fd);
@@ -52,7 +53,8 @@ special(struct fuzz_world *w)
 
 		if (e->fd != -1 || (w->def->lines[i] != ROLE_NONE))
 			continue;
-		*e = (struct fuzz_end){ .role = ROLE_CLIENT, .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
+		*e = (struct fuzz_end){ .role = ROLE_CLIENT,
+		    .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
 		buf_init(&e->in, 2 * IPC_FRAME_MAX);
 		if (connect(e->fd, (struct sockaddr *)&address, address_len) == -1) {
 			(void)close(e->fd);

@@ -87,8 +87,10 @@ begin(struct fuzz_world *w)
 static const struct slice says[] = {
 	SLICE("220 mx.sink.test ESMTP\r\n"), SLICE("250-mx.sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 1000000\r\n"),
 	SLICE("250 mx.sink.test\r\n"), SLICE("250 2.1.0 Ok\r\n"), SLICE("250 2.1.5 Ok\r\n"), SLICE("354 go on\r\n"),
-	SLICE("250 2.0.0 Ok: queued\r\n"), SLICE("221 2.0.0 Bye\r\n"), SLICE("421 4.3.2 not now\r\n"), SLICE("450 4.2.1 later\r\n"),
-	SLICE("550 5.1.1 no such user\r\n"), SLICE("554 5.7.1 go away\r\n"), SLICE("502 5.5.1 no EHLO\r\n"), SLICE("552 5.3.4 too big\r\n"),
+	SLICE("250 2.0.0 Ok: queued\r\n"), SLICE("221 2.0.0 Bye\r\n"), SLICE("421 4.3.2 not now\r\n"),
+	SLICE("450 4.2.1 later\r\n"),
+	SLICE("550 5.1.1 no such user\r\n"), SLICE("554 5.7.1 go away\r\n"), SLICE("502 5.5.1 no EHLO\r\n"),
+	SLICE("552 5.3.4 too big\r\n"),
 	SLICE("250 Ok\r\n250 Ok\r\n354 go on\r\n"), SLICE("250 Ok\r\n550 5.1.1 no\r\n354 go on\r\n250 Ok\r\n"),
 	SLICE("250-\r\n"), SLICE("2"), SLICE("HTTP/1.1 400 Bad Request\r\n"), SLICE("250 Ok\r\n250 Ok\r\n250 Ok\r\n"),
 };

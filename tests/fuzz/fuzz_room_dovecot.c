@@ -91,7 +91,8 @@ begin(struct fuzz_world *w)
 static void
 check_line(struct slice line)
 {
-	static const struct slice known[] = { SLICE("VERSION\t"), SLICE("CPID\t"), SLICE("AUTH\t"), SLICE("CONT\t"), SLICE("CANCEL\t") };
+	static const struct slice known[] = { SLICE("VERSION\t"), SLICE("CPID\t"), SLICE("AUTH\t"), SLICE("CONT\t"),
+	    SLICE("CANCEL\t") };
 	size_t i = 0;
 
 	while (i < sizeof known / sizeof known[0] && !slice_starts(line, known[i]))
@@ -245,7 +246,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct room_ops all;
-	static struct fuzz_room def = { .role = ROLE_AUTH, .ops = &all, .conf = conf, .start = begin, .turn = turn, .special = special,
+	static struct fuzz_room def = { .role = ROLE_AUTH, .ops = &all, .conf = conf, .start = begin, .turn = turn,
+	    .special = special,
 		.frame = frame, .end = end, .lines = { ROLE_SMTPD, ROLE_SMTPD } };
 
 	/* A new generation comes with files, which is master's affair. */

@@ -241,7 +241,8 @@ end(struct fuzz_world *w)
 }
 
 static const struct fuzz_room def = {
-	.role = ROLE_QUEUE, .ops = &queue_ops, .conf = conf, .start = begin, .turn = turn, .special = special, .frame = good_neighbour,
+	.role = ROLE_QUEUE, .ops = &queue_ops, .conf = conf, .start = begin, .turn = turn, .special = special,
+	.frame = good_neighbour,
 	.end = end,
 	.lines = { [SMTPD] = ROLE_SMTPD, [OTHER_SMTPD] = ROLE_SMTPD, [DELIVER] = ROLE_DELIVER, [LOCAL] = ROLE_LOCAL,
 	    [ROUTER] = ROLE_ROUTER, [CONTROL] = ROLE_CONTROL },

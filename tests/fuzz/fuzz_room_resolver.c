@@ -125,7 +125,8 @@ wr_u16_be(struct wr *p, unsigned v)
 static void
 put_record(struct fuzz_world *w, struct wr *p, const struct lookup *l)
 {
-	static const uint8_t types[] = { DNS_TYPE_A, DNS_TYPE_CNAME, DNS_TYPE_PTR, DNS_TYPE_MX, DNS_TYPE_AAAA, DNS_TYPE_SOA, 46, 16 };
+	static const uint8_t types[] = { DNS_TYPE_A, DNS_TYPE_CNAME, DNS_TYPE_PTR, DNS_TYPE_MX, DNS_TYPE_AAAA, DNS_TYPE_SOA, 46,
+	    16 };
 	uint8_t how = rd_u8(&w->in);
 	unsigned type = how < 0xa0 ? (unsigned)l->type : types[how & 7];
 	uint8_t space[1024];

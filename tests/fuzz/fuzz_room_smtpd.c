@@ -69,9 +69,11 @@ read_replies(int fd)
 }
 
 static const struct slice says[] = {
-	SLICE("EHLO client.test\r\n"), SLICE("HELO client.test\r\n"), SLICE("MAIL FROM:<a@sink.test>\r\n"), SLICE("MAIL FROM:<>\r\n"),
+	SLICE("EHLO client.test\r\n"), SLICE("HELO client.test\r\n"), SLICE("MAIL FROM:<a@sink.test>\r\n"),
+	SLICE("MAIL FROM:<>\r\n"),
 	SLICE("RCPT TO:<alice@house.test>\r\n"), SLICE("RCPT TO:<bob@house.test>\r\n"), SLICE("DATA\r\n"),
-	SLICE("Subject: x\r\n\r\nbody\r\n.\r\n"), SLICE("RSET\r\n"), SLICE("QUIT\r\n"), SLICE("VRFY alice\r\n"), SLICE("NOOP\r\n"),
+	SLICE("Subject: x\r\n\r\nbody\r\n.\r\n"), SLICE("RSET\r\n"), SLICE("QUIT\r\n"), SLICE("VRFY alice\r\n"),
+	SLICE("NOOP\r\n"),
 	SLICE("EHLO client.test\r\nMAIL FROM:<a@sink.test>\r\nRCPT TO:<alice@house.test>\r\nDATA\r\n"),
 	SLICE("MAIL FROM:<a@sink.test> SIZE=60000\r\n"), SLICE("Received: by x\r\n"), SLICE(".\r\n"),
 	SLICE("EXPN list\r\n"), SLICE("HELP\r\n"), SLICE("TURN\r\n"), SLICE("MAIL FROM:<a@sink.test> BODY=8BITMIME\r\n"),
@@ -129,8 +131,8 @@ end(struct fuzz_world *w)
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		if (clients[i] != -1)
 			(void)close(clients[i]);
-	/* Whatever it waits for: its clients and its neighbours are gone, and time passes. Each reply to an error may be late, and
-	 * what a client has left behind is many errors. */
+	/* Whatever it waits for: its clients and its neighbours are gone, and time passes. Each reply to an error may be late,
+	 * and what a client has left behind is many errors. */
 	for (unsigned i = 0; i < 64 && s->n_sessions > 0; i++) {
 		fuzz_settle(w);
 		fuzz_clock_pass(3600 * 1000);

@@ -143,7 +143,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	auth_house_reset();
 	fuzz_clock_reset();
 	s.loop = loop_new();
-	if (s.loop == NULL || auth_init(&s.auth, s.loop, conf) != RC_OK || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+	if (s.loop == NULL || auth_init(&s.auth, s.loop, conf) != RC_OK ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		abort();
 	auth_use(&s.auth, auth_house_users(), conf);
 	auth_take_line(&s.auth, ROLE_SMTPD, 0, pair[0]);

@@ -24,10 +24,12 @@ enum {
 static struct fuzz_world *world;
 int fuzz_folder = -1;
 
-int room_file(struct room *room, enum file_purpose purpose, struct slice name) { (void)room, (void)purpose, (void)name; return -1; }
+int room_file(struct room *room, enum file_purpose purpose, struct slice name)
+{ (void)room, (void)purpose, (void)name; return -1; }
 int room_take_file(struct room *room, enum file_purpose purpose, struct slice name) { return room_file(room, purpose, name); }
 struct slice room_user(const struct room *room) { (void)room; return S("alice"); }
-void room_become(struct room *room, uint32_t uid, uint32_t gid, const char *folder) { (void)room, (void)uid, (void)gid, (void)folder; }
+void room_become(struct room *room, uint32_t uid, uint32_t gid, const char *folder)
+{ (void)room, (void)uid, (void)gid, (void)folder; }
 int room_folder(const struct room *room) { (void)room; return fuzz_folder; }
 struct peer *room_log(const struct room *room) { (void)room; return NULL; }
 void room_exit(struct room *room) { (void)room; world->exited = true; }
@@ -373,7 +375,8 @@ put_hosts(struct fuzz_world *w, struct buf *to)
 {
 	for (uint8_t n = rd_u8(&w->in) & 7; n > 0; n--) {
 		uint8_t how = rd_u8(&w->in);
-		struct route_host h = { .preference = how >> 4, .status = DNS_OK, .secure = how & 1, .n_addresses = how >> 1 & 3 };
+		struct route_host h = { .preference = how >> 4, .status = DNS_OK, .secure = how & 1,
+		    .n_addresses = how >> 1 & 3 };
 
 		if ((how & 8) != 0)
 			h.status = rd_u8(&w->in);

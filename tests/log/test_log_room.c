@@ -172,7 +172,8 @@ a_full_pipe_stops_nobody(void **state)
 	control = add_line(&w, ROLE_CONTROL);
 	assert_int_equal(play_go(&w), RC_OK);
 	for (int i = 0; i < 10000; i++)
-		say(queue, LOG_BOUNCED, S("a line of some length, so that not many of them fill the pipe and the ring behind it"));
+		say(queue, LOG_BOUNCED, S("a line of some length, so that not many of them fill the pipe and the ring behind "
+		    "it"));
 	say(queue, LOG_BOUNCED, S("end"));
 	do {
 		buf_clear(&row);

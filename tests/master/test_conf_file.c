@@ -137,7 +137,8 @@ test_what_does_not_end(void **state)
 {
 	(void)state;
 	expect_refusal("hostname = \"a.b\"\nsmtpd {\n max-errors = 5\n", 2, "section that begins here is not closed", "write }");
-	expect_refusal("log { }\n\nlistener \"a\"\n{ port = 25 }\nrouter {\n relay-clients = {\"::1\"}\n# }\n", 5, "section that", "not closed");
+	expect_refusal("log { }\n\nlistener \"a\"\n{ port = 25 }\nrouter {\n relay-clients = {\"::1\"}\n# }\n", 5, "section that",
+	    "not closed");
 	expect_refusal("smtpd { max-errors = 5 # }\n", 1, "section that", "not closed");
 	expect_refusal("smtpd { max-errors = 5 // }\n", 1, "section that", "not closed");
 	expect_refusal("smtpd { max-errors = 5 /* }\n } */ \n", 1, "section that", "not closed");
@@ -150,7 +151,8 @@ test_what_does_not_end(void **state)
 static void
 test_what_ends(void **state)
 {
-	struct conf_source s = read_good("# {\n/* { * / { */ // {\nhostname = \"a{\\\"{.b\" log{to=/var/log/x}\n/**/router{relay-host='{\\'{'}\n"
+	struct conf_source s = read_good("# {\n/* { * / { */ // {\nhostname = \"a{\\\"{.b\" log{to=/var/log/x}\n"
+	    "/**/router{relay-host='{\\'{'}\n"
 	    "listener \"{\" { address = {\"${NO_SUCH_VARIABLE:-::1}\"} }\nlocal { maildir = ~//x }# {");
 
 	(void)state;
@@ -271,7 +273,8 @@ test_networks_of_table_files(void **state)
 	write_table("# ours\n192.0.2.0/24\n2001:db8::7 a value\n", file);
 	(void)snprintf(all, sizeof all, "hostname = \"mx.example.org\"\ntable \"near\" { file = \"%s\" }\n"
 	    "table \"rest\" { file = \"/nonexistent\" }\nrouter { relay-clients = {\"@near\"}\n local-users = {\"@rest\"} }\n"
-	    "smtpd { vrfy = {\"10.0.0.0/8\"}\n report-clients = {} }\nlistener \"x\" { proxy = {\"@near\"}\n port = 26 }\n", file);
+	    "smtpd { vrfy = {\"10.0.0.0/8\"}\n report-clients = {} }\nlistener \"x\" { proxy = {\"@near\"}\n port = 26 }\n",
+	    file);
 	s = read_good(all);
 	assert_int_equal(conf_complete(s.conf, false, &errors), RC_OK);
 	assert_int_equal(conf_networks_read(s.conf, &errors), RC_OK);	/* a file that only the router needs is not touched */
@@ -339,15 +342,19 @@ test_checks(void **state)
 	refused_by_check("hostname = \"a.b\"\nsmtpd { vrfy = {\"300.1.1.1\"} }\n", ":2: smtpd: vrfy: ");
 	refused_by_check("hostname = \"nodot\"\n", ":1: hostname: 'nodot' has no dot");
 	refused_by_check("hostname = \"a.b\"\nlog { to = nowhere }\n", ":2: log: to: 'nowhere'");
-	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { address = {\"300.1.1.1\"} }\n", ":2: listener \"x\": address: '300.1.1.1'");
+	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { address = {\"300.1.1.1\"} }\n",
+	    ":2: listener \"x\": address: '300.1.1.1'");
 	refused_by_check("hostname = \"a.b\"\nresolver { mode = forward }\n", "forwarders");
 	refused_by_check("hostname = \"a.b\"\nlocal { users = {\"bob:10:10:/home/bob\"} }\n", "min-uid");
 	refused_by_check("hostname = \"a.b\"\nlocal { users = {\"bob:x\"} }\n", "name:uid:gid:/home/name");
-	refused_by_check("hostname = \"a.b\"\ntls { min-version = \"TLSv1.1\" }\n", ":2: tls: min-version: 'TLSv1.1' is not to be used");
-	refused_by_check("hostname = \"a.b\"\ntls { ciphers = \"ECDHE+AESGCM:TYPO\" }\n", ":2: tls: ciphers: 'TYPO' is no cipher suite");
+	refused_by_check("hostname = \"a.b\"\ntls { min-version = \"TLSv1.1\" }\n",
+	    ":2: tls: min-version: 'TLSv1.1' is not to be used");
+	refused_by_check("hostname = \"a.b\"\ntls { ciphers = \"ECDHE+AESGCM:TYPO\" }\n",
+	    ":2: tls: ciphers: 'TYPO' is no cipher suite");
 	refused_by_check("hostname = \"a.b\"\ntls { groups = \"ffdhe2048\" }\n", ":2: tls: groups: 'ffdhe2048' is finite-field");
 	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { tls = yes }\n", ":2: listener \"x\": tls: 'yes' makes no sense");
-	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { tls = implicit }\n", ":2: listener \"x\": tls: implicit needs a certificate");
+	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { tls = implicit }\n",
+	    ":2: listener \"x\": tls: implicit needs a certificate");
 	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { require-tls = yes }\n", "require-tls: needs a certificate");
 	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { client-ca = \"/ca.pem\" }\n", "client-ca: is of no use");
 	refused_by_check("hostname = \"a.b\"\nroute \"r\" { transport = \"nosuch\" }\n", "no transport \"nosuch\"");

@@ -248,7 +248,8 @@ addresses_in_utf8_are_escaped(void **state)
 	r.address = S("j\xc3\xb6rg+x=\"a \\b\"@sink.test");
 	text = written(&b, &d);
 	well_formed(buf_slice(&b));
-	assert_int_equal(count(text, "\r\nFinal-Recipient: utf-8; j\\x{F6}rg\\x{2B}x\\x{3D}\"a\\x{20}\\x{5C}b\"@sink.test\r\n"), 1);
+	assert_int_equal(count(text, "\r\nFinal-Recipient: utf-8; j\\x{F6}rg\\x{2B}x\\x{3D}\"a\\x{20}\\x{5C}b\"@sink.test\r\n"),
+	    1);
 	r.orcpt = S("utf-8;\\x{20AC}\\x{2B}z@sink.test");
 	text = written(&b, &d);
 	assert_int_equal(count(text, "\r\nOriginal-Recipient: utf-8; \\x{20AC}\\x{2B}z@sink.test\r\n"), 1);
@@ -256,7 +257,8 @@ addresses_in_utf8_are_escaped(void **state)
 	r.address = S("j+x=y@sink.test");
 	r.orcpt = S("rfc822;J+2Bx+3Dy@sink.test");
 	text = written(&b, &d);
-	assert_int_equal(count(text, "\r\nOriginal-Recipient: rfc822; J+x=y@sink.test\r\nFinal-Recipient: rfc822; j+x=y@sink.test\r\n"), 1);
+	assert_int_equal(count(text, "\r\nOriginal-Recipient: rfc822; J+x=y@sink.test\r\n"
+	    "Final-Recipient: rfc822; j+x=y@sink.test\r\n"), 1);
 	buf_free(&b);
 }
 
@@ -271,10 +273,12 @@ a_header_in_utf8_is_labelled_so(void **state)
 	(void)state;
 	d.original = S("Subject: gr\xc3\xbc\xc3\x9f\x65\r\n\r\n");
 	text = written(&b, &d);
-	assert_int_equal(count(text, "Content-Type: message/global-headers\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nSubject: gr=C3=BC=C3=9Fe\r\n"), 1);
+	assert_int_equal(count(text, "Content-Type: message/global-headers\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+	    "Subject: gr=C3=BC=C3=9Fe\r\n"), 1);
 	d.original = S("Subject: gr\xfc\xdf\x65\r\n\r\n");	/* not UTF-8 */
 	text = written(&b, &d);
-	assert_int_equal(count(text, "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nSubject: gr=FC=DFe\r\n"), 1);
+	assert_int_equal(count(text, "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+	    "Subject: gr=FC=DFe\r\n"), 1);
 	buf_free(&b);
 }
 
@@ -290,7 +294,8 @@ a_message_comes_back_whole(void **state)
 	(void)state;
 	d.returns = DSN_WHOLE;
 	text = written(&b, &d);
-	assert_int_equal(count(text, "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: hello\r\n"), 1);
+	assert_int_equal(count(text, "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: hello\r\n"),
+	    1);
 	assert_int_equal(count(text, "\r\nbody\r\n"), 1);
 	d.original = S("Subject: gr\xc3\xbc\xc3\x9f\x65 without a last line end, a line of base64 is not enough for all of it");
 	d.returns = DSN_WHOLE_ENCODED;
@@ -305,7 +310,8 @@ a_message_comes_back_whole(void **state)
 	assert_true(dsn_put(&b, &d));
 	text = buf_cstr(&b);
 	assert_int_equal(count(text, "\r\nContent-Transfer-Encoding: 8bit\r\n"), 2);
-	assert_int_equal(count(text, "Content-Type: message/global\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSubject: gr\xc3\xbc\xc3\x9f\x65 with"), 1);
+	assert_int_equal(count(text, "Content-Type: message/global\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+	    "Subject: gr\xc3\xbc\xc3\x9f\x65 with"), 1);
 	d.original_global = false;
 	buf_clear(&b);
 	assert_true(dsn_put(&b, &d));
@@ -399,7 +405,8 @@ what_waits_and_what_is_late(void **state)
 	text = written(&b, &d);
 	assert_non_null(strstr(text, "Subject: Delayed Mail (still being tried)\r\n"));
 	assert_non_null(strstr(text, "<x@sink.test>:\r\n    waits:\r\n    host mx.sink.test said: 451 4.2.0 later\r\n"));
-	assert_non_null(strstr(text, "Arrival-Date: Tue, 14 Nov 2023 22:13:20 +0000 (UTC)\r\nDeliver-By-Date: Tue, 14 Nov 2023 22:14:10 +0000 (UTC)\r\n"));
+	assert_non_null(strstr(text, "Arrival-Date: Tue, 14 Nov 2023 22:13:20 +0000 (UTC)\r\n"
+	    "Deliver-By-Date: Tue, 14 Nov 2023 22:14:10 +0000 (UTC)\r\n"));
 	assert_non_null(strstr(text, "Action: delayed\r\nStatus: 4.2.0\r\n"));
 	assert_non_null(strstr(text, "Will-Retry-Until: Sun, 19 Nov 2023 22:13:20 +0000 (UTC)\r\n"));
 	r.late = true;

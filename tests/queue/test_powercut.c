@@ -590,7 +590,8 @@ cut_during_recovery(void **state)
 		(void)run_script(&saved, cut);
 		for (uint64_t again = 0;; again++) {
 			struct run run = { cut, SIM_CUT_RANDOM, again };
-			struct sim_disk *disk = sim_disk_after_cut(saved.disk, again % 2 == 0 ? SIM_CUT_RANDOM : SIM_CUT_GARBAGE, cut);
+			struct sim_disk *disk = sim_disk_after_cut(saved.disk, again % 2 == 0 ? SIM_CUT_RANDOM : SIM_CUT_GARBAGE,
+			    cut);
 			struct store_stats stats;
 			bool dead;
 
@@ -764,7 +765,8 @@ check_damaged(struct world *w, const struct store_stats *stats)
 		if (!l->found)
 			lost += l->acked && !l->drop_asked;
 		else if (l->size > 0)
-			store_read(w->store, id_of(w, n), l->where, 0, l->size, on_read_of_damaged, event_new(w, n, -1, 0, false));
+			store_read(w->store, id_of(w, n), l->where, 0, l->size, on_read_of_damaged,
+			    event_new(w, n, -1, 0, false));
 	}
 	store_pump(w->store);
 	if (lost > 0 && stats->damaged == 0)

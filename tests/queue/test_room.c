@@ -311,7 +311,8 @@ answer(int carrier, uint32_t session, uint32_t job, enum job_status status, uint
 {
 	struct buf rows = BUF_INIT(4096);
 
-	assert_true(job_result_put(&rows, &(struct job_result){ 0, (uint8_t)status, code, slice_str(enhanced), slice_str(text) }));
+	assert_true(job_result_put(&rows, &(struct job_result){ 0, (uint8_t)status, code, slice_str(enhanced),
+	    slice_str(text) }));
 	SEND(carrier, D_RESULT, session, -1, d_result, job, buf_slice(&rows), S("mx.sink.test"), { 4, { 192, 0, 2, 1 } }, 25,
 	    S(""), 1, 0);
 	buf_free(&rows);
@@ -634,9 +635,10 @@ failures_are_told_to_the_sender(void **state)
 static struct msgid
 submit_notify(struct world *world, uint32_t handle, uint32_t flags, uint8_t notify, const char *content)
 {
-	struct envelope e = { .flags = flags, .sender = S("alice@postern.test"), .received_at = 1700000000000000, .envid = S("QQ+2B1") };
-	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"), .generation = 1,
-	    .notify = notify, .orcpt = S("rfc822;Mr+2BX@Sink.test") };
+	struct envelope e = { .flags = flags, .sender = S("alice@postern.test"), .received_at = 1700000000000000,
+	    .envid = S("QQ+2B1") };
+	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"),
+	    .generation = 1, .notify = notify, .orcpt = S("rfc822;Mr+2BX@Sink.test") };
 	struct buf b = BUF_INIT(4096);
 	struct msgid id = world->next_id;
 
@@ -651,7 +653,8 @@ static struct msgid
 submit_urgent(struct world *world, uint32_t handle)
 {
 	struct envelope e = { .sender = S("alice@postern.test"), .received_at = 1700000000000000, .priority = 5 };
-	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"), .generation = 1 };
+	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"),
+	    .generation = 1 };
 	struct buf b = BUF_INIT(4096);
 	struct msgid id = world->next_id;
 
@@ -676,7 +679,8 @@ senders_are_told_what_they_asked_for(void **state)
 	NEEDS_ROOT(world);
 	learn_ids(world, world->smtpd);
 	/* SUCCESS, and the next server knows nothing of DSN: "relayed". What was asked goes with the job. */
-	expect_accepted(world, world->smtpd, 1, submit_notify(world, 1, ENVELOPE_RET_FULL | ENVELOPE_TRUSTED, NOTIFY_SUCCESS, "Subject: one\r\n\r\nbody\r\n"));
+	expect_accepted(world, world->smtpd, 1, submit_notify(world, 1, ENVELOPE_RET_FULL | ENVELOPE_TRUSTED, NOTIFY_SUCCESS,
+	    "Subject: one\r\n\r\nbody\r\n"));
 	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
 	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
 	assert_true(slice_eq(job.envid, S("QQ+2B1")));
@@ -708,7 +712,8 @@ senders_are_told_what_they_asked_for(void **state)
 	/* SUCCESS alone does not ask for failures either. */
 	answer(world->deliver, remote, number, JOB_FAILED, 550, "5.1.1", "nobody here");
 	/* RET=FULL: what failed comes back whole. */
-	expect_accepted(world, world->smtpd, 4, submit_notify(world, 4, ENVELOPE_RET_FULL, NOTIFY_FAILURE, "Subject: four\r\n\r\nthe body\r\n"));
+	expect_accepted(world, world->smtpd, 4,
+	    submit_notify(world, 4, ENVELOPE_RET_FULL, NOTIFY_FAILURE, "Subject: four\r\n\r\nthe body\r\n"));
 	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
 	answer(world->deliver, remote, number, JOB_FAILED, 550, "5.1.1", "nobody here");
 	answer_route(world, "alice@postern.test", "local", "alice");
@@ -777,8 +782,8 @@ reports_go_the_way_of_the_message(void **state)
 	SEND(world->deliver, D_CLOSED, remote, -1, d_closed, SESSION_DONE, 0, S(""), S(""), S(""), { 0 });
 	expect_accepted(world, world->smtpd, 2, submit_urgent(world, 2));
 	f = next_frame(world, world->deliver, ROLE_DELIVER, D_OPEN);
-	SEND(world->deliver, D_CLOSED, f.handle, -1, d_closed, SESSION_PERMANENT, 554, S("5.7.1"), S("not you"), S("mx.sink.test"),
-	    { 4, { 192, 0, 2, 1 } });
+	SEND(world->deliver, D_CLOSED, f.handle, -1, d_closed, SESSION_PERMANENT, 554, S("5.7.1"), S("not you"),
+	    S("mx.sink.test"), { 4, { 192, 0, 2, 1 } });
 	answer_route(world, "alice@postern.test", "smtp", "back.test");
 	number = expect_job(world, world->deliver, ROLE_DELIVER, back, &job);
 	assert_int_equal((int8_t)job.priority, 5);
@@ -786,17 +791,20 @@ reports_go_the_way_of_the_message(void **state)
 	answer(world->deliver, back, number, JOB_DELIVERED, 250, "2.0.0", "ok");
 	/* 8-bit content whole: in base64 to another server, as it is to a mailbox. */
 	for (unsigned here = 0; here < 2; here++) {
-		expect_accepted(world, world->smtpd, 3 + here, submit_notify(world, 3 + here, ENVELOPE_RET_FULL | ENVELOPE_8BITMIME,
+		expect_accepted(world, world->smtpd, 3 + here,
+		    submit_notify(world, 3 + here, ENVELOPE_RET_FULL | ENVELOPE_8BITMIME,
 		    NOTIFY_FAILURE, "Subject: x\r\n\r\ngr\xfc\xdf" "e\r\n"));
 		f = next_frame(world, world->deliver, ROLE_DELIVER, D_OPEN);
-		SEND(world->deliver, D_CLOSED, f.handle, -1, d_closed, SESSION_PERMANENT, 554, S("5.7.1"), S("not you"), S("mx.sink.test"),
-		    { 4, { 192, 0, 2, 1 } });
+		SEND(world->deliver, D_CLOSED, f.handle, -1, d_closed, SESSION_PERMANENT, 554, S("5.7.1"), S("not you"),
+		    S("mx.sink.test"), { 4, { 192, 0, 2, 1 } });
 		answer_route(world, "alice@postern.test", here == 0 ? "smtp" : "local", here == 0 ? "back.test" : "alice");
 		if (here == 1)
 			back = expect_session(world, world->local, ROLE_LOCAL, "alice");
-		number = expect_job(world, here == 0 ? world->deliver : world->local, here == 0 ? ROLE_DELIVER : ROLE_LOCAL, back, &job);
+		number = expect_job(world, here == 0 ? world->deliver : world->local, here == 0 ? ROLE_DELIVER : ROLE_LOCAL, back,
+		    &job);
 		assert_int_equal(job.flags, ENVELOPE_BOUNCE | (here == 0 ? 0 : ENVELOPE_8BITMIME));
-		assert_true(holds(job.content, here == 0 ? "Content-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogeA0KDQpncvzfZQ0K\r\n" :
+		assert_true(holds(job.content, here == 0 ?
+		    "Content-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogeA0KDQpncvzfZQ0K\r\n" :
 		    "Content-Transfer-Encoding: 8bit\r\n\r\nSubject: x\r\n\r\ngr\xfc\xdf" "e\r\n"));
 		answer(here == 0 ? world->deliver : world->local, back, number, JOB_DELIVERED, 250, "2.0.0", "ok");
 	}
@@ -819,9 +827,10 @@ static void
 mail_is_held_back(void **state)
 {
 	struct world *world = *state;
-	struct envelope e = { .sender = S("alice@postern.test"), .received_at = 1700000000000000, .hold_until = wall_us() + 2500000,
-	    .hold_request = S("for;2") };
-	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"), .generation = 1 };
+	struct envelope e = { .sender = S("alice@postern.test"), .received_at = 1700000000000000,
+	    .hold_until = wall_us() + 2500000, .hold_request = S("for;2") };
+	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"),
+	    .generation = 1 };
 	struct msgid held, other;
 	struct buf b = BUF_INIT(4096);
 	uint32_t session, number, local;
@@ -876,8 +885,8 @@ submit_by(struct world *world, uint32_t handle, uint32_t flags, uint8_t notify, 
 {
 	struct envelope e = { .flags = flags, .sender = S("alice@postern.test"), .received_at = wall_us(),
 	    .deliver_by = by_us == 0 ? 0 : wall_us() + by_us };
-	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"), .generation = 1,
-	    .notify = notify };
+	struct envelope_rcpt r = { .address = S("x@sink.test"), .transport = S("smtp"), .nexthop = S("sink.test"),
+	    .generation = 1, .notify = notify };
 	struct buf b = BUF_INIT(4096);
 	struct msgid id = world->next_id;
 
@@ -898,8 +907,8 @@ report_for_alice(struct world *world, uint32_t *local, struct d_job *ret_job)
 	return expect_job(world, world->local, ROLE_LOCAL, *local, ret_job);
 }
 
-/* BY with R: put off once, and at its time it comes back. With N its sender is told, once, and it is tried on; also after a crash.
- * shows: RFC2852 4.1.3/1, RFC2852 4.1.3/2, RFC2852 4.1.3/3, RFC2852 5/1 */
+/* BY with R: put off once, and at its time it comes back. With N its sender is told, once, and it is tried on; also after a
+ * crash. shows: RFC2852 4.1.3/1, RFC2852 4.1.3/2, RFC2852 4.1.3/3, RFC2852 5/1 */
 static void
 mail_has_its_time(void **state)
 {

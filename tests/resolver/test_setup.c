@@ -61,7 +61,8 @@ static void
 auto_reads_resolv_conf(void **state)
 {
 	(void)state;
-	files.resolv_conf = S("# nameserver 192.0.2.9\nsearch example.org\n\tnameserver\t192.0.2.1\nnameserver 2001:db8::53 ; x\r\n"
+	files.resolv_conf = S("# nameserver 192.0.2.9\nsearch example.org\n\tnameserver\t192.0.2.1\n"
+	    "nameserver 2001:db8::53 ; x\r\n"
 	    "nameserver fe80::1%eth0\nnameserver bad\nnameservers 192.0.2.7\nnameserver 192.0.2.2");
 	assert_int_equal(make("auto", "", "", NULL), RC_OK);
 	assert_int_equal(s.n_servers, 3);
@@ -106,8 +107,8 @@ hints_are_a_zone(void **state)
 	assert_int_equal(make("recursive", "", "", NULL), RC_OK);
 	assert_true(s.recursive && s.strict);
 	assert_int_equal(s.n_servers, 0);	/* the library's own */
-	files.root_hints = S("; comment 192.0.2.9\n.\t3600000 IN NS A.ROOT-SERVERS.NET.\nA.ROOT-SERVERS.NET. 3600000 IN A 192.0.2.1\n"
-	    "a.root-servers.net. 3600000 aaaa 2001:db8::1 ; here\n");
+	files.root_hints = S("; comment 192.0.2.9\n.\t3600000 IN NS A.ROOT-SERVERS.NET.\n"
+	    "A.ROOT-SERVERS.NET. 3600000 IN A 192.0.2.1\na.root-servers.net. 3600000 aaaa 2001:db8::1 ; here\n");
 	assert_int_equal(make("recursive", "/file", "", NULL), RC_OK);
 	assert_int_equal(s.n_servers, 2);
 	expect_server(0, "192.0.2.1", 53);
@@ -123,7 +124,8 @@ static void
 anchors_are_records(void **state)
 {
 	(void)state;
-	files.trust_anchor = S("; the root\n. 172800 IN DNSKEY 257 3 8 (\n\tAwEAAa ; key\n\tBBBB )\n\n. IN DS 1 8 2 AABB\nexample. A 192.0.2.1\n");
+	files.trust_anchor = S("; the root\n. 172800 IN DNSKEY 257 3 8 (\n\tAwEAAa ; key\n\tBBBB )\n\n. IN DS 1 8 2 AABB\n"
+	    "example. A 192.0.2.1\n");
 	assert_int_equal(make("auto", "", "/file", NULL), RC_OK);
 	assert_int_equal(s.n_anchors, 2);
 	assert_non_null(strstr(s.anchors[0], "DNSKEY 257 3 8"));

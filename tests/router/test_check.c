@@ -81,8 +81,8 @@ refused(const struct policy *p, const char *client, const char *to, unsigned cod
 	struct policy_verdict v = ask(p, client, "x@sender.test", to);
 
 	if (v.action != VERDICT_REJECT || v.code != code || strcmp(v.enhanced, enhanced) != 0 || strcmp(v.rule, rule) != 0)
-		fail_msg("%s to %s: %u %s %s by %s, not %u %s by %s", client, to, v.code, v.enhanced, v.text, v.rule, code, enhanced,
-		    rule);
+		fail_msg("%s to %s: %u %s %s by %s, not %u %s by %s", client, to, v.code, v.enhanced, v.text, v.rule, code,
+		    enhanced, rule);
 	assert_string_equal(v.transport, "");
 	assert_string_equal(v.nexthop, "");
 }
@@ -124,7 +124,8 @@ no_trick_relays(void **state)
 {
 	static const char *const tricks[] = {
 		"a@victim.test", "alice@sub.postern.test", "alice@postern.test.victim.test", "alice@xpostern.test",
-		"alice@victim.test.", "a%victim.test@postern.test", "alice%victim.test@postern.test", "victim.test!a@postern.test",
+		"alice@victim.test.", "a%victim.test@postern.test", "alice%victim.test@postern.test",
+		"victim.test!a@postern.test",
 		"victim.test!alice@postern.test", "\"a@victim.test\"@postern.test", "\"alice@victim.test\"@postern.test",
 		"\"a%victim.test\"@postern.test", "\"victim.test!a\"@postern.test", "\"a\\@victim.test\"@postern.test",
 		"a%victim.test%postern.test@postern.test", "a%victim.test@[198.51.100.1]", "a@[203.0.113.5]",
@@ -357,7 +358,8 @@ listeners_and_names(void **state)
 static const struct house_line certificates[] = {
 	{ "table", "friends", "values", PRINT_B },
 	{ "router", "", "relay-certificates", "E0:112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEE:FF" },
-	{ "rule", "friends", "client-certificate", "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF, @friends" },
+	{ "rule", "friends", "client-certificate",
+	    "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF, @friends" },
 	{ "rule", "friends", "relay-host", "backend.test" },
 	{ "rule", "in-the-clear", "tls", "no" },
 	{ "rule", "in-the-clear", "to", "bob@postern.test" },
@@ -382,7 +384,8 @@ certificates_and_tls(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct policy_query q = { .listener = S("smtp"), .from = S("a@b.test"), .to = slice_str(cases[i].to),
-		    .tls = cases[i].tls, .fingerprint = slice_str(cases[i].print), .key_fingerprint = slice_str(cases[i].key_print) };
+		    .tls = cases[i].tls, .fingerprint = slice_str(cases[i].print),
+		    .key_fingerprint = slice_str(cases[i].key_print) };
 		struct policy_verdict v;
 
 		assert_int_equal(ip_parse(slice_str(stranger), &q.client), RC_OK);
@@ -438,7 +441,8 @@ at_delivery_time_nobody_asks_leave(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		policy_route(p, slice_str(cases[i].from), slice_str(cases[i].to), &v);
-		if (v.action != VERDICT_ACCEPT || strcmp(v.transport, cases[i].transport) != 0 || strcmp(v.nexthop, cases[i].nexthop) != 0)
+		if (v.action != VERDICT_ACCEPT || strcmp(v.transport, cases[i].transport) != 0 ||
+		    strcmp(v.nexthop, cases[i].nexthop) != 0)
 			fail_msg("%s: %s %s %s", cases[i].to, v.rule, v.transport, v.nexthop);
 	}
 	policy_route(p, S(""), S("gone@postern.test"), &v);
@@ -518,7 +522,9 @@ explain_tells_every_step(void **state)
 	told = (struct told){ "", 0 };
 	q.to = S("a@victim.test");
 	policy_check(p, &q, note, &told, &v);
-	assert_non_null(strstr(told.text, "-builtin:relay: the client is not one of relay-clients or relay-certificates, and has not logged in\n+builtin:reject: nothing else matched\n"));
+	assert_non_null(strstr(told.text,
+	    "-builtin:relay: the client is not one of relay-clients or relay-certificates, and has not logged in\n"
+	    "+builtin:reject: nothing else matched\n"));
 	told = (struct told){ "", 0 };
 	q.from = S("x@spam.test");
 	q.to = S("postmaster");
@@ -543,7 +549,8 @@ authors(void **state)
 		{ "alice", "alice@postern.test", true }, { "alice", "alice@postern.test\nx@team.test\ninfo@postern.test", true },
 		{ "alice", "alice@postern.test\nx@other.test", false }, { "alice", "x@other.test\nalice@postern.test", false },
 		{ "alice", "", true }, { "alice", "alice@postern.test\n\nalice@postern.test", false }, { "alice", "\n", false },
-		{ "alice", "no address", false }, { "alice", "x@sub.team.test", false }, { "boss", "any@body.test\nelse@where.test", true },
+		{ "alice", "no address", false }, { "alice", "x@sub.team.test", false },
+		{ "boss", "any@body.test\nelse@where.test", true },
 		{ "bob@postern.test", "bob@elsewhere.test", true }, { "bob@postern.test", "bob@postern.test", false },
 		{ "first-last", "first-last@postern.test", true }, { "first-last", "first-last+x@postern.test", true },
 		{ "first-last", "alice@postern.test", false }, { "carol@x.test", "carol@x.test", true },

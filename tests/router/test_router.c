@@ -158,7 +158,8 @@ check(int line, struct buf *b, const char *to)
 	struct ip client = { 0, { 0 } };
 
 	assert_int_equal(ip_parse(S("203.0.113.9"), &client), RC_OK);
-	SEND(line, R_CHECK, r_check, 7, -1, S("smtp"), client, S(""), S("x"), S("a@b.test"), slice_str(to), 0, S(""), S(""), S(""));
+	SEND(line, R_CHECK, r_check, 7, -1, S("smtp"), client, S(""), S("x"), S("a@b.test"), slice_str(to), 0, S(""), S(""),
+	    S(""));
 	return verdict_of(line, ROLE_SMTPD, b, 7);
 }
 
@@ -183,7 +184,8 @@ questions_are_answered(void **state)
 	v = check(smtpd, &b, "a@victim.test");
 	assert_int_equal(v.action, VERDICT_REJECT);
 	assert_int_equal(v.code, 550);
-	assert_true(slice_eq(v.enhanced, S("5.7.1")) && slice_eq(v.text, S("Relay access denied")) && slice_eq(v.rule, S("builtin:reject")));
+	assert_true(slice_eq(v.enhanced, S("5.7.1")) && slice_eq(v.text, S("Relay access denied")) &&
+	    slice_eq(v.rule, S("builtin:reject")));
 	queue = line_as(&world, ROLE_QUEUE);
 	SEND(queue, R_ROUTE, r_route, 9, -1, S(""), S("a@far.test"));
 	v = verdict_of(queue, ROLE_QUEUE, &b, 9);
@@ -217,7 +219,8 @@ a_reload_that_is_broken_changes_nothing(void **state)
 	send_generation(&world, true);
 	ready = next_ready(&world, &b);
 	assert_int_not_equal(ready.status, RC_OK);
-	assert_true(slice_eq(ready.why, S("/etc/postern/users:3: \"@x\" has no local part; for a whole domain write example.org")));
+	assert_true(slice_eq(ready.why, S("/etc/postern/users:3: \"@x\" has no local part; for a whole domain write "
+	    "example.org")));
 	assert_int_equal(check(smtpd, &b, "bob@postern.test").action, VERDICT_ACCEPT);
 	assert_int_equal(check(smtpd, &b, "bob@postern.test").generation, 2);
 	send_generation(&world, false);
@@ -325,13 +328,14 @@ ask_explain(int line, const char *arg, uint64_t cursor, uint32_t limit, struct b
 static void
 explain_in_pages(void **state)
 {
-	static const char arg[] = "client=203.0.113.9\nfrom=a@b.test\nto=alice@postern.test\nlistener=smtp\nhelo=x\nclient_name=y.test\n";
+	static const char arg[] = "client=203.0.113.9\nfrom=a@b.test\nto=alice@postern.test\nlistener=smtp\nhelo=x\n"
+	    "client_name=y.test\n";
 	static const char expect[] =
 	    "{\"rule\":\"no-spam\",\"matched\":false,\"why\":\"from is another\"}\n"
 	    "{\"rule\":\"builtin:postmaster\",\"matched\":false,\"why\":\"the recipient is not postmaster\"}\n"
 	    "{\"rule\":\"builtin:local\",\"matched\":true,\"why\":\"the domain is local and the user exists\"}\n"
-	    "{\"action\":\"accept\",\"rule\":\"builtin:local\",\"code\":250,\"enhanced\":\"2.1.5\",\"text\":\"Recipient accepted\","
-	    "\"transport\":\"local\",\"nexthop\":\"alice\",\"generation\":1}\n";
+	    "{\"action\":\"accept\",\"rule\":\"builtin:local\",\"code\":250,\"enhanced\":\"2.1.5\",\"text\":\"Recipient "
+	    "accepted\",\"transport\":\"local\",\"nexthop\":\"alice\",\"generation\":1}\n";
 	struct world world;
 	struct buf b = BUF_INIT(IPC_FRAME_MAX), rows = BUF_INIT(1 << 16), text = BUF_INIT(4096);
 	struct a_end end;

@@ -82,7 +82,8 @@ has_ip(const struct table *t, const char *text)
 static void
 domains_and_what_is_below_them(void **state)
 {
-	struct table *t = loaded("Example.org\n*.below.org\n.dot.org\r\nlocalhost # a comment\n# another\n\n   \t\n*.deep.er.org");
+	struct table *t = loaded("Example.org\n*.below.org\n.dot.org\r\nlocalhost # a comment\n# another\n\n   \t\n"
+	    "*.deep.er.org");
 
 	(void)state;
 	assert_int_equal(table_count(t), 5);
@@ -110,8 +111,8 @@ domains_and_what_is_below_them(void **state)
 static void
 international_domains(void **state)
 {
-	struct table *t = loaded("B\xc3\xbc" "cher.de\n*.stra\xc3\x9f" "e.de\nj\xc3\xb6rg@b\xc3\xbc" "cher.ch\nalice@b\xc3\xbc" "cher.ch\n"
-	    "xn--mgbh0fb.example\nj\xc3\xb6rg\n");
+	struct table *t = loaded("B\xc3\xbc" "cher.de\n*.stra\xc3\x9f" "e.de\nj\xc3\xb6rg@b\xc3\xbc" "cher.ch\n"
+	    "alice@b\xc3\xbc" "cher.ch\nxn--mgbh0fb.example\nj\xc3\xb6rg\n");
 
 	(void)state;
 	assert_int_equal(table_count(t), 6);
@@ -129,7 +130,8 @@ international_domains(void **state)
 static void
 addresses_and_users(void **state)
 {
-	struct table *t = loaded("Alice@Example.org\nroot@\n\"john doe\"@example.org\n\"plain\"@example.org\n<>\nfirst_last\n[192.0.2.1]\n[ipv6:2001:DB8::1]\n");
+	struct table *t = loaded("Alice@Example.org\nroot@\n\"john doe\"@example.org\n\"plain\"@example.org\n<>\nfirst_last\n"
+	    "[192.0.2.1]\n[ipv6:2001:DB8::1]\n");
 	struct table_hit hit;
 
 	(void)state;
@@ -156,7 +158,8 @@ addresses_and_users(void **state)
 static void
 networks(void **state)
 {
-	struct table *t = loaded("10.0.0.0/8\n192.0.2.128/25\n198.51.100.7\n2001:db8::/32\n2001:db8:1::/64\n::1\n::ffff:203.0.113.0/120\n");
+	struct table *t = loaded("10.0.0.0/8\n192.0.2.128/25\n198.51.100.7\n2001:db8::/32\n2001:db8:1::/64\n::1\n"
+	    "::ffff:203.0.113.0/120\n");
 	struct table_hit hit;
 
 	(void)state;
@@ -192,7 +195,8 @@ networks(void **state)
 static void
 values_and_duplicates(void **state)
 {
-	struct table *t = loaded("alice   alice@elsewhere.test, x  # y\nbob\nBOB\nalice alice@elsewhere.test, x\n\"a b\"@c.test v w\n");
+	struct table *t = loaded("alice   alice@elsewhere.test, x  # y\nbob\nBOB\nalice alice@elsewhere.test, x\n"
+	    "\"a b\"@c.test v w\n");
 	struct table_hit hit;
 
 	(void)state;
@@ -337,7 +341,8 @@ a_million_entries(void **state)
 	assert_int_equal(table_count(t), N);
 	for (int i = 0; i < N; i++) {
 		char local[32], domain[32];
-		int n = snprintf(local, sizeof local, "user%d", i), d = snprintf(domain, sizeof domain, "domain%d.example", i % 1000);
+		int n = snprintf(local, sizeof local, "user%d", i),
+		    d = snprintf(domain, sizeof domain, "domain%d.example", i % 1000);
 
 		assert_true(table_has_mailbox(t, slice_of(local, (size_t)n), slice_of(domain, (size_t)d), &hit));
 		assert_false(table_has_mailbox(t, slice_of(local, (size_t)n), slice_of(domain, (size_t)d - 1), &hit));

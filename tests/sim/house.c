@@ -198,7 +198,8 @@ make_conf(void)
 	c->queue.expire = h.params.expire;
 	c->queue.expire_bounce = h.params.expire_bounce;
 	c->queue.delay_notice = h.params.expire / 8;
-	if (conf_list_add(&c->smtpd.report_clients, S("0.0.0.0/0")) != RC_OK || conf_list_add(&c->smtpd.report_clients, S("::/0")) != RC_OK)
+	if (conf_list_add(&c->smtpd.report_clients, S("0.0.0.0/0")) != RC_OK ||
+	    conf_list_add(&c->smtpd.report_clients, S("::/0")) != RC_OK)
 		world_fail("no memory for the configuration");
 	return c;
 }
@@ -526,7 +527,8 @@ house_is_up(void)
 uint64_t
 house_queued(void)
 {
-	return h.rooms[0].proc.alive && queue_of()->recovered && !queue_of()->loading ? messages_count(&queue_of()->messages) : UINT64_MAX;
+	return h.rooms[0].proc.alive && queue_of()->recovered && !queue_of()->loading ? messages_count(&queue_of()->messages) :
+	    UINT64_MAX;
 }
 
 bool

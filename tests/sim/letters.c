@@ -187,7 +187,8 @@ tried_at_least(void)
 static void
 report_seen(struct slice content, bool sure)
 {
-	static const struct slice mark = SLICE("Final-Recipient: rfc822;"), expired = SLICE("Status: 4.4.7"), delayed = SLICE("Action: delayed");
+	static const struct slice mark = SLICE("Final-Recipient: rfc822;"), expired = SLICE("Status: 4.4.7"),
+	    delayed = SLICE("Action: delayed");
 	size_t at;
 	struct letter *l = letter_in(content, &at);
 	bool is_expiry = find(content, expired) < content.n, is_delay = find(content, delayed) < content.n;
@@ -231,7 +232,8 @@ letters_seen(struct slice sender, const char (*rcpts)[LETTER_ADDRESS_MAX], unsig
 	struct letter *l = letter_in(content, &at);
 
 	/* A report that grew too old itself: whom it was for cannot be seen any more. Only a wrong clock makes one old here. */
-	if (sender.n == 0 && l == NULL && ledger.is_clock_wrong && n == 1 && slice_eq(slice_str(rcpts[0]), internet_postmaster())) {
+	if (sender.n == 0 && l == NULL && ledger.is_clock_wrong && n == 1 &&
+	    slice_eq(slice_str(rcpts[0]), internet_postmaster())) {
 		world_trace("the postmaster is told");
 		ledger.is_postmaster_told = true;
 		return;
@@ -267,7 +269,8 @@ static bool
 is_open(const struct letter *l, const struct letter_rcpt *r)
 {
 	/* A bounce of a message from <> goes to nobody who could be seen here. */
-	return !ledger.is_postmaster_told && l->fate == LETTER_ACCEPTED && r->accepted && r->taken == 0 && r->reports == 0 && l->sender[0] != '\0';
+	return !ledger.is_postmaster_told && l->fate == LETTER_ACCEPTED && r->accepted && r->taken == 0 && r->reports == 0 &&
+	    l->sender[0] != '\0';
 }
 
 unsigned
@@ -310,8 +313,8 @@ check_rcpt(const struct letter *l, const struct letter_rcpt *r)
 		world_fail("letter %u for %s was delivered %u times, with %llu crashes", l->no, r->address, r->taken,
 		    (unsigned long long)crashes);
 	if (r->delays > 1 + r->unsure_delays + crashes)
-		world_fail("the sender of letter %u was told %u times that %s waits, with %llu crashes", l->no, r->delays, r->address,
-		    (unsigned long long)crashes);
+		world_fail("the sender of letter %u was told %u times that %s waits, with %llu crashes", l->no, r->delays,
+		    r->address, (unsigned long long)crashes);
 	if (r->reports > 1 + r->unsure_reports + crashes)
 		world_fail("letter %u for %s was reported %u times, with %llu crashes", l->no, r->address, r->reports,
 		    (unsigned long long)crashes);

@@ -106,8 +106,8 @@ message_is_there(struct peer *p, uint32_t handle, struct msgid id)
 	else if (t.answer == 250)
 		(void)q_accepted_send(p, handle, &(struct q_accepted){ id });
 	else
-		(void)q_refused_send(p, handle, &(struct q_refused){ (uint16_t)t.answer, t.answer >= 500 ? S("5.0.0") : S("4.0.0"),
-		    S("No") });
+		(void)q_refused_send(p, handle, &(struct q_refused){ (uint16_t)t.answer, t.answer >= 500 ? S("5.0.0") :
+		    S("4.0.0"), S("No") });
 }
 
 static struct msgid current_id;
@@ -393,8 +393,8 @@ choose(void)
 	uint64_t at;
 
 	if (world_chance(2))
-		return !m->greeted ? SAID_EHLO : !m->mail ? SAID_MAIL : m->n_rcpts == 0 || (!m->chunks && world_chance(3)) ? SAID_RCPT :
-		    !m->chunks && world_chance(2) ? SAID_DATA : world_chance(2) ? SAID_BDAT : SAID_BDAT_LAST;
+		return !m->greeted ? SAID_EHLO : !m->mail ? SAID_MAIL : m->n_rcpts == 0 || (!m->chunks && world_chance(3)) ?
+		    SAID_RCPT : !m->chunks && world_chance(2) ? SAID_DATA : world_chance(2) ? SAID_BDAT : SAID_BDAT_LAST;
 
 	for (unsigned i = 0; i < SAID_KINDS; i++)
 		all += phrases[i].weight;
@@ -756,7 +756,8 @@ main(int argc, char **argv)
 	(void)printf("1..1\n");
 	for (; n < count && (limit == 0 || world_real_seconds() - began < (double)limit); n++)
 		broken += !run_seed(seed + n, false);
-	(void)printf("# %" PRIu64 " sessions, %" PRIu64 " commands, %" PRIu64 " messages\n", n * SESSIONS, t.commands, t.messages);
+	(void)printf("# %" PRIu64 " sessions, %" PRIu64 " commands, %" PRIu64 " messages\n", n * SESSIONS, t.commands,
+	    t.messages);
 	(void)printf("%s 1 - smtpd says what the model says\n", n > 0 && broken == 0 ? "ok" : "not ok");
 	return n > 0 && broken == 0 ? 0 : 1;
 }

@@ -135,7 +135,8 @@ static unsigned
 bdat(struct model *m, bool last)
 {
 	bool stale = is_stale(m);
-	unsigned refusal = !m->mail ? 503 : m->n_rcpts == 0 && m->rcpt_seen ? 554 : m->n_rcpts == 0 ? 503 : stale && !m->chunks ? 451 : 0;
+	unsigned refusal = !m->mail ? 503 : m->n_rcpts == 0 && m->rcpt_seen ? 554 : m->n_rcpts == 0 ? 503 : stale && !m->chunks ?
+	    451 : 0;
 
 	/* What follows a chunk that is missing is no message. */
 	if (refusal != 0) {

@@ -62,7 +62,8 @@ verdict(struct fakes *f, uint32_t handle, const char *to)
 		m.enhanced = S("x");
 		m.text = S("Ok\r\n250 2.1.5 Ok");
 	} else if (strncmp(to, "wordy@", 6) == 0) {
-		static const char words[] = "wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy ";
+		static const char words[] =
+		    "wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy wordy ";
 		static char text[900];
 
 		for (size_t i = 0; i < sizeof text - 1; i++)

@@ -118,18 +118,21 @@ set_option(struct play *p, char *words)
 	(void)snprintf(option, sizeof option, "%s", b);
 	(void)snprintf(value, sizeof value, "%s", c);
 	for (size_t i = 0; i < n_conf_sections; i++)
-		for (size_t k = 0; k < conf_sections[i].n_options; k++)
-			if (strcmp(conf_sections[i].name, section) == 0 && strcmp(conf_sections[i].options[k].name, option) == 0) {
+		for (size_t k = 0; k < conf_sections[i].n_options; k++) {
+			const struct conf_option *o = &conf_sections[i].options[k];
+
+			if (strcmp(conf_sections[i].name, section) == 0 && strcmp(o->name, option) == 0) {
 				char *at = (char *)p->f.conf + conf_sections[i].offset;
 
-				if (conf_sections[i].options[k].kind == CONF_LIST)
-					assert_int_equal(conf_list_add((struct conf_list *)(void *)(at + conf_sections[i].options[k].offset),
+				if (o->kind == CONF_LIST)
+					assert_int_equal(conf_list_add((struct conf_list *)(void *)(at + o->offset),
 					    slice_str(value)), RC_OK);
 				else
-					assert_int_equal(conf_set(at, &conf_sections[i].options[k], value), RC_OK);
+					assert_int_equal(conf_set(at, o, value), RC_OK);
 				verify_adopt(&p->f.smtpd, p->f.conf);
 				return;
 			}
+		}
 	complain(p, "there is no option %s %s", section, option);
 }
 
@@ -550,8 +553,10 @@ put_flags(struct buf *to, uint32_t flags)
 	static const struct {
 		uint32_t flag;
 		const char *word;
-	} words[] = { { ENVELOPE_8BITMIME, " 8BITMIME" }, { ENVELOPE_BINARYMIME, " BINARYMIME" }, { ENVELOPE_SMTPUTF8, " SMTPUTF8" },
-		{ ENVELOPE_REQUIRETLS, " REQUIRETLS" }, { ENVELOPE_TLS_OPTIONAL, " TLS-OPTIONAL" }, { ENVELOPE_RET_FULL, " RET=FULL" },
+	} words[] = { { ENVELOPE_8BITMIME, " 8BITMIME" }, { ENVELOPE_BINARYMIME, " BINARYMIME" },
+	    { ENVELOPE_SMTPUTF8, " SMTPUTF8" },
+		{ ENVELOPE_REQUIRETLS, " REQUIRETLS" }, { ENVELOPE_TLS_OPTIONAL, " TLS-OPTIONAL" },
+		{ ENVELOPE_RET_FULL, " RET=FULL" },
 		{ ENVELOPE_RET_HDRS, " RET=HDRS" } };
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)

@@ -797,7 +797,8 @@ expect_write(struct fakes *f, int fd, const char *const *patterns)
 static void
 some_replies_are_gathered_and_some_are_not(void **state)
 {
-	static const char group[] = "MAIL FROM:<a@b.example>\r\nRSET\r\nMAIL FROM:<a@b.example>\r\nNOOP\r\nRSET\r\nEHLO again.example\r\n"
+	static const char group[] = "MAIL FROM:<a@b.example>\r\nRSET\r\nMAIL FROM:<a@b.example>\r\nNOOP\r\nRSET\r\n"
+	    "EHLO again.example\r\n"
 	    "VRFY x\r\nRSET\r\nEXPN x\r\nTURN\r\nFROBNICATE\r\n\x80\r\nNO\0OP\r\nMAIL FROM:<a@b.example>\r\nRSET\r\nQUIT\r\n";
 	struct fakes f;
 	int fd;

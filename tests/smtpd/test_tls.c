@@ -324,7 +324,8 @@ starttls_refuses_what_is_out_of_place(void **state)
 static void
 words_behind_starttls_end_the_session(void **state)
 {
-	static const char *const behind[] = { "STARTTLS\r\nRSET\r\n", "STARTTLS\r\nEHLO evil.example\r\nMAIL FROM:<e@evil.example>\r\n",
+	static const char *const behind[] = { "STARTTLS\r\nRSET\r\n",
+	    "STARTTLS\r\nEHLO evil.example\r\nMAIL FROM:<e@evil.example>\r\n",
 		"STARTTLS\r\n\r\n", "STARTTLS\r\nx" };
 
 	(void)state;
@@ -602,7 +603,8 @@ garbage_ends_the_session(void **state)
 {
 	static const struct slice garbage[] = { SLICE("\x16\x03\x01\x00\x05hello"), SLICE("\x15\x03\x01\x00\x02\x02\x28"),
 		SLICE("\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10"), SLICE("\x16\x03\x01\xff\xff"),
-		SLICE("\x17\x03\x03\x00\x01x"), SLICE("\x16\x03\x01\x00\x00"), SLICE("\0\0\0\0\0\0\0\0"), SLICE("GET / HTTP/1.0\r\n\r\n") };
+		SLICE("\x17\x03\x03\x00\x01x"), SLICE("\x16\x03\x01\x00\x00"), SLICE("\0\0\0\0\0\0\0\0"),
+		SLICE("GET / HTTP/1.0\r\n\r\n") };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++) {
@@ -646,7 +648,8 @@ old_versions_are_refused(void **state)
 static void
 weak_suites_are_refused(void **state)
 {
-	static const struct { const char *suites; bool good; } cases[] = { { "AES128-SHA", false }, { "AES256-GCM-SHA384", false },
+	static const struct { const char *suites; bool good; } cases[] = { { "AES128-SHA", false },
+	    { "AES256-GCM-SHA384", false },
 		{ "DHE-RSA-AES256-GCM-SHA384", false }, { "ECDHE-RSA-AES128-SHA", false }, { "ECDHE-RSA-AES256-SHA384", false },
 		{ "NULL-SHA256", false }, { "ADH-AES256-GCM-SHA384", false }, { "AECDH-AES128-SHA", false },
 		{ "ECDHE-RSA-AES128-GCM-SHA256", true }, { "ECDHE-ECDSA-CHACHA20-POLY1305", true } };
@@ -1020,8 +1023,10 @@ settings_are_checked(void **state)
 		{ "min-version", "TLSv1.3", true }, { "min-version", "TLSv1.1", false }, { "min-version", "", false },
 		{ "ciphers", "ECDHE-RSA-AES128-GCM-SHA256", true }, { "ciphers", "ECDHE+AESGCM:!aNULL", true },
 		{ "ciphers", "ECDHE-RSA-AES128-GCM-SHA265", false }, { "ciphers", "ECDHE-RSA-AES128-GCM-SHA256:typo", false },
-		{ "ciphers", "ALL", false }, { "ciphers", "AES256-GCM-SHA384", false }, { "ciphers", "DHE-RSA-AES256-GCM-SHA384", false },
-		{ "ciphers", "ECDHE-RSA-AES256-SHA", false }, { "ciphers", "", false }, { "ciphers", "ECDHE+AESGCM:@SECLEVEL=0", true },
+		{ "ciphers", "ALL", false }, { "ciphers", "AES256-GCM-SHA384", false },
+		{ "ciphers", "DHE-RSA-AES256-GCM-SHA384", false },
+		{ "ciphers", "ECDHE-RSA-AES256-SHA", false }, { "ciphers", "", false },
+		{ "ciphers", "ECDHE+AESGCM:@SECLEVEL=0", true },
 		{ "ciphersuites", "TLS_AES_128_GCM_SHA256", true }, { "ciphersuites", "TLS_NO_SUCH", false },
 		{ "groups", "X25519", true }, { "groups", "P-256:X25519", true }, { "groups", "ffdhe2048", false },
 		{ "groups", "X25519:FFDHE3072", false }, { "groups", "nonsense", false },
@@ -1037,8 +1042,8 @@ settings_are_checked(void **state)
 		for (size_t k = 0; k < n_conf_sections; k++)
 			for (size_t o = 0; strcmp(conf_sections[k].name, "tls") == 0 && o < conf_sections[k].n_options; o++)
 				if (strcmp(conf_sections[k].options[o].name, cases[i].option) == 0)
-					assert_int_equal(conf_set((char *)c + conf_sections[k].offset, &conf_sections[k].options[o],
-					    cases[i].value), RC_OK);
+					assert_int_equal(conf_set((char *)c + conf_sections[k].offset,
+					    &conf_sections[k].options[o], cases[i].value), RC_OK);
 		rc = tls_settings_check(&c->tls, &option, &why);
 		if ((rc == RC_OK) != cases[i].good)
 			fail_msg("%s = %s: %s", cases[i].option, cases[i].value, buf_cstr(&why));

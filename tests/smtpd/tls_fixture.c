@@ -116,7 +116,8 @@ tls_identities_add(struct tls_identities *set, const struct tls_made *m, const c
 	set->v = reallocarray(set->v, set->n + 1, sizeof *set->v);
 	assert_non_null(set->v);
 	id = &set->v[set->n++];
-	*id = (struct tls_identity){ .title = strdup("made"), .leaf = m->certificate, .chain = sk_X509_new_null(), .key = m->key };
+	*id = (struct tls_identity){ .title = strdup("made"), .leaf = m->certificate, .chain = sk_X509_new_null(),
+	    .key = m->key };
 	assert_int_equal(X509_up_ref(m->certificate), 1);
 	assert_int_equal(EVP_PKEY_up_ref(m->key), 1);
 	while (names[id->n_names] != NULL)

@@ -260,7 +260,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_kind_of_key), cmocka_unit_test(key_is_only_its_public_half), cmocka_unit_test(never_blocks),
+		cmocka_unit_test(every_kind_of_key), cmocka_unit_test(key_is_only_its_public_half),
+		cmocka_unit_test(never_blocks),
 		cmocka_unit_test(vault_dies_and_comes_back), cmocka_unit_test(client_goes_meanwhile),
 		cmocka_unit_test(more_than_there_are_jobs), cmocka_unit_test(renewal), cmocka_unit_test(ticket_keys),
 	};

@@ -509,7 +509,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nobody_costs_what_somebody_costs), cmocka_unit_test(salts_of_nobody), cmocka_unit_test(out_of_turn),
+		cmocka_unit_test(nobody_costs_what_somebody_costs), cmocka_unit_test(salts_of_nobody),
+		cmocka_unit_test(out_of_turn),
 		cmocka_unit_test(hanging_up_costs), cmocka_unit_test(flood), cmocka_unit_test(who_pays),
 	};
 

@@ -233,7 +233,8 @@ what_goes_over_the_line(void **state)
 	assert_int_equal(hear(&h).type, 0);
 	assert_string_equal(h.mechanisms, "PLAIN LOGIN SCRAM-SHA-256 XOAUTH2");
 	x = plain(&h);
-	assert_string_equal(heard(&h), "AUTH\t1\tPLAIN\tservice=smtp\tnologin\tsecured=tls\trip=192.0.2.1\tresp=AGFsaWNlAHNlY3JldA==\n");
+	assert_string_equal(heard(&h),
+	    "AUTH\t1\tPLAIN\tservice=smtp\tnologin\tsecured=tls\trip=192.0.2.1\tresp=AGFsaWNlAHNlY3JldA==\n");
 	say(&h, "OK\t1\tuser=Alice\001t\n");
 	failed(&h, x, AUTH_TEMPORARY);		/* no name that could be one of ours */
 	x = begin(&h, "LOGIN", false, S(""));
@@ -301,8 +302,10 @@ kinds_of_no(void **state)
 		const char *line;
 		enum auth_failure kind;
 	} cases[] = {
-		{ "FAIL\t%u\tuser=alice\n", AUTH_WRONG }, { "FAIL\t%u\n", AUTH_WRONG }, { "FAIL\t%u\tuser=alice\ttemp\n", AUTH_TEMPORARY },
-		{ "FAIL\t%u\tcode=temp_fail\n", AUTH_TEMPORARY }, { "FAIL\t%u\tcode=user_disabled\treason=no\tmore\n", AUTH_WRONG },
+		{ "FAIL\t%u\tuser=alice\n", AUTH_WRONG }, { "FAIL\t%u\n", AUTH_WRONG },
+		{ "FAIL\t%u\tuser=alice\ttemp\n", AUTH_TEMPORARY },
+		{ "FAIL\t%u\tcode=temp_fail\n", AUTH_TEMPORARY },
+		{ "FAIL\t%u\tcode=user_disabled\treason=no\tmore\n", AUTH_WRONG },
 		{ "OK\t%u\tuser=alice\tnologin\n", AUTH_WRONG }, { "OK\t%u\tuser=alice\tproxy=y\thost=x\n", AUTH_WRONG },
 		{ "OK\t%u\n", AUTH_TEMPORARY }, { "OK\t%u\tuser=\n", AUTH_TEMPORARY }, { "OK\t%u\tuser=a\001\n", AUTH_TEMPORARY },
 		{ "OK\t%u\tuser=a:b\n", AUTH_TEMPORARY },
@@ -316,8 +319,8 @@ kinds_of_no(void **state)
 		char line[200];
 		uint32_t x = plain(&h);
 
-		(void)snprintf(line, sizeof line, "%.*s%u%s", (int)(strchr(cases[i].line, '%') - cases[i].line), cases[i].line, i + 1,
-		    strchr(cases[i].line, '%') + 2);
+		(void)snprintf(line, sizeof line, "%.*s%u%s", (int)(strchr(cases[i].line, '%') - cases[i].line), cases[i].line,
+		    i + 1, strchr(cases[i].line, '%') + 2);
 		say(&h, line);
 		failed(&h, x, cases[i].kind);
 	}
@@ -346,7 +349,8 @@ it_goes_away(void **state)
 	z = plain(&h);
 	assert_int_equal(hear(&h).type, 0);
 	connect_dovecot(&h, HELLO);
-	assert_string_equal(heard(&h), "AUTH\t3\tPLAIN\tservice=smtp\tnologin\tsecured=tls\trip=192.0.2.1\tresp=AGFsaWNlAHNlY3JldA==\n");
+	assert_string_equal(heard(&h),
+	    "AUTH\t3\tPLAIN\tservice=smtp\tnologin\tsecured=tls\trip=192.0.2.1\tresp=AGFsaWNlAHNlY3JldA==\n");
 	say(&h, "OK\t1\tuser=alice\n");		/* of the old connection: nobody's now */
 	assert_int_equal(hear(&h).type, 0);
 	say(&h, "OK\t3\tuser=alice\n");
@@ -473,7 +477,8 @@ static void
 strange_dovecots(void **state)
 {
 	static const char *const greetings[] = {
-		"VERSION\t2\t0\nDONE\n", "DONE\n", "MECH\tPLAIN\nDONE\n", "VERSION\tx\n", "OK\t1\tuser=alice\n", "VERSION\t1\t2\nCONT\t1\t\n",
+		"VERSION\t2\t0\nDONE\n", "DONE\n", "MECH\tPLAIN\nDONE\n", "VERSION\tx\n", "OK\t1\tuser=alice\n",
+		"VERSION\t1\t2\nCONT\t1\t\n",
 	};
 	static char endless[DOVECOT_LINE_MAX + 1];
 	struct house h;
@@ -534,10 +539,13 @@ names_are_found(void **state)
 		struct slice mechanism, response, name;
 	} cases[] = {
 		{ SLICE("PLAIN"), SLICE("x\0alice\0secret"), SLICE("alice") }, { SLICE("PLAIN"), SLICE("alice"), SLICE("") },
-		{ SLICE("LOGIN"), SLICE("alice"), SLICE("alice") }, { SLICE("SCRAM-SHA-256"), SLICE("n,,n=al=2Cice,r=abc"), SLICE("al,ice") },
-		{ SLICE("SCRAM-SHA-256"), SLICE("n"), SLICE("") }, { SLICE("OAUTHBEARER"), SLICE("n,a=alice,\1auth=x\1\1"), SLICE("alice") },
+		{ SLICE("LOGIN"), SLICE("alice"), SLICE("alice") },
+		{ SLICE("SCRAM-SHA-256"), SLICE("n,,n=al=2Cice,r=abc"), SLICE("al,ice") },
+		{ SLICE("SCRAM-SHA-256"), SLICE("n"), SLICE("") },
+		{ SLICE("OAUTHBEARER"), SLICE("n,a=alice,\1auth=x\1\1"), SLICE("alice") },
 		{ SLICE("OAUTHBEARER"), SLICE("n,,\1auth=x\1\1"), SLICE("") }, { SLICE("OAUTHBEARER"), SLICE("\1"), SLICE("") },
-		{ SLICE("XOAUTH2"), SLICE("user=alice\1auth=Bearer x\1\1"), SLICE("alice") }, { SLICE("XOAUTH2"), SLICE("auth=x\1"), SLICE("") },
+		{ SLICE("XOAUTH2"), SLICE("user=alice\1auth=Bearer x\1\1"), SLICE("alice") },
+		{ SLICE("XOAUTH2"), SLICE("auth=x\1"), SLICE("") },
 	};
 	struct buf name = BUF_INIT(255);
 
@@ -549,7 +557,8 @@ names_are_found(void **state)
 		dovecot_name_put(&name, cases[i].mechanism, 1, cases[i].response);
 		assert_int_equal(buf_len(&name), 0);
 	}
-	assert_true(dovecot_name_is_proof(S("PLAIN"), 0) && dovecot_name_is_proof(S("LOGIN"), 1) && dovecot_name_is_proof(S("XOAUTH2"), 0));
+	assert_true(dovecot_name_is_proof(S("PLAIN"), 0) && dovecot_name_is_proof(S("LOGIN"), 1) &&
+	    dovecot_name_is_proof(S("XOAUTH2"), 0));
 	assert_false(dovecot_name_is_proof(S("SCRAM-SHA-256"), 0) || dovecot_name_is_proof(S("LOGIN"), 0));
 	buf_free(&name);
 }

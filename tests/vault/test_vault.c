@@ -173,10 +173,11 @@ schemes(void **state)
 		for (size_t key = RSA; key <= ED; key++)
 			for (unsigned is13 = 0; is13 < 2; is13++) {
 				struct slice s = is13 != 0 ? tls13(&m, CONTEXT, 32) : tls12(&m, 3, 29, 32, 0);
-				enum vault_status got = keys_sign(&k.keys, slice_of(k.ids[key], IDENTITY_KEY_ID), (uint16_t)rows[i].scheme,
-				    is13 != 0, s, signature, &n);
+				enum vault_status got = keys_sign(&k.keys, slice_of(k.ids[key], IDENTITY_KEY_ID),
+				    (uint16_t)rows[i].scheme, is13 != 0, s, signature, &n);
 
-				assert_int_equal(got, (is13 != 0 ? rows[i].in13 : rows[i].in12)[key] == 'y' ? VAULT_OK : VAULT_REFUSED);
+				assert_int_equal(got, (is13 != 0 ? rows[i].in13 : rows[i].in12)[key] == 'y' ? VAULT_OK :
+				    VAULT_REFUSED);
 			}
 	keyring_close(&k);
 }
@@ -421,8 +422,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(form_of_tls13), cmocka_unit_test(form_of_tls12), cmocka_unit_test(schemes), cmocka_unit_test(key_files),
-		cmocka_unit_test(requests), cmocka_unit_test(malformed_frames), cmocka_unit_test(flood), cmocka_unit_test(strangers),
+		cmocka_unit_test(form_of_tls13), cmocka_unit_test(form_of_tls12), cmocka_unit_test(schemes),
+		cmocka_unit_test(key_files),
+		cmocka_unit_test(requests), cmocka_unit_test(malformed_frames), cmocka_unit_test(flood),
+		cmocka_unit_test(strangers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,8 @@ check(int64_t at)
 	assert_true(strftime(theirs, sizeof theirs, "%a, %d %b %Y %H:%M:%S +0000", &tm) > 0);
 	/* strftime does not fill years below 1000 with zeros. */
 	if (tm.tm_year + 1900 < 1000)
-		(void)snprintf(strchr(theirs, ',') + 9, 32, "%04d %02d:%02d:%02d +0000", tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+		(void)snprintf(strchr(theirs, ',') + 9, 32, "%04d %02d:%02d:%02d +0000", tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+		    tm.tm_sec);
 	(void)date_rfc5322(ours, at, 0, NULL);
 	if (strncmp(ours, theirs, strlen(theirs)) != 0)
 		fail_msg("%lld: %s, not %s", (long long)at, ours, theirs);

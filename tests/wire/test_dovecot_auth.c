@@ -74,11 +74,14 @@ static void
 nonsense_is_refused(void **state)
 {
 	static const struct slice cases[] = {
-		SLICE("VERSION"), SLICE("VERSION\t"), SLICE("VERSION\tx"), SLICE("VERSION\t4294967296"), SLICE("VERSION\t00000000001"),
-		SLICE("MECH"), SLICE("OK"), SLICE("OK\t"), SLICE("OK\t-1"), SLICE("OK\t1x"), SLICE("OK\tuser=alice"), SLICE("FAIL\t 1"),
+		SLICE("VERSION"), SLICE("VERSION\t"), SLICE("VERSION\tx"), SLICE("VERSION\t4294967296"),
+		SLICE("VERSION\t00000000001"),
+		SLICE("MECH"), SLICE("OK"), SLICE("OK\t"), SLICE("OK\t-1"), SLICE("OK\t1x"), SLICE("OK\tuser=alice"),
+		SLICE("FAIL\t 1"),
 		SLICE("CONT\t3"), SLICE("CONT"), SLICE("OK\t1\tuser=a\0b"), SLICE("DONE\n"), SLICE("DONE\r"),
 		/* Who is it? */
-		SLICE("OK\t1\tuser=alice\tuser=bob"), SLICE("OK\t1\tuser=\tuser=bob"), SLICE("OK\t1\tresp=\tresp="), SLICE("FAIL\t1\tcode=a\tcode=temp_fail"),
+		SLICE("OK\t1\tuser=alice\tuser=bob"), SLICE("OK\t1\tuser=\tuser=bob"), SLICE("OK\t1\tresp=\tresp="),
+		SLICE("FAIL\t1\tcode=a\tcode=temp_fail"),
 	};
 	static uint8_t longest[DOVECOT_LINE_MAX];
 	struct dovecot_line l = { .number = 4711 };

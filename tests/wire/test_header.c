@@ -10,9 +10,12 @@ fields_and_the_body(void **state)
 		size_t fields, body;
 		bool malformed;
 	} cases[] = {
-		{ "A: 1\r\nB: 2\r\n\r\nbody", 2, 14, false }, { "\r\nbody", 0, 2, false }, { "", 0, 0, false }, { "A: 1\r\n 2\r\n\t3\r\n\r\n", 1, 16, false },
-		{ "A: 1\r\nno field\r\n", 1, 6, true }, { "no field\r\n\r\n", 0, 0, true }, { " A: 1\r\n\r\n", 0, 0, true }, { "A : 1\r\n\r\n", 1, 9, false },
-		{ "A:\r\n\r\n", 1, 6, false }, { "A: 1\nB: 2\r\n\r\n", 1, 13, false }, { ": x\r\n", 0, 0, true }, { "A: 1", 1, 4, false },
+		{ "A: 1\r\nB: 2\r\n\r\nbody", 2, 14, false }, { "\r\nbody", 0, 2, false }, { "", 0, 0, false },
+		{ "A: 1\r\n 2\r\n\t3\r\n\r\n", 1, 16, false },
+		{ "A: 1\r\nno field\r\n", 1, 6, true }, { "no field\r\n\r\n", 0, 0, true }, { " A: 1\r\n\r\n", 0, 0, true },
+		{ "A : 1\r\n\r\n", 1, 9, false },
+		{ "A:\r\n\r\n", 1, 6, false }, { "A: 1\nB: 2\r\n\r\n", 1, 13, false }, { ": x\r\n", 0, 0, true },
+		{ "A: 1", 1, 4, false },
 	};
 
 	(void)state;
@@ -39,7 +42,8 @@ fields_and_the_body(void **state)
 static void
 values_and_names(void **state)
 {
-	static const char text[] = "Received: a\r\nRECEIVED: b\r\nSubject:  one\r\n\ttwo \r\nMessage-ID:\r\n <1@x>\r\n\r\nReceived: body\r\n";
+	static const char text[] = "Received: a\r\nRECEIVED: b\r\nSubject:  one\r\n\ttwo \r\nMessage-ID:\r\n <1@x>\r\n\r\n"
+	    "Received: body\r\n";
 	struct slice s = slice_str(text);
 	struct buf to = BUF_INIT(256);
 	struct header_field f;

@@ -124,8 +124,10 @@ a_header_has_a_limit(void **state)
 	in[15]++;
 	assert_int_equal(proxy_header_parse(slice_of(in, sizeof in), &h, &used), RC_RANGE);
 	/* Version 1 has one of its own. */
-	assert_int_equal(proxy_header_parse(repeat('x', 0, "PROXY UNKNOWN " LONG6 " " LONG6 " 65535 65535 "), &h, &used), RC_MORE);
-	assert_int_equal(proxy_header_parse(repeat('x', 0, "PROXY UNKNOWN " LONG6 " " LONG6 " 65535 65535 xx"), &h, &used), RC_SYNTAX);
+	assert_int_equal(proxy_header_parse(repeat('x', 0, "PROXY UNKNOWN " LONG6 " " LONG6 " 65535 65535 "), &h, &used),
+	    RC_MORE);
+	assert_int_equal(proxy_header_parse(repeat('x', 0, "PROXY UNKNOWN " LONG6 " " LONG6 " 65535 65535 xx"), &h, &used),
+	    RC_SYNTAX);
 }
 
 int

@@ -8,8 +8,10 @@ static void
 base64_both_ways(void **state)
 {
 	static const struct { struct slice bytes, text; } cases[] = {
-		{ SLICE(""), SLICE("") }, { SLICE("f"), SLICE("Zg==") }, { SLICE("fo"), SLICE("Zm8=") }, { SLICE("foo"), SLICE("Zm9v") },
-		{ SLICE("foob"), SLICE("Zm9vYg==") }, { SLICE("fooba"), SLICE("Zm9vYmE=") }, { SLICE("foobar"), SLICE("Zm9vYmFy") },
+		{ SLICE(""), SLICE("") }, { SLICE("f"), SLICE("Zg==") }, { SLICE("fo"), SLICE("Zm8=") },
+		{ SLICE("foo"), SLICE("Zm9v") },
+		{ SLICE("foob"), SLICE("Zm9vYg==") }, { SLICE("fooba"), SLICE("Zm9vYmE=") },
+		{ SLICE("foobar"), SLICE("Zm9vYmFy") },
 		{ SLICE("\0a\0b"), SLICE("AGEAYg==") }, { SLICE("\xff\xfe\xfb"), SLICE("//77") },
 	};
 
@@ -30,8 +32,10 @@ static void
 base64_is_strict(void **state)
 {
 	static const struct slice bad[] = {
-		SLICE("Z"), SLICE("Zg"), SLICE("Zg="), SLICE("=AAA"), SLICE("AAA=BBBB"), SLICE("Z==="), SLICE("===="), SLICE("Zg==Zg=="),
-		SLICE("Zh=="), SLICE("Zm9="), SLICE("Zm 9"), SLICE("Zm9v\r\n"), SLICE("Zm9-"), SLICE("Zm9_"), SLICE("Zm\09"), SLICE("*"),
+		SLICE("Z"), SLICE("Zg"), SLICE("Zg="), SLICE("=AAA"), SLICE("AAA=BBBB"), SLICE("Z==="), SLICE("===="),
+		SLICE("Zg==Zg=="),
+		SLICE("Zh=="), SLICE("Zm9="), SLICE("Zm 9"), SLICE("Zm9v\r\n"), SLICE("Zm9-"), SLICE("Zm9_"), SLICE("Zm\09"),
+		SLICE("*"),
 	};
 	struct buf b = BUF_INIT(64);
 
@@ -51,10 +55,13 @@ first_messages(void **state)
 		{ SLICE("p=tls-exporter,,n=user,r=abc"), RC_OK }, { SLICE("n,a=other,n=user,r=abc"), RC_OK },
 		{ SLICE("n,,n=user,r=abc,x=ext"), RC_OK }, { SLICE("n,,m=must,n=user,r=abc"), RC_UNSUPPORTED },
 		{ SLICE("n,,n=,r=abc"), RC_SYNTAX }, { SLICE("n,,n=user,r="), RC_SYNTAX }, { SLICE("n,,n=user"), RC_SYNTAX },
-		{ SLICE("n,,r=abc,n=user"), RC_SYNTAX }, { SLICE("n,a=,n=user,r=abc"), RC_SYNTAX }, { SLICE("x,,n=user,r=abc"), RC_SYNTAX },
+		{ SLICE("n,,r=abc,n=user"), RC_SYNTAX }, { SLICE("n,a=,n=user,r=abc"), RC_SYNTAX },
+		{ SLICE("x,,n=user,r=abc"), RC_SYNTAX },
 		{ SLICE("p=,,n=user,r=abc"), RC_SYNTAX }, { SLICE("p=a b,,n=user,r=abc"), RC_SYNTAX }, { SLICE(""), RC_SYNTAX },
-		{ SLICE("n"), RC_SYNTAX }, { SLICE("n,"), RC_SYNTAX }, { SLICE("n,,"), RC_SYNTAX }, { SLICE("n,,n=user,r=a\x7f"), RC_SYNTAX },
-		{ SLICE("n,,n=user,r=abc,"), RC_OK }, { SLICE("n,,n=user,r=abc,1=x"), RC_SYNTAX }, { SLICE("n,,n=user,r=abc,x="), RC_SYNTAX },
+		{ SLICE("n"), RC_SYNTAX }, { SLICE("n,"), RC_SYNTAX }, { SLICE("n,,"), RC_SYNTAX },
+		{ SLICE("n,,n=user,r=a\x7f"), RC_SYNTAX },
+		{ SLICE("n,,n=user,r=abc,"), RC_OK }, { SLICE("n,,n=user,r=abc,1=x"), RC_SYNTAX },
+		{ SLICE("n,,n=user,r=abc,x="), RC_SYNTAX },
 	};
 	struct scram_first f;
 
@@ -63,7 +70,8 @@ first_messages(void **state)
 		assert_int_equal(scram_first_parse(cases[i].message, &f), cases[i].rc);
 	assert_int_equal(scram_first_parse(S("p=tls-exporter,a=b,n=user,r=abc"), &f), RC_OK);
 	assert_true(f.flag == 'p' && slice_eq(f.binding, S("tls-exporter")) && slice_eq(f.authzid, S("b")));
-	assert_true(slice_eq(f.gs2, S("p=tls-exporter,a=b,")) && slice_eq(f.bare, S("n=user,r=abc")) && slice_eq(f.nonce, S("abc")));
+	assert_true(slice_eq(f.gs2, S("p=tls-exporter,a=b,")) && slice_eq(f.bare, S("n=user,r=abc")) &&
+	    slice_eq(f.nonce, S("abc")));
 	assert_int_equal(scram_first_parse(repeat('x', SCRAM_NONCE_MAX + 1, ""), &f), RC_SYNTAX);
 }
 

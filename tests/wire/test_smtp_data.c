@@ -28,7 +28,8 @@ the_end_and_nothing_like_it(void **state)
 	} cases[] = {
 		{ ".\r\n", "", 3, 0, 0 }, { "a\r\n.\r\nQUIT\r\n", "a\r\n", 6, 0, 0 }, { "..\r\n.\r\n", ".\r\n", 7, 0, 0 },
 		{ "...\r\n.\r\n", "..\r\n", 8, 0, 0 }, { ".a\r\n.\r\n", "a\r\n", 7, 0, 0 }, { "a.\r\n.\r\n", "a.\r\n", 7, 0, 0 },
-		{ "a\r\n.\n.\r\n", NULL, 0, 0, 1 }, { "a\n.\r\nb", NULL, 0, 0, 1 }, { "a\n.\nb", NULL, 0, 0, 2 }, { "a\r.\r\n", NULL, 0, 1, 0 },
+		{ "a\r\n.\n.\r\n", NULL, 0, 0, 1 }, { "a\n.\r\nb", NULL, 0, 0, 1 }, { "a\n.\nb", NULL, 0, 0, 2 },
+		{ "a\r.\r\n", NULL, 0, 1, 0 },
 		{ "a\r.\rb", NULL, 0, 2, 0 }, { "a\r\n.\rb", NULL, 0, 1, 0 }, { "a\r\n.\r\r\n", NULL, 0, 1, 0 },
 		{ "a\r\r\n.\r\n", "a\r\r\n", 7, 1, 0 }, { "a\n\r\n.\r\n", "a\n\r\n", 7, 0, 1 }, { "a\r\n\n.\r\n", NULL, 0, 0, 1 },
 		{ "\r\n.\r\n", "\r\n", 5, 0, 0 }, { "\n.\r\n", NULL, 0, 0, 1 },
@@ -87,8 +88,10 @@ the_encoder_stuffs_and_refuses(void **state)
 	static const struct {
 		const char *content, *wire;	/* NULL: refused */
 	} cases[] = {
-		{ "", ".\r\n" }, { "a\r\n", "a\r\n.\r\n" }, { "a", "a\r\n.\r\n" }, { ".\r\n", "..\r\n.\r\n" }, { "..\r\n.x", "...\r\n..x\r\n.\r\n" },
-		{ "a\r\n\r\n.b\r\n", "a\r\n\r\n..b\r\n.\r\n" }, { "a\nb", NULL }, { "a\rb", NULL }, { "a\r", NULL }, { "\n", NULL }, { "a\r\r\n", NULL },
+		{ "", ".\r\n" }, { "a\r\n", "a\r\n.\r\n" }, { "a", "a\r\n.\r\n" }, { ".\r\n", "..\r\n.\r\n" },
+		{ "..\r\n.x", "...\r\n..x\r\n.\r\n" },
+		{ "a\r\n\r\n.b\r\n", "a\r\n\r\n..b\r\n.\r\n" }, { "a\nb", NULL }, { "a\rb", NULL }, { "a\r", NULL },
+		{ "\n", NULL }, { "a\r\r\n", NULL },
 	};
 
 	(void)state;

@@ -204,7 +204,8 @@ deliver_by(void **state)
 static void
 holds_and_priorities(void **state)
 {
-	static const struct slice bad[] = { SLICE(""), SLICE("10"), SLICE("-0"), SLICE("-10"), SLICE("+1"), SLICE("a"), SLICE("-") };
+	static const struct slice bad[] = { SLICE(""), SLICE("10"), SLICE("-0"), SLICE("-10"), SLICE("+1"), SLICE("a"),
+	    SLICE("-") };
 	uint32_t seconds;
 	int8_t priority;
 

@@ -22,9 +22,11 @@ replies_are_read(void **state)
 		const char *said;
 	} cases[] = {
 		{ "250 2.1.0 Ok\r\n", RC_OK, 250, 1, "Ok" }, { "250\r\n", RC_OK, 250, 1, "" }, { "250 \r\n", RC_OK, 250, 1, "" },
-		{ "550-5.1.1 No\r\n550 5.1.1 such user\r\n", RC_OK, 550, 2, "No such user" }, { "250-a\r\n", RC_MORE, 0, 0, NULL },
+		{ "550-5.1.1 No\r\n550 5.1.1 such user\r\n", RC_OK, 550, 2, "No such user" },
+		{ "250-a\r\n", RC_MORE, 0, 0, NULL },
 		{ "250 a", RC_MORE, 0, 0, NULL }, { "", RC_MORE, 0, 0, NULL }, { "250-a\r\n251 b\r\n", RC_SYNTAX, 0, 0, NULL },
-		{ "250 a\n", RC_SYNTAX, 0, 0, NULL }, { "199 a\r\n", RC_SYNTAX, 0, 0, NULL }, { "600 a\r\n", RC_SYNTAX, 0, 0, NULL },
+		{ "250 a\n", RC_SYNTAX, 0, 0, NULL }, { "199 a\r\n", RC_SYNTAX, 0, 0, NULL },
+		{ "600 a\r\n", RC_SYNTAX, 0, 0, NULL },
 		{ "25 a\r\n", RC_SYNTAX, 0, 0, NULL }, { "2500\r\n", RC_SYNTAX, 0, 0, NULL }, { "\r\n", RC_SYNTAX, 0, 0, NULL },
 		{ "550 4.1.1 odd\r\n", RC_OK, 550, 1, "4.1.1 odd" }, { "550 gr\xc3\xbc\x1b[0m\r\n", RC_OK, 550, 1, "gr???[0m" },
 	};
@@ -81,10 +83,13 @@ ehlo_keywords(void **state)
 	bool first = true;
 
 	(void)state;
-	assert_int_equal(parse(S("250-mx.test greets\r\n250-SIZE 1000\r\n250-AUTH=LOGIN PLAIN\r\n250-\x80\r\n250 8bitmime\r\n"), &r), RC_OK);
+	assert_int_equal(parse(S("250-mx.test greets\r\n250-SIZE 1000\r\n250-AUTH=LOGIN PLAIN\r\n250-\x80\r\n250 8bitmime\r\n"),
+	    &r), RC_OK);
 	rest = r.lines;
-	assert_true(smtp_ehlo_next(&rest, &first, &line) && slice_eq(line.keyword, S("SIZE")) && slice_eq(line.params, S("1000")));
-	assert_true(smtp_ehlo_next(&rest, &first, &line) && slice_eq(line.keyword, S("AUTH")) && smtp_ehlo_has_param(&line, S("plain")));
+	assert_true(smtp_ehlo_next(&rest, &first, &line) && slice_eq(line.keyword, S("SIZE")) &&
+	    slice_eq(line.params, S("1000")));
+	assert_true(smtp_ehlo_next(&rest, &first, &line) && slice_eq(line.keyword, S("AUTH")) &&
+	    smtp_ehlo_has_param(&line, S("plain")));
 	assert_true(smtp_ehlo_next(&rest, &first, &line) && slice_caseeq(line.keyword, S("8BITMIME")));
 	assert_false(smtp_ehlo_next(&rest, &first, &line));
 }
@@ -115,7 +120,8 @@ static void
 enhanced_codes(void **state)
 {
 	static const char *const good[] = { "2.0.0", "4.7.23", "5.999.999" };
-	static const char *const bad[] = { "", "1.0.0", "3.0.0", "5.0", "5.1.1 ", "5.01.1", "5.1.1000", "5..1", "5.1.", " 5.1.1", "5.1.1.1" };
+	static const char *const bad[] = { "", "1.0.0", "3.0.0", "5.0", "5.1.1 ", "5.01.1", "5.1.1000", "5..1", "5.1.", " 5.1.1",
+	    "5.1.1.1" };
 	struct enhanced e;
 	char out[ENHANCED_TEXT_MAX];
 
