@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EHLO_PIPE "S:220 mx.test ESMTP\nC:EHLO client.test\r\nS:250-mx.test hello\nS:250-SIZE 1000000\nS:250-8BITMIME\n"
+#define EHLO_PIPE "S:220 mx.test ESMTP\nC:EHLO client.test\r\nS:250-mx.test hello\nS:250-SIZE 1000000\nS:250-8BITMIME\n" \
     "S:250 PIPELINING\n"
 #define EHLO_PLAIN "S:220 mx.test\nC:EHLO client.test\nS:250 mx.test\n"
 #define MAIL_OK "S:250 2.1.0 ok\nS:250 2.1.5 ok\nS:354 go\nD\nS:250 2.0.0 queued as 7\n"
