@@ -484,3 +484,41 @@ scene_run(struct scene *s, unsigned ms)
 		pause_ms(1);
 	}
 }
+
+/* --- what most sessions are about --- */
+
+void
+scene_open_one(struct scene *s, struct server *server, const char *const *scripts)
+{
+	scene_open(s);
+	server_start(s, server, 2, scripts);
+	scene_start(s);
+	scene_host(s, 10, "mx.b.test", 2, DNS_OK);
+	scene_send_open(s, 5, "b.test");
+}
+
+void
+scene_small_job(struct scene *s, uint32_t job, const char *const *rcpts)
+{
+	scene_send_job(s, 5, job, 0, rcpts, SCENE_SMALL.n, SCENE_SMALL);
+}
+
+void
+scene_close_idle(struct scene *s, struct server *server)
+{
+	scene_send_idle(s, 5);
+	scene_until(s, &s->n_closed, 1);
+	assert_int_equal(s->closed.status, SESSION_DONE);
+	scene_run(s, 50);
+	server_end(server);
+	scene_close(s);
+}
+
+size_t
+scene_big(uint8_t *p)
+{
+	for (size_t i = 0; i < SCENE_BIG; i++)
+		p[i] = i % SCENE_LINE == SCENE_LINE - 2 ? '\r' : i % SCENE_LINE == SCENE_LINE - 1 ? '\n' :
+		    i % SCENE_LINE == 0 ? '.' : (uint8_t)('a' + i / SCENE_LINE % 26);
+	return SCENE_BIG;
+}

@@ -98,4 +98,24 @@ void scene_until(struct scene *s, const unsigned *counter, unsigned want);
 /* Runs the loop for so long. */
 void scene_run(struct scene *s, unsigned ms);
 
+/* --- what most sessions are about --- */
+
+#define EHLO_PIPE "S:220 mx.test ESMTP\nC:EHLO client.test\r\nS:250-mx.test hello\nS:250-SIZE 1000000\nS:250-8BITMIME\n" \
+    "S:250 PIPELINING\n"
+#define EHLO_PLAIN "S:220 mx.test\nC:EHLO client.test\nS:250 mx.test\n"
+#define MAIL_OK "S:250 2.1.0 ok\nS:250 2.1.5 ok\nS:354 go\nD\nS:250 2.0.0 queued as 7\n"
+#define BYE "C:QUIT\nS:221 bye\n"
+#define SCENE_SMALL S("Subject: x\r\n\r\n.dot\r\n")
+
+enum { SCENE_LINE = 100, SCENE_BIG = 900 * 1000 };
+
+/* Opens a session to one server at 127.0.0.2 that plays these scripts. */
+void scene_open_one(struct scene *s, struct server *server, const char *const *scripts);
+/* SCENE_SMALL for these recipients. */
+void scene_small_job(struct scene *s, uint32_t job, const char *const *rcpts);
+/* The queue has no more; the session, its server and the scene end. */
+void scene_close_idle(struct scene *s, struct server *server);
+/* Fills p with SCENE_BIG octets of lines that begin with a dot; their number. */
+size_t scene_big(uint8_t *p);
+
 #endif
