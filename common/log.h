@@ -130,7 +130,9 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	X(TROUBLE,		"trouble",		WARNING,	"what error",					\
 	    "something failed that has no event of its own")							\
 	X(SPOOL_UNREAD,		"spool-unread",		ALARM,		"count",					\
-	    "the disk refused so many times to read a message since the last such event; the messages are tried again")
+	    "the disk refused so many times to read a message since the last such event; the messages are tried again") \
+	X(CONFIG_WARNING,	"config-warning",	WARNING,	"what",						\
+	    "something in the configuration is allowed and can hardly be meant")
 
 enum log_event {
 	LOG_NONE,

@@ -48,11 +48,11 @@ find(const struct certificates *set, const char *title)
 
 /* In front of words about a certificate: where it stands. */
 static void
-put_place(struct buf *to, const struct conf_certificate *conf)
+put_place(struct buf *to, const struct conf_certificate *conf, const char *kind)
 {
 	if (conf->conf_file != NULL)
 		(void)buf_printf(to, "%s:%u: ", conf->conf_file, conf->conf_line);
-	(void)buf_printf(to, "certificate \"%s\": %s ", conf->title, conf->chain);
+	(void)buf_printf(to, "%scertificate \"%s\": %s ", kind, conf->title, conf->chain);
 }
 
 /* Read, and not worse than the one in use (NULL: there is none). *ret_ripe: when it will not be worse any more; 0: never. */
@@ -73,7 +73,7 @@ read_better(const struct conf_certificate *conf, const struct certificate *old, 
 		*ret_fresh = fresh;
 		return RC_OK;
 	}
-	put_place(why, conf);
+	put_place(why, conf, "");
 	certificate_put_state(fresh, now, why);
 	if (state == CERTIFICATE_NOT_YET)
 		*ret_ripe = fresh->not_before;
@@ -88,7 +88,7 @@ put_warning(struct buf *notes, const struct conf_certificate *conf, const struct
 
 	if (certificate_state(c, now) == CERTIFICATE_VALID)
 		return;
-	put_place(notes, conf);
+	put_place(notes, conf, "warning: ");
 	certificate_put_state(c, now, notes);
 	(void)buf_put_byte(notes, '\n');
 }

@@ -49,13 +49,17 @@ complain(struct checking *k, const void *field, const char *format, ...)
 			const char *at = conf_section_at(k->c, s, n), *f = field;
 			const struct conf_option *o;
 			const struct conf_origin *origin;
+			const struct conf_section_head *head;
 
 			if (f < at || f >= at + s->size)
 				continue;
 			o = option_at(s, (size_t)(f - at));
 			origin = conf_origin_find(k->source, s, n, o);
+			head = conf_section_at(k->c, s, n);
 			if (origin != NULL && origin->file != NULL)
 				(void)buf_printf(k->errors, "%s:%u: ", origin->file, origin->line);
+			else if (origin == NULL && head->conf_file != NULL)	/* a default is wrong there */
+				(void)buf_printf(k->errors, "%s:%u: ", head->conf_file, head->conf_line);
 			if (*s->name != '\0')
 				(void)buf_printf(k->errors, "%s%s%s%s: ", s->name, s->multi ? " \"" : "",
 				    s->multi ? conf_section_title(k->c, s, n) : "", s->multi ? "\"" : "");
@@ -378,32 +382,48 @@ is_transport(const struct conf *c, const char *name)
 	return false;
 }
 
+/* Is what comes to the one a case for the other, too? "::" takes no IPv4 here. */
 static bool
-stands_at(const struct conf_listener *l, struct ip wanted)
+same_place(struct ip a, struct ip b)
+{
+	return a.family == b.family && (ip_eq(a, b) || ip_is_unspecified(a) || ip_is_unspecified(b));
+}
+
+/* Of the first n addresses of a listener the one that is at this place; NULL: none. */
+static const char *
+address_at(const struct conf_listener *l, size_t n, struct ip wanted)
 {
 	struct ip ip;
 
-	for (size_t i = 0; i < l->address.n; i++)
-		if (listen_address_parse(l->address.v[i], &ip) == RC_OK && ip_eq(ip, wanted))
-			return true;
-	return false;
+	for (size_t i = 0; i < n; i++)
+		if (listen_address_parse(l->address.v[i], &ip) == RC_OK && same_place(ip, wanted))
+			return l->address.v[i];
+	return NULL;
 }
 
-/* Of two at one place the kernel would know one only. */
+/* Of two at one place the kernel would know one only, and refuses an address below one that stands for all. */
 static void
 check_places(struct checking *k, size_t at)
 {
 	const struct conf_listener *l = &k->c->listeners[at], *other = k->c->listeners;
+	const char *taken;
 	struct ip ip;
 
-	for (; other < l; other++)
-		for (size_t i = 0; l->port == other->port && i < l->address.n; i++)
-			if (listen_address_parse(l->address.v[i], &ip) == RC_OK && stands_at(other, ip)) {
-				complain(k, &l->port,
-				    "port %u of %s is listener \"%s\"'s too (line %u); give one of them another",
-				    l->port, l->address.v[i], other->title, other->conf_line);
-				return;
-			}
+	for (; other <= l; other++)
+		for (size_t i = 0; l->port == other->port && i < l->address.n; i++) {
+			if (listen_address_parse(l->address.v[i], &ip) != RC_OK)
+				continue;
+			taken = address_at(other, other == l ? i : other->address.n, ip);
+			if (taken == NULL)
+				continue;
+			if (other == l)
+				complain(k, &l->address, "%s and %s are one place; leave one of them out", taken,
+				    l->address.v[i]);
+			else
+				complain(k, &l->port, "port %u of %s is listener \"%s\"'s too (%s, line %u); give one of them"
+				    " another", l->port, l->address.v[i], other->title, taken, other->conf_line);
+			return;
+		}
 }
 
 static void

@@ -92,10 +92,10 @@ load(void *ctx, struct slice name, const char *path, struct slice *ret_bytes, st
 }
 
 enum rc
-conf_tables_check(struct conf *c, struct buf *errors)
+conf_tables_check(struct conf *c, struct buf *notes, struct buf *errors)
 {
 	struct loading l = { BUF_INIT(0), c->router.max_table };
-	enum rc rc = policy_check_conf(c, load, &l, errors);
+	enum rc rc = policy_check_conf(c, load, &l, notes, errors);
 
 	if (rc != RC_OK)
 		(void)buf_put_byte(errors, '\n');

@@ -6,8 +6,8 @@
 
 #include "common/conf.h"
 
-/* "file:line: what, and what to do" in errors, for the first mistake. */
-enum rc conf_tables_check(struct conf *c, struct buf *errors);
+/* "file:line: what, and what to do" in errors, for the first mistake; in notes for what is allowed and can hardly be meant. */
+enum rc conf_tables_check(struct conf *c, struct buf *notes, struct buf *errors);
 
 /* The bytes of a table file, of max at most. On failure words in why, with the path in front. */
 enum rc conf_table_read(const char *path, uint64_t max, struct buf *ret_bytes, struct buf *why);

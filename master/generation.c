@@ -7,6 +7,7 @@
 #include "master/conf_networks.h"
 #include "master/conf_tables.h"
 #include "master/conf_users.h"
+#include "master/conf_warn.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@ enum {
 };
 
 enum rc
-generation_read(const struct options *o, struct conf_source *ret_source, struct buf *errors)
+generation_read(const struct options *o, struct conf_source *ret_source, struct buf *notes, struct buf *errors)
 {
 	struct conf_source source;
 	enum rc rc = conf_file_read(o->file, o->overrides, o->n_overrides, &source, errors);
@@ -30,14 +31,16 @@ generation_read(const struct options *o, struct conf_source *ret_source, struct 
 	if (rc == RC_OK)
 		rc = conf_check(&source, errors);
 	if (rc == RC_OK)
-		rc = conf_tables_check(source.conf, errors);
+		rc = conf_tables_check(source.conf, notes, errors);
 	if (rc == RC_OK)
 		rc = conf_users_check(source.conf, errors);
-	if (rc != RC_OK)
+	if (rc != RC_OK) {
 		conf_source_free(&source);
-	else
-		*ret_source = source;
-	return rc;
+		return rc;
+	}
+	conf_warn(source.conf, notes);
+	*ret_source = source;
+	return RC_OK;
 }
 
 /* What cannot change while the house runs. */
@@ -66,10 +69,12 @@ generation_prepare(struct master *m, uint32_t number, const struct wares *old, s
     struct buf *errors)
 {
 	struct generation g = { .encoded = BUF_INIT(ENCODED_MAX), .notes = BUF_INIT(NOTES_MAX) };
-	enum rc rc = generation_read(&m->options, &g.source, errors);
+	enum rc rc = generation_read(&m->options, &g.source, &g.notes, errors);
 
-	if (rc != RC_OK)
+	if (rc != RC_OK) {
+		buf_free(&g.notes);
 		return rc;
+	}
 	g.source.conf->generation = number;
 	if (old != NULL)
 		rc = check_fixed(m->source.conf, g.source.conf, errors);

@@ -13,9 +13,10 @@ struct generation {
 	struct buf notes;		/* what was kept as it is, though the administrator has asked for something else */
 };
 
-/* Reads the file and checks what can be checked without opening anything. errors: a line per complaint. */
-/* And certificates and keys, which the reload of a running house need not all be good: certificates_open(). */
-enum rc generation_read(const struct options *o, struct conf_source *ret_source, struct buf *errors);
+/* Reads the file and checks what can be checked without opening anything. errors: a line per complaint; notes: a line for each
+ * thing that is allowed and can hardly be meant. Certificates and keys, which the reload of a running house need not all be
+ * good: certificates_open(). */
+enum rc generation_read(const struct options *o, struct conf_source *ret_source, struct buf *notes, struct buf *errors);
 
 /* The same, and opens: number becomes the generation's. old: the wares in use, NULL at the start. */
 enum rc generation_prepare(struct master *m, uint32_t number, const struct wares *old, struct generation *ret_g,

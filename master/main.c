@@ -1,6 +1,7 @@
 /* master/main.c -- postern(8): from the command line to the running house. */
 #include "common/log.h"
 #include "master/child.h"
+#include "master/conf_warn.h"
 #include "master/generation.h"
 #include "master/notify.h"
 #include "master/privileges.h"
@@ -154,7 +155,7 @@ check_only(const struct options *o)
 	struct buf errors = BUF_INIT(ERRORS_MAX);
 	struct conf_source source;
 	struct certificates certificates = { 0 };
-	enum rc rc = generation_read(o, &source, &errors);
+	enum rc rc = generation_read(o, &source, &errors, &errors);
 	struct slice s;
 
 	if (rc == RC_OK && (rc = certificates_open(source.conf, NULL, &certificates, &errors, &errors)) != RC_OK)
@@ -176,6 +177,7 @@ check_only(const struct options *o)
 static enum rc
 prepare(struct master *m, struct buf *why)
 {
+	struct buf notes = BUF_INIT(ERRORS_MAX);	/* generation_prepare() has them again */
 	struct conf_source source;
 	struct generation g;
 	enum rc rc;
@@ -184,7 +186,8 @@ prepare(struct master *m, struct buf *why)
 		(void)buf_put_str(why, "must be started as root: the rooms drop to accounts of their own");
 		return RC_DENIED;
 	}
-	rc = generation_read(&m->options, &source, why);
+	rc = generation_read(&m->options, &source, &notes, why);
+	buf_free(&notes);
 	if (rc != RC_OK)
 		return rc;
 	if (m->options.daemon && strcmp(source.conf->log.to, "stderr") == 0) {
@@ -258,6 +261,7 @@ main(int argc, char **argv)
 	log_set_debug(m.source.conf->log.debug);
 	certificates_start(&m);
 	users_watch_start(&m);
+	conf_warn_log(m.source.conf);
 	generation_processes(&m);
 	loop_run(m.loop);
 	clean_up(&m);

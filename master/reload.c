@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "master/admin.h"
+#include "master/conf_warn.h"
 #include "master/generation.h"
 #include "master/notify.h"
 
@@ -42,9 +43,10 @@ finish(struct master *m, enum rc status, const char *text)
 		certificates_drop_next(m);
 	else if (r->number == m->generation)
 		certificates_use_next(m);
-	if (status == RC_OK)
+	if (status == RC_OK) {
 		log_say(LOG_CONFIG_ADOPTED, NULL, F_U64("generation", m->generation));
-	else
+		conf_warn_log(m->source.conf);
+	} else
 		log_say(LOG_CONFIG_REFUSED, NULL, F_TEXT("why", text));
 	answer(m, r, status, text);
 	notify_ready(status == RC_OK ? "running" : "running with the old configuration: the new one is broken");

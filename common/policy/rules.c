@@ -5,6 +5,7 @@
 #include "common/escape.h"
 #include "common/policy/address.h"
 #include "common/policy/reply.h"
+#include "common/policy/senders.h"
 #include "common/policy/suggest.h"
 
 #include <stdlib.h>
@@ -531,6 +532,21 @@ compile_local_domains(struct work *w)
 }
 
 static enum rc
+compile_senders(struct work *w)
+{
+	struct buf what = BUF_INIT(2048);
+	enum rc rc = compile_list(w, "senders", &w->p->conf->router.senders, TABLE_FOR_LOGINS, wanted_logins, &w->p->senders);
+
+	if (rc == RC_OK && (rc = senders_check(w->p, &what)) != RC_OK) {
+		w->option = "senders";
+		say_place(w);
+		(void)buf_put_slice(w->why, buf_slice(&what));
+	}
+	buf_free(&what);
+	return rc;
+}
+
+static enum rc
 compile_router(struct work *w)
 {
 	struct policy *p = w->p;
@@ -543,7 +559,7 @@ compile_router(struct work *w)
 	if (rc == RC_OK)
 		rc = compile_list(w, "local-users", &r->local_users, TABLE_FOR_USERS, wanted_users, &p->local_users);
 	if (rc == RC_OK)
-		rc = compile_list(w, "senders", &r->senders, TABLE_FOR_LOGINS, wanted_logins, &p->senders);
+		rc = compile_senders(w);
 	if (rc == RC_OK)
 		rc = compile_list(w, "relay-clients", &r->relay_clients, TABLE_FOR_CLIENTS, wanted_nets, &p->relay_clients);
 	if (rc == RC_OK)
@@ -665,12 +681,19 @@ policy_free(struct policy *p)
 }
 
 enum rc
-policy_check_conf(struct conf *conf, policy_load_fn *load, void *ctx, struct buf *why)
+policy_check_conf(struct conf *conf, policy_load_fn *load, void *ctx, struct buf *notes, struct buf *why)
 {
 	struct policy *p = NULL;
 	enum rc rc = policy_new(conf, load, ctx, &p, why);
 
-	if (rc == RC_OK)
-		policy_free(p);
-	return rc;
+	if (rc != RC_OK)
+		return rc;
+	if (!policy_has_postmaster(p)) {
+		if (conf->global.conf_file != NULL)
+			(void)buf_printf(notes, "%s:%u: ", conf->global.conf_file, conf->global.conf_line);
+		(void)buf_put_str(notes, "warning: postmaster: mail for postmaster is accepted (RFC 5321 4.5.1) and nobody"
+		    " can read it: there is no local user of that name; write the name of a user, or an address\n");
+	}
+	policy_free(p);
+	return RC_OK;
 }

@@ -63,8 +63,9 @@ typedef enum rc policy_load_fn(void *ctx, struct slice name, const char *path, s
 enum rc policy_new(struct conf *conf, policy_load_fn *load, void *ctx, struct policy **ret_policy, struct buf *why);
 void policy_free(struct policy *p);	/* NULL is fine */
 
-/* Can a policy be made of this? For the master, before it sends the configuration to anybody. */
-enum rc policy_check_conf(struct conf *conf, policy_load_fn *load, void *ctx, struct buf *why);
+/* Can a policy be made of this? For the master, before it sends the configuration to anybody. notes: a line for each thing
+ * that is allowed and can hardly be meant. */
+enum rc policy_check_conf(struct conf *conf, policy_load_fn *load, void *ctx, struct buf *notes, struct buf *why);
 
 /* Does the configuration use the system's users (@passwd)? Then the router needs /etc/passwd. */
 bool policy_uses_passwd(const struct conf *conf);

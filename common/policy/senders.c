@@ -1,6 +1,11 @@
 /* common/policy/senders.c -- see senders.h. */
 #include "common/policy/senders.h"
 
+#include "common/escape.h"
+#include "common/policy/suggest.h"
+
+enum { QUOTE_MAX = 80 };
+
 static struct pattern_address
 address_of(struct slice name)
 {
@@ -56,6 +61,94 @@ table_called(const struct policy *p, struct slice name)
 			return p->tables[i];
 	return NULL;
 }
+
+/* --- what is written there, before it is used --- */
+
+static enum rc
+no_table(const struct policy *p, struct slice word, struct buf *why)
+{
+	struct suggest close;
+
+	suggest_init(&close, slice_from(word, 1));
+	for (size_t i = 0; i < p->n_tables; i++)
+		suggest_offer(&close, slice_str(table_name(p->tables[i])));
+	(void)buf_put_byte(why, '"');
+	(void)escape_put(why, word, QUOTE_MAX);
+	(void)buf_put_str(why, "\" is no table; declare it in a table section");
+	suggest_put(&close, why);
+	return RC_NOTFOUND;
+}
+
+static enum rc
+check_word(const struct policy *p, struct slice word, struct buf *why)
+{
+	const struct table *named;
+	struct table_hit bad;
+	struct table *one;
+	enum rc rc;
+
+	if (slice_eq(word, S("*")))
+		return RC_OK;
+	if (slice_starts(word, S("@"))) {
+		named = table_called(p, slice_from(word, 1));
+		if (named == NULL)
+			return no_table(p, word, why);
+		if (table_holds_only(named, TABLE_FOR_ADDRESSES, &bad))
+			return RC_OK;
+		(void)buf_printf(why, "\"@%s\" holds what is no address (line %u); name a table of addresses and domains",
+		    table_name(named), bad.line);
+		return RC_SYNTAX;
+	}
+	one = table_new("");
+	if (one == NULL)
+		return RC_NOMEM;
+	rc = table_add(one, word, S(""), 0, why);
+	if (rc == RC_OK && !table_holds_only(one, TABLE_FOR_ADDRESSES, &bad)) {
+		(void)buf_put_byte(why, '"');
+		(void)escape_put(why, word, QUOTE_MAX);
+		(void)buf_put_str(why, "\" is no address; write user@example.org, example.org, *.example.org, @table or *");
+		rc = RC_SYNTAX;
+	}
+	table_free(one);
+	return rc;
+}
+
+static enum rc
+check_table(const struct policy *p, const struct table *t, struct buf *why)
+{
+	struct buf what = BUF_INIT(1024);
+	struct slice rest, word;
+	struct table_hit entry;
+	enum rc rc = RC_OK;
+	size_t at = 0;
+
+	while (rc == RC_OK && table_next(t, &at, &entry))
+		for (rest = entry.value; rc == RC_OK && next_word(&rest, &word);)
+			rc = check_word(p, word, &what);
+	if (rc != RC_OK) {
+		(void)buf_printf(why, "table %s", table_name(t));
+		if (entry.line > 0)
+			(void)buf_printf(why, ", line %u", entry.line);
+		(void)buf_put_str(why, ": of ");
+		(void)escape_put(why, entry.pattern, QUOTE_MAX);
+		(void)buf_put_str(why, ": ");
+		(void)buf_put_slice(why, rc == RC_NOMEM ? S("out of memory") : buf_slice(&what));
+	}
+	buf_free(&what);
+	return rc;
+}
+
+enum rc
+senders_check(const struct policy *p, struct buf *why)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < p->senders.n_refs && rc == RC_OK; i++)
+		rc = check_table(p, p->senders.refs[i], why);
+	return rc;
+}
+
+/* --- questions --- */
 
 /* A word that says nothing matches nothing. */
 static bool

@@ -4,6 +4,9 @@
 
 #include "common/policy/address.h"
 
+/* Do all values of the list say something: addresses, domains, tables that there are? RC_OK, or words in why. */
+enum rc senders_check(const struct policy *p, struct buf *why);
+
 /* Is this user in the list: by name, or, where the name is an address, by that? */
 bool senders_have_user(const struct patterns *list, struct slice user, struct pattern_hit *ret_hit);
 

@@ -3,6 +3,7 @@
 #include "master/conf_complete.h"
 #include "master/conf_file.h"
 #include "master/conf_networks.h"
+#include "master/conf_warn.h"
 
 #include "common/policy/networks.h"
 
@@ -220,7 +221,12 @@ test_one_listener_at_a_place(void **state)
 	(void)state;
 	refused_by_check("hostname = \"mx.example.org\"\nlistener \"a\" { address = {\"127.0.0.1\", \"::1\"}\n port = 26 }\n"
 	    "listener \"b\" { address = {\"192.0.2.1\", \"127.0.0.1\"}\n port = 26 }\n",
-	    "port 26 of 127.0.0.1 is listener \"a\"'s too (line 2)");
+	    "port 26 of 127.0.0.1 is listener \"a\"'s too (127.0.0.1, line 2)");
+	refused_by_check("hostname = \"mx.example.org\"\nlistener \"a\" { address = {\"*\"} }\n"
+	    "listener \"b\" { address = {\"::\", \"127.0.0.1\"} }\n",
+	    ":3: listener \"b\": port: port 25 of 127.0.0.1 is listener \"a\"'s too (*, line 2)");
+	refused_by_check("hostname = \"mx.example.org\"\nlistener \"a\" { address = {\"::1\", \"*\", \"::\"} }\n",
+	    ":2: listener \"a\": address: ::1 and :: are one place");
 }
 
 static void
@@ -316,6 +322,56 @@ test_table_files_that_hold_no_networks(void **state)
 	refused_table("", "\"", "auth { unlimited-users = {\"@t\"} }", ":3: auth: unlimited-users: '@t': no table");
 }
 
+static void
+warns(const char *text, const char *word)
+{
+	struct conf_source s = read_good(text);
+	struct buf notes = BUF_INIT(4096);
+
+	assert_int_equal(conf_complete(s.conf, false, &errors), RC_OK);
+	if (conf_check(&s, &errors) != RC_OK)
+		fail_msg("%s", buf_cstr(&errors));
+	conf_warn(s.conf, &notes);
+	if (word == NULL ? buf_len(&notes) > 0 : buf_len(&notes) == 0 || strstr(buf_cstr(&notes), word) == NULL)
+		fail_msg("expected '%s' in: %s", word == NULL ? "nothing" : word, buf_cstr(&notes));
+	buf_free(&notes);
+	conf_source_free(&s);
+}
+
+/* A listener for logins at which nobody can log in. */
+static void
+test_nobody_can_log_in(void **state)
+{
+	static const char submission[] = "hostname = \"a.b\"\nlistener \"s\" { port = 587\n kind = submission ";
+	static const struct { const char *listener, *rest, *word; } cases[] = {
+		{ "}\n", "",
+		    ":2: warning: listener \"s\": nobody can log in here, and so nobody can send: there is nothing to log" },
+		{ "}\n", "auth { users-file = \"/u\" }\n", "there is no certificate section" },
+		{ "\n tls = none }\n", "auth { users-file = \"/u\" }\ncertificate \"c\" { }\n", "and tls = none" },
+		{ "\n auth-without-tls = yes }\n", "auth { users-file = \"/u\" }\n", NULL },
+		{ "}\n", "auth { dovecot = \"/d\" }\ncertificate \"c\" { }\n", NULL },
+		{ "}\n", "auth { users-file = \"/u\"\n mechanisms = {\"external\"} }\ncertificate \"c\" { }\n",
+		    "none that takes a password" },
+		{ "}\n", "auth { certificates-file = \"/c\" }\ncertificate \"c\" { }\n",
+		    "set client-certificate = request" },
+		{ "\n client-certificate = request }\n", "auth { certificates-file = \"/c\" }\ncertificate \"c\" { }\n",
+		    NULL },
+		{ "\n client-certificate = request }\n",
+		    "auth { certificates-file = \"/c\"\n mechanisms = {\"PLAIN\"} }\ncertificate \"c\" { }\n",
+		    "leave EXTERNAL in" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char text[512];
+
+		(void)snprintf(text, sizeof text, "%s%s%s", submission, cases[i].listener, cases[i].rest);
+		warns(text, cases[i].word);
+	}
+	warns("hostname = \"a.b\"\nlistener \"mx\" { auth = yes }\n", "listener \"mx\": nobody can log in here: ");
+	warns("hostname = \"a.b\"\nlistener \"mx\" { }\n", NULL);
+}
+
 /* What is wrong is said once, where it stands, and not of every list that takes relay-clients over. */
 static void
 test_networks_are_named_where_they_stand(void **state)
@@ -385,6 +441,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_one_listener_at_a_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_networks_of_table_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_table_files_that_hold_no_networks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_nobody_can_log_in, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_networks_are_named_where_they_stand, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_does_not_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_ends, set_up, tear_down),

@@ -110,6 +110,18 @@ static const struct refusal refusals[] = {
 	{ { { "", "", "postmaster", "a@b@c" } }, "postmaster: is no address" },
 	{ { { "", "", "postmaster", "carol@localhost" } }, NULL },
 	{ { { "", "", "postmaster", "" } }, "postmaster: is no local user" },
+	{ { { "table", "who", "values", "alice @nosuch" }, { "router", "", "senders", "@who" } },
+	    "postern.conf:2: senders: table who: of alice: \"@nosuch\" is no table; declare it" },
+	{ { { "table", "whom", "values", "alice @who" }, { "router", "", "senders", "@whom" } },
+	    "\"@who\" is no table; declare it in a table section; did you mean whom?" },
+	{ { { "table", "who", "values", "alice 192.0.2.1" }, { "router", "", "senders", "@who" } },
+	    "\"192.0.2.1\" is no address" },
+	{ { { "table", "who", "values", "alice *example.org" }, { "router", "", "senders", "@who" } },
+	    "\"*example.org\" is no domain pattern" },
+	{ { { "table", "net", "values", "10.0.0.0/8" }, { "table", "who", "values", "alice @net" },
+	    { "router", "", "senders", "@who" } },
+	    "\"@net\" holds what is no address" },
+	{ { { "table", "who", "values", "alice * @who a@b.test *.b.test" }, { "router", "", "senders", "@who" } }, NULL },
 	{ { { "local", "", "users", "dave" } }, "postern.conf:1: users: \"dave\" is no user; write name:uid:gid:home" },
 	{ { { "local", "", "users", "dave:10:10:/" } }, "users: \"dave:10:10:/\" has a uid below local { min-uid }" },
 };
@@ -119,7 +131,7 @@ what_is_wrong_is_refused_in_words(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(refusals); i++) {
-		struct buf why = BUF_INIT(4096);
+		struct buf notes = BUF_INIT(4096), why = BUF_INIT(4096);
 		size_t n = 0;
 		struct conf *c;
 		enum rc rc;
@@ -127,11 +139,12 @@ what_is_wrong_is_refused_in_words(void **state)
 		while (n < LINES_MAX && refusals[i].lines[n].section != NULL)
 			n++;
 		c = house_conf(refusals[i].lines, n);
-		rc = policy_check_conf(c, house_load, (void *)(uintptr_t)&all_files, &why);
+		rc = policy_check_conf(c, house_load, (void *)(uintptr_t)&all_files, &notes, &why);
 		if (refusals[i].words == NULL ? rc != RC_OK : rc == RC_OK || strstr(buf_cstr(&why), refusals[i].words) == NULL)
 			fail_msg("case %zu (%s %s %s): %s: %s", i, refusals[i].lines[0].section, refusals[i].lines[0].option,
 			    refusals[i].lines[0].value, rc_name(rc), buf_cstr(&why));
 		conf_unref(c);
+		buf_free(&notes);
 		buf_free(&why);
 	}
 }
@@ -145,7 +158,7 @@ a_table_over_its_limit(void **state)
 	char *big = malloc(5000);
 	struct house_file file = { "big", big };
 	struct house_files some = { &file, 1 };
-	struct buf why = BUF_INIT(4096);
+	struct buf notes = BUF_INIT(4096), why = BUF_INIT(4096);
 	struct conf *c = house_conf(lines, COUNT(lines));
 
 	(void)state;
@@ -154,12 +167,14 @@ a_table_over_its_limit(void **state)
 	big[4999] = '\0';
 	/* local-users is @passwd by default; this test is not about it. */
 	conf_list_clear(&c->router.local_users);
-	assert_int_equal(policy_check_conf(c, house_load, &some, &why), RC_RANGE);
+	assert_int_equal(policy_check_conf(c, house_load, &some, &notes, &why), RC_RANGE);
 	assert_string_equal(buf_cstr(&why),
 	    "postern.conf:2: /etc/big is larger than router { max-table-size }; raise it, or make the table smaller");
 	big[4096] = '\0';
 	buf_clear(&why);
-	assert_int_equal(policy_check_conf(c, house_load, &some, &why), RC_OK);
+	assert_int_equal(policy_check_conf(c, house_load, &some, &notes, &why), RC_OK);
+	assert_non_null(strstr(buf_cstr(&notes), "warning: postmaster: mail for postmaster is accepted (RFC 5321 4.5.1)"));
+	buf_free(&notes);
 	conf_unref(c);
 	free(big);
 	buf_free(&why);

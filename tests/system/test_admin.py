@@ -97,6 +97,23 @@ def test_config_show_and_check(folder):
     lab.equal(r.returncode, 0, "config check: " + r.stdout + r.stderr)
 
 
+def test_warnings(folder):
+    """What is allowed and can hardly be meant: postern -n and a reload say it, the log too, and it is no error."""
+    net, postern = house(folder)
+    text = net.postern_conf(f'listener "in" {{ address = {{"{POSTERN}"}}\n port = 587\n kind = submission }}\n')
+    words = 'listener "in": nobody can log in here, and so nobody can send: there is nothing to log in by'
+    postern.configure(text)
+    done = postern.ctl("config", "check", postern.conf_file, check=False)
+    lab.equal(done.returncode, 0, "warnings are no errors")
+    lab.check(f"{postern.conf_file}:" in done.stderr and "warning: " + words in done.stderr, f"what is said: {done.stderr!r}")
+    done = postern.ctl("reload")
+    lab.check(words in done.stdout + done.stderr, f"what a reload says: {done.stdout + done.stderr!r}")
+    postern.wait_log("config-warning")
+    postern.restart()
+    postern.wait_ready()
+    lab.check(postern.log().count("config-warning") >= 2, "the log of a reload and of a start")
+
+
 def test_broken_reload_is_refused(folder):
     net, postern = house(folder)
     good = open(postern.conf_file).read()

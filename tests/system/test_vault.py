@@ -336,7 +336,7 @@ def test_certificates_end(folder):
     r = subprocess.run([postern.program, "-n", "-c", conf], capture_output=True, text=True)
     lab.equal(r.returncode, 0, "warnings are no errors")
     for name, words in (("late", "has expired on"), ("early", "is not valid before"), ("soon", "expires in 5 days")):
-        lab.check(re.search(rf'^{re.escape(conf)}:\d+: certificate "{name}": \S+ {words}', r.stderr, re.M), f"{words!r} in {r.stderr!r}")
+        lab.check(re.search(rf'^{re.escape(conf)}:\d+: warning: certificate "{name}": \S+ {words}', r.stderr, re.M), f"{words!r} in {r.stderr!r}")
     lab.check('"rsa"' not in r.stderr, f"nothing about what is good: {r.stderr!r}")
 
 

@@ -1,0 +1,97 @@
+/* master/conf_warn.c -- see conf_warn.h. */
+#include "master/conf_warn.h"
+
+#include "common/log.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+static bool
+checks_passwords(const struct conf_auth *a)
+{
+	return *a->users_file != '\0' || *a->dovecot != '\0';
+}
+
+static bool
+permits(const struct conf_auth *a, const char *mechanism)
+{
+	for (size_t i = 0; i < a->mechanisms.n; i++)
+		if (strcasecmp(a->mechanisms.v[i], mechanism) == 0)
+			return true;
+	return false;
+}
+
+/* EXTERNAL takes the certificates of clients, which the listener has to ask for. */
+static bool
+can_take_certificates(const struct conf *c, const struct conf_listener *l)
+{
+	return *c->auth.certificates_file != '\0' && permits(&c->auth, "EXTERNAL") && strcmp(l->client_certificate, "none") != 0;
+}
+
+static bool
+permits_passwords(const struct conf_auth *a)
+{
+	for (size_t i = 0; i < a->mechanisms.n; i++)
+		if (strcasecmp(a->mechanisms.v[i], "EXTERNAL") != 0)
+			return true;
+	return false;
+}
+
+/* NULL: somebody can. */
+static const char *
+why_nobody_logs_in(const struct conf *c, const struct conf_listener *l)
+{
+	bool tls = strcmp(l->tls, "none") != 0 && c->n_certificates > 0;
+
+	if (!conf_uses_auth(c))
+		return "there is nothing to log in by; set auth { users-file } (posternctl passwd makes it), auth { dovecot } or"
+		    " auth { certificates-file }";
+	if (!tls && !l->auth_without_tls)
+		return strcmp(l->tls, "none") == 0 ?
+		    "logins are taken inside TLS only, and tls = none; take that away, or set auth-without-tls = yes" :
+		    "logins are taken inside TLS only, and there is no certificate section; add one, or set"
+		    " auth-without-tls = yes";
+	if (can_take_certificates(c, l) || (checks_passwords(&c->auth) && permits_passwords(&c->auth)))
+		return NULL;
+	if (checks_passwords(&c->auth))
+		return "auth { mechanisms } leaves none that takes a password";
+	return "certificates alone say who users are (auth { certificates-file }); set client-certificate = request, and leave"
+	    " EXTERNAL in auth { mechanisms }";
+}
+
+static void
+warn_of_listener(const struct conf *c, const struct conf_listener *l, struct buf *notes)
+{
+	bool submission = strcmp(l->kind, "submission") == 0;
+	const char *why = why_nobody_logs_in(c, l);
+
+	if ((!submission && strcmp(l->auth, "yes") != 0) || why == NULL)
+		return;
+	if (l->conf_file != NULL)
+		(void)buf_printf(notes, "%s:%u: ", l->conf_file, l->conf_line);
+	(void)buf_printf(notes, "warning: listener \"%s\": nobody can log in here%s: %s\n", l->title,
+	    submission ? ", and so nobody can send" : "", why);
+}
+
+void
+conf_warn(const struct conf *c, struct buf *notes)
+{
+	for (size_t i = 0; i < c->n_listeners; i++)
+		warn_of_listener(c, &c->listeners[i], notes);
+}
+
+void
+conf_warn_log(const struct conf *c)
+{
+	struct buf notes = BUF_INIT(64 * 1024);
+	struct slice rest;
+
+	conf_warn(c, &notes);
+	for (rest = buf_slice(&notes); rest.n > 0;) {
+		struct slice line = slice_first(rest, slice_find(rest, '\n'));
+
+		log_say(LOG_CONFIG_WARNING, NULL, F_STR("what", line));
+		rest = slice_from(rest, line.n + 1);
+	}
+	buf_free(&notes);
+}
