@@ -1,6 +1,8 @@
 /* common/ip.c -- addresses and networks: text, tests, socket addresses. See ip.h. */
 #include "common/ip.h"
 
+#include "common/wire/chars.h"
+
 #include <netinet/in.h>
 #include <string.h>
 
@@ -64,15 +66,6 @@ parse_v4(struct slice s, uint8_t out[4])
 	return at == s.n;
 }
 
-static int
-hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* One group of up to four hex digits; advances *at. */
 static bool
 hex_group(struct slice s, size_t *at, uint8_t out[2])
@@ -80,8 +73,8 @@ hex_group(struct slice s, size_t *at, uint8_t out[2])
 	size_t i = *at;
 	unsigned v = 0;
 
-	for (; i < s.n && i - *at < 4 && hex_digit(s.p[i]) >= 0; i++)
-		v = v << 4 | (unsigned)hex_digit(s.p[i]);
+	for (; i < s.n && i - *at < 4 && char_hex_digit(s.p[i]) >= 0; i++)
+		v = v << 4 | (unsigned)char_hex_digit(s.p[i]);
 	if (i == *at)
 		return false;
 	out[0] = (uint8_t)(v >> 8);

@@ -1,6 +1,9 @@
 /* deliver/transaction.c -- see transaction.h. */
 #include "deliver/transaction.h"
 
+#include "common/wire/smtp_param.h"
+#include "common/wire/unitext.h"
+
 #include <time.h>
 
 /* Microseconds until the message is late; negative: it is. */
@@ -123,15 +126,34 @@ put_mail_extensions(struct buf *arg, const struct job *job, const struct peer_ca
 		(void)buf_printf(arg, " BY=%lld;%s%s", (long long)left, (job->flags & ENVELOPE_BY_NOTIFY) != 0 ? "N" : "R",
 		    (job->flags & ENVELOPE_BY_TRACE) != 0 ? "T" : "");
 	}
-	if (says_utf8(job))
-		(void)buf_put_str(arg, " SMTPUTF8");
 	if (caps->priority)	/* 0 too: every message has one, and all are told (RFC 6710 4.2, 5) */
 		(void)buf_printf(arg, " MT-PRIORITY=%d", job->priority);
 }
 
+/* RFC 6533 3: an address in UTF-8 goes as it is where SMTPUTF8 was said, in ASCII where not. In that form it may have become longer
+ * than any ORCPT (RFC 3461 4.2): better none than a recipient that is refused for it. */
 static void
-put_rcpt_extensions(struct buf *arg, const struct job *job, const struct peer_caps *caps, size_t i)
+put_orcpt(struct buf *arg, struct slice orcpt, bool utf8)
 {
+	struct buf text = BUF_INIT(SMTP_ORCPT_MAX);
+
+	if (!slice_caseeq(slice_first(orcpt, slice_find(orcpt, ';')), S("utf-8")))
+		(void)buf_put_slice(&text, orcpt);
+	else if (utf8)
+		(void)unitext_put_utf8(&text, orcpt);
+	else
+		(void)unitext_put_ascii(&text, orcpt, "", SIZE_MAX);
+	if (!text.failed) {
+		(void)buf_put_str(arg, " ORCPT=");
+		(void)buf_put_slice(arg, buf_slice(&text));
+	}
+	buf_free(&text);
+}
+
+static void
+put_rcpt_extensions(struct buf *arg, const struct transaction *t, const struct peer_caps *caps, size_t i)
+{
+	const struct job *job = t->job;
 	static const struct {
 		uint8_t bit;
 		const char *word;
@@ -148,10 +170,8 @@ put_rcpt_extensions(struct buf *arg, const struct job *job, const struct peer_ca
 			(void)buf_printf(arg, "%s%s", before, words[k].word);
 			before = ",";
 		}
-	if (job->rcpts[i].orcpt_n > 0) {
-		(void)buf_put_str(arg, " ORCPT=");
-		(void)buf_put_slice(arg, job_orcpt(job, i));
-	}
+	if (job->rcpts[i].orcpt_n > 0)
+		put_orcpt(arg, job_orcpt(job, i), t->utf8);
 }
 
 static void
@@ -169,6 +189,9 @@ put_mail(struct transaction *t, struct exchange *x)
 	else if (x->caps.eight_bit && (t->job->flags & ENVELOPE_8BITMIME) != 0)
 		(void)buf_put_str(&arg, " BODY=8BITMIME");
 	put_mail_extensions(&arg, t->job, &x->caps);
+	t->utf8 = says_utf8(t->job);
+	if (t->utf8)
+		(void)buf_put_str(&arg, " SMTPUTF8");
 	exchange_command(x, STAGE_MAIL, "MAIL", buf_slice(&arg));
 	buf_free(&arg);
 	t->mail_sent = true;
@@ -183,7 +206,7 @@ put_rcpt(struct transaction *t, struct exchange *x)
 	(void)buf_put_slice(&arg, job_address(t->job, t->next));
 	(void)buf_put_byte(&arg, '>');
 	if (x->caps.dsn)
-		put_rcpt_extensions(&arg, t->job, &x->caps, t->next);
+		put_rcpt_extensions(&arg, t, &x->caps, t->next);
 	exchange_command(x, STAGE_RCPT, "RCPT", buf_slice(&arg));
 	buf_free(&arg);
 	t->job->rcpts[t->next++].asked = true;

@@ -16,6 +16,7 @@ struct transaction {
 	size_t n_accepted;
 	bool reset_first;	/* the last transaction was left open on this connection */
 	bool mail_sent, mail_answered, mail_ok;
+	bool utf8;		/* MAIL said SMTPUTF8 */
 	bool data_sent;
 	bool refused;		/* the message as a whole has its outcome: nothing more is asked */
 	bool flowing;		/* content */

@@ -5,6 +5,7 @@
 #include "common/wire/date.h"
 #include "common/wire/header.h"
 #include "common/wire/smtp_param.h"
+#include "common/wire/unitext.h"
 #include "common/wire/utf8.h"
 
 enum {
@@ -23,41 +24,11 @@ put_text(struct buf *to, struct slice s)
 		(void)buf_put_byte(to, s.p[i] < 0x20 || s.p[i] > 0x7e ? '?' : s.p[i]);
 }
 
-/* The character at s.p[at], whose n bytes are well-formed. */
-static uint32_t
-code_point(struct slice s, size_t at, size_t n)
-{
-	uint32_t c = n == 2 ? s.p[at] & 0x1f : n == 3 ? s.p[at] & 0x0f : s.p[at] & 0x07;
-
-	for (size_t i = 1; i < n; i++)
-		c = c << 6 | (s.p[at + i] & 0x3f);
-	return c;
-}
-
-/* An address in ASCII, what is not and what is in special written as RFC 6533 3 has it: \x{E4}. */
-static void
-put_escaped(struct buf *to, struct slice s, const char *special)
-{
-	size_t start = buf_len(to);
-
-	for (size_t i = 0, n; i < s.n && buf_len(to) - start < TEXT_MAX; i += n) {
-		uint8_t c = s.p[i];
-
-		n = c < 0x80 ? 1 : utf8_visible_len(s, i);
-		if (n > 1 || (n == 1 && c > 0 && strchr(special, c) != NULL)) {
-			(void)buf_printf(to, "\\x{%X}", n > 1 ? code_point(s, i, n) : c);
-			continue;
-		}
-		n = 1;
-		(void)buf_put_byte(to, c < 0x20 || c > 0x7e ? '?' : c);
-	}
-}
-
 /* For people. */
 static void
 put_address(struct buf *to, struct slice s)
 {
-	put_escaped(to, s, "");
+	(void)unitext_put_ascii(to, s, "", TEXT_MAX);
 }
 
 static void
@@ -65,7 +36,7 @@ put_address_field(struct buf *to, const char *name, struct slice address)
 {
 	(void)buf_printf(to, "%s: %s", name, slice_is_ascii(address) ? "rfc822; " : "utf-8; ");
 	/* utf-8-addr-xtext: these four are no QCHAR. */
-	put_escaped(to, address, slice_is_ascii(address) ? "" : " \\+=");
+	(void)unitext_put_ascii(to, address, slice_is_ascii(address) ? "" : " \\+=", TEXT_MAX);
 	(void)buf_put_str(to, "\r\n");
 }
 
@@ -282,7 +253,7 @@ put_original_recipient(struct buf *to, struct slice orcpt)
 	    buf_put_slice(&type_text, type) && buf_put_str(&type_text, "; ") && buf_cstr(&type_text) != NULL) {
 		(void)buf_printf(to, "Original-Recipient: %s", buf_cstr(&type_text));
 		/* Of type utf-8 it may be UTF-8 as it is, and this part is 7-bit. A backslash begins what is escaped already. */
-		put_escaped(to, buf_slice(&address), slice_caseeq(type, S("utf-8")) ? " +=" : "");
+		(void)unitext_put_ascii(to, buf_slice(&address), slice_caseeq(type, S("utf-8")) ? " +=" : "", TEXT_MAX);
 		(void)buf_put_str(to, "\r\n");
 	}
 	buf_free(&address);

@@ -1,6 +1,7 @@
 /* smtpd/cmd_rcpt.c -- RCPT: one recipient, which the router decides about (RFC 5321 4.1.1.3). */
 #include "common/wire/smtp_command.h"
 #include "common/wire/smtp_param.h"
+#include "common/wire/utf8.h"
 #include "smtpd/allowance.h"
 #include "smtpd/command.h"
 #include "smtpd/lookups.h"
@@ -75,6 +76,7 @@ cmd_rcpt(struct session *s, struct slice arg)
 	bool utf8 = (path.address.flags & (ADDRESS_UTF8 | ADDRESS_U_LABELS)) != 0;
 	bool ask;
 
+	utf8 |= syntax == RC_OK && !slice_is_ascii(path.params);	/* ORCPT (RFC 6533 3) */
 	if (utf8 && (!s->tx->utf8 || command_ascii_domain(&path.address, &domain) != RC_OK))
 		syntax = s->tx->utf8 ? RC_SYNTAX : RC_UNSUPPORTED;
 	ask = judge(s, syntax, &path.address, params, &refusal);

@@ -45,6 +45,15 @@ char_is_print(uint8_t c)
 	return c >= 0x20 && c < 0x7f;
 }
 
+/* Of a hexadecimal digit in upper or lower case; -1: it is none. */
+static inline int
+char_hex_digit(uint8_t c)
+{
+	uint8_t letter = (uint8_t)((c | 0x20) - 'a');
+
+	return char_is_digit(c) ? c - '0' : letter < 6 ? letter + 10 : -1;
+}
+
 /* RFC 5322 3.2.3: what an atom is made of. */
 static inline bool
 char_is_atext(uint8_t c)

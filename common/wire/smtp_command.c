@@ -50,10 +50,11 @@ param_parse(struct slice word, struct smtp_param *p)
 	for (size_t i = 0; i < p->keyword.n; i++)
 		if (!char_is_ldh(p->keyword.p[i]))
 			return false;
+	/* RFC 6531 3.3 adds UTF-8. */
 	for (size_t i = 0; i < p->value.n; i++)
-		if (!char_is_graph(p->value.p[i]) || p->value.p[i] == '=')
+		if (p->value.p[i] == '=' || !(char_is_graph(p->value.p[i]) || p->value.p[i] > 0x7f))
 			return false;
-	return true;
+	return utf8_is_visible(p->value);
 }
 
 /* Cuts the next word off *rest; false when only spaces are left. */

@@ -33,7 +33,7 @@ enum rc smtp_rcpt_parse(struct slice arg, struct smtp_path *ret_path);
 
 struct smtp_param {
 	struct slice keyword;	/* compare with slice_caseeq */
-	struct slice value;	/* not empty when has_value */
+	struct slice value;	/* not empty when has_value; may hold visible characters of UTF-8 (RFC 6531 3.3) */
 	bool has_value;
 };
 

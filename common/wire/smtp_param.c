@@ -3,6 +3,7 @@
 
 #include "common/wire/address.h"
 #include "common/wire/chars.h"
+#include "common/wire/utf8.h"
 
 /* --- numbers --- */
 
@@ -68,19 +69,21 @@ smtp_bdat_parse(struct slice arg, uint64_t *ret_size, bool *ret_last)
 
 /* --- DSN --- */
 
+/* RFC 3461 4: in upper case. */
 static int
 hex_digit(uint8_t c)
 {
-	return char_is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c < 'a' ? char_hex_digit(c) : -1;
 }
 
-/* The next byte that text stands for, cut off its front; -1: malformed, or nothing left. */
+/* The next byte that text stands for, cut off its front; -1: malformed, or nothing left. UTF-8 stands for itself: RFC 6533 3 lets
+ * it into xtext, and who is not to see it has looked before. */
 static int
 next_byte(struct slice *text)
 {
 	uint8_t c;
 
-	if (text->n == 0 || !char_is_graph(text->p[0]) || text->p[0] == '=')
+	if (text->n == 0 || text->p[0] == '=' || !(char_is_graph(text->p[0]) || text->p[0] > 0x7f))
 		return -1;
 	c = text->p[0];
 	if (c != '+') {
@@ -97,6 +100,8 @@ next_byte(struct slice *text)
 bool
 smtp_xtext_is_valid(struct slice text)
 {
+	if (!slice_is_ascii(text))
+		return false;
 	while (text.n > 0)
 		if (next_byte(&text) < 0)
 			return false;
@@ -127,10 +132,12 @@ smtp_xtext_encode(struct buf *to, struct slice text)
 	return !to->failed;
 }
 
-/* Valid, and what it stands for is fit for a line of a report. */
+/* Valid, and what it stands for is fit for a line of a report. high: it may be UTF-8, written as it is or as xtext. */
 static bool
 is_printable_xtext(struct slice text, bool high)
 {
+	if (!(high ? utf8_is_visible(text) : slice_is_ascii(text)))
+		return false;
 	while (text.n > 0) {
 		int c = next_byte(&text);
 

@@ -28,7 +28,7 @@ enum {
 
 /* RFC 3461 4: printable ASCII without "+" and "=", or "+" and two hexadecimal digits in upper case. */
 bool smtp_xtext_is_valid(struct slice text);
-/* Appends what it stands for. False: to is full. text must be valid. */
+/* Appends what it stands for. False: to is full. text must be valid; UTF-8 in it stands for itself. */
 bool smtp_xtext_decode(struct buf *to, struct slice text);
 /* Appends text as xtext. False: to is full. */
 bool smtp_xtext_encode(struct buf *to, struct slice text);
@@ -40,8 +40,8 @@ enum rc smtp_envid_parse(struct slice value);
 /* As NOTIFY_ bits of common/envelope.h. */
 enum { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8 };
 enum rc smtp_notify_parse(struct slice value, uint8_t *ret_bits);
-/* addr-type ";" xtext; the address must be printable ASCII, or for type utf-8 may be of any bytes but controls (RFC 6533 3).
- * RC_RANGE: too long. */
+/* addr-type ";" xtext; the address must be printable ASCII. Of type utf-8 it may be UTF-8, written as it is, as xtext, or escaped
+ * (RFC 6533 3; see unitext.h). RC_RANGE: too long. */
 enum rc smtp_orcpt_parse(struct slice value, struct slice *ret_type, struct slice *ret_xtext);
 
 /* ---- AUTH (RFC 4954 5) ---- */

@@ -3,6 +3,8 @@
 #include "common/wire/smtp_command.h"
 #include "common/wire/smtp_line.h"
 #include "common/wire/smtp_param.h"
+#include "common/wire/unitext.h"
+#include "common/wire/utf8.h"
 
 #include <stdlib.h>
 
@@ -51,6 +53,18 @@ parse_values(struct slice v)
 		if (!smtp_xtext_decode(&text, v) || !smtp_xtext_encode(&back, buf_slice(&text)) ||
 		    !smtp_xtext_is_valid(buf_slice(&back)))
 			abort();
+	}
+	buf_clear(&text);
+	buf_clear(&back);
+	/* To ASCII, back, and to ASCII again: nothing is lost on the way. */
+	if (v.n < 1000 && smtp_orcpt_parse(v, &type, &xtext) == RC_OK) {
+		struct buf again = BUF_INIT(1 << 18);
+
+		if (!unitext_put_ascii(&text, v, "", SIZE_MAX) || !slice_is_ascii(buf_slice(&text)) ||
+		    !unitext_put_utf8(&back, buf_slice(&text)) || !utf8_is_visible(buf_slice(&back)) ||
+		    !unitext_put_ascii(&again, buf_slice(&back), "", SIZE_MAX) || buf_len(&again) > buf_len(&text))
+			abort();
+		buf_free(&again);
 	}
 	buf_free(&text);
 	buf_free(&back);

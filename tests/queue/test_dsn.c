@@ -253,6 +253,14 @@ addresses_in_utf8_are_escaped(void **state)
 	r.orcpt = S("utf-8;\\x{20AC}\\x{2B}z@sink.test");
 	text = written(&b, &d);
 	assert_int_equal(count(text, "\r\nOriginal-Recipient: utf-8; \\x{20AC}\\x{2B}z@sink.test\r\n"), 1);
+	/* The other two forms of the same. */
+	r.orcpt = S("utf-8;\xe2\x82\xac\\x{2B}z@sink.test");
+	text = written(&b, &d);
+	well_formed(buf_slice(&b));
+	assert_int_equal(count(text, "\r\nOriginal-Recipient: utf-8; \\x{20AC}\\x{2B}z@sink.test\r\n"), 1);
+	r.orcpt = S("utf-8;+E2+82+AC+2Bz@sink.test");
+	text = written(&b, &d);
+	assert_int_equal(count(text, "\r\nOriginal-Recipient: utf-8; \\x{20AC}\\x{2B}z@sink.test\r\n"), 1);
 	/* ASCII stays what it was. */
 	r.address = S("j+x=y@sink.test");
 	r.orcpt = S("rfc822;J+2Bx+3Dy@sink.test");

@@ -131,7 +131,16 @@ envelope_ids_and_original_recipients(void **state)
 	assert_int_equal(smtp_envid_parse(S("a+FF")), RC_SYNTAX);
 	assert_int_equal(smtp_orcpt_parse(S("rfc822;a+2Bb@c.example"), &type, &value), RC_OK);
 	assert_true(slice_eq(type, S("rfc822")) && slice_eq(value, S("a+2Bb@c.example")));
+	/* RFC 6533 3: in three forms. */
 	assert_int_equal(smtp_orcpt_parse(S("utf-8;+C3+A4@c.example"), &type, &value), RC_OK);
+	assert_int_equal(smtp_orcpt_parse(S("utf-8;\\x{E4}@c.example"), &type, &value), RC_OK);
+	assert_int_equal(smtp_orcpt_parse(S("UTF-8;\xc3\xa4@c.example"), &type, &value), RC_OK);
+	assert_true(slice_eq(value, S("\xc3\xa4@c.example")));
+	assert_int_equal(smtp_orcpt_parse(S("utf-8;\xe4@c.example"), &type, &value), RC_SYNTAX);
+	assert_int_equal(smtp_orcpt_parse(S("utf-8;\xc2\x85@c.example"), &type, &value), RC_SYNTAX);
+	assert_int_equal(smtp_orcpt_parse(S("rfc822;\xc3\xa4@c.example"), &type, &value), RC_SYNTAX);
+	assert_int_equal(smtp_orcpt_parse(S("\xc3\xa4;a@c.example"), &type, &value), RC_SYNTAX);
+	assert_int_equal(smtp_envid_parse(S("\xc3\xa4")), RC_SYNTAX);
 	assert_int_equal(smtp_orcpt_parse(S("rfc822;+C3+A4@c.example"), &type, &value), RC_SYNTAX);
 	assert_int_equal(smtp_orcpt_parse(S("rfc822;a+0Ab"), &type, &value), RC_SYNTAX);
 	assert_int_equal(smtp_orcpt_parse(S("rfc822"), &type, &value), RC_SYNTAX);
