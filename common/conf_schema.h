@@ -261,8 +261,8 @@
 	LIST(local_domains, "local-domains", "", NULL, NULL,							\
 	    "Domains delivered on this host: names, *.names, or @table. Empty: the hostname and localhost.")	\
 	LIST(local_users, "local-users", "@passwd", NULL, NULL,							\
-	    "Local parts that exist in the local domains: names or @table. @passwd: the system's users (/etc/passwd) and " \
-	    "local { users }.") \
+	    "Local parts that exist in the local domains: names of accounts (ASCII) or @table. @passwd: the system's users " \
+	    "(/etc/passwd) and local { users }.") \
 	LIST(relay_clients, "relay-clients", "127.0.0.0/8, ::1/128", NULL, NULL,				\
 	    "Client networks that may send anywhere: CIDR networks or @table.")					\
 	LIST(relay_certificates, "relay-certificates", "", NULL, NULL,						\

@@ -36,3 +36,32 @@ idn_domain_put(struct buf *to, struct slice domain)
 	idn2_free(ascii);
 	return rc;
 }
+
+/* Is there something in it to be read, that is no longer than a domain may be, and comes back as the same name? */
+static bool
+is_readable(struct slice unicode, struct slice ascii)
+{
+	struct buf again = BUF_INIT(DOMAIN_MAX);
+	bool same = !slice_is_ascii(unicode) && unicode.n <= DOMAIN_MAX && idn_domain_put(&again, unicode) == RC_OK &&
+	    slice_caseeq(buf_slice(&again), ascii);
+
+	buf_free(&again);
+	return same;
+}
+
+bool
+idn_unicode_put(struct buf *to, struct slice domain)
+{
+	char text[DOMAIN_MAX + 1], *unicode = NULL;
+
+	if (domain.n <= DOMAIN_MAX && slice_find(domain, '\0') == domain.n) {
+		for (size_t i = 0; i < domain.n; i++)
+			text[i] = (char)ascii_lower(domain.p[i]);
+		text[domain.n] = '\0';
+		if (idn2_to_unicode_8z8z(text, &unicode, 0) == IDN2_OK && is_readable(slice_str(unicode), domain))
+			domain = slice_str(unicode);
+	}
+	(void)buf_put_slice(to, domain);
+	idn2_free(unicode);
+	return !to->failed;
+}

@@ -12,4 +12,8 @@
  * RC_RANGE: too long. RC_NOMEM. */
 enum rc idn_domain_put(struct buf *to, struct slice domain);
 
+/* Appends a domain that is in ASCII with its A-labels as U-labels, for people and for mail that is in UTF-8 anyway. What would
+ * not come back as the same name, or is longer than DOMAIN_MAX, stays as it is. False: to is full. */
+bool idn_unicode_put(struct buf *to, struct slice domain);
+
 #endif

@@ -130,8 +130,8 @@ put_mail_extensions(struct buf *arg, const struct job *job, const struct peer_ca
 		(void)buf_printf(arg, " MT-PRIORITY=%d", job->priority);
 }
 
-/* RFC 6533 3: an address in UTF-8 goes as it is where SMTPUTF8 was said, in ASCII where not. In that form it may have become longer
- * than any ORCPT (RFC 3461 4.2): better none than a recipient that is refused for it. */
+/* RFC 6533 3: an address in UTF-8 goes as it is where SMTPUTF8 was said, in ASCII where not. In that form it may have become
+ * longer than any ORCPT (RFC 3461 4.2): better none than a recipient that is refused for it. */
 static void
 put_orcpt(struct buf *arg, struct slice orcpt, bool utf8)
 {

@@ -4,6 +4,7 @@
 #include "common/wire/date.h"
 #include "common/wire/smtp_command.h"
 #include "common/wire/smtp_param.h"
+#include "common/wire/utf8.h"
 #include "smtpd/command.h"
 #include "smtpd/offer.h"
 #include "smtpd/submit.h"
@@ -278,11 +279,14 @@ say_ok(struct session *s, bool lowered)
 		session_reply(s, 250, "2.1.0", "Ok");
 }
 
-/* RFC 6531 3.5. False: answered. */
+/* RFC 6531 3.5; what AUTH says is an address too. False: answered. */
 static bool
-takes_sender(struct session *s, struct address *sender, const struct mail *mail, struct buf *domain)
+takes_sender(struct session *s, struct smtp_path *path, const struct mail *mail, struct buf *domain)
 {
-	if ((sender->flags & (ADDRESS_UTF8 | ADDRESS_U_LABELS)) != 0 && (mail->flags & ENVELOPE_SMTPUTF8) == 0)
+	struct address *sender = &path->address;
+	bool utf8 = (sender->flags & (ADDRESS_UTF8 | ADDRESS_U_LABELS)) != 0 || !slice_is_ascii(path->params);
+
+	if (utf8 && (mail->flags & ENVELOPE_SMTPUTF8) == 0)
 		session_fault(s, 550, "5.6.7", "Say SMTPUTF8 for an address that is not ASCII");
 	else if (command_ascii_domain(sender, domain) != RC_OK)
 		session_fault(s, 501, "5.1.7", "The domain of the sender cannot be");
@@ -343,7 +347,7 @@ cmd_mail(struct session *s, struct slice arg)
 		session_fault(s, 553, "5.1.7", "Address too long");
 	else if (rc != RC_OK)
 		session_fault(s, 501, "5.5.4", "Syntax: MAIL FROM:<address> and parameters");
-	else if (take_params(s, path.params, &mail) && takes_sender(s, &path.address, &mail, &domain) && may_begin(s, mail.size))
+	else if (take_params(s, path.params, &mail) && takes_sender(s, &path, &mail, &domain) && may_begin(s, mail.size))
 		begin(s, &path.address, &mail);
 	buf_free(&domain);
 }

@@ -9,7 +9,7 @@
 enum {
 	OVERLAPS = 1 << 0,		/* does not wait for the replies to the RCPTs before it */
 	NEEDS_NAME = 1 << 1,		/* waits for the client's name */
-	TAKES_UTF8 = 1 << 5,		/* with SMTPUTF8 (RFC 6531 3.3) */
+	TAKES_UTF8 = 1 << 5,		/* where SMTPUTF8 is offered (RFC 6531 3.2) */
 	ENDS_GROUP = 1 << 2,		/* nothing may be pipelined behind it (RFC 2920 3.1) */
 	ALONE = 1 << 3,			/* what stands behind it would be heard in another light: it ends the session */
 	BEFORE_TLS = 1 << 4,		/* is heard where TLS is required and not there yet */
@@ -46,8 +46,8 @@ static const struct command commands[] = {
 	{ VERB("RSET"),	cmd_rset, ALWAYS, 0 },
 	{ VERB("NOOP"),	cmd_noop, ALWAYS, BEFORE_TLS | URGENT },
 	{ VERB("QUIT"),	cmd_quit, ALWAYS, BEFORE_TLS | URGENT },
-	{ VERB("VRFY"),	cmd_vrfy, ALWAYS, URGENT },
-	{ VERB("EXPN"),	cmd_expn, ALWAYS, URGENT },
+	{ VERB("VRFY"),	cmd_vrfy, ALWAYS, URGENT | TAKES_UTF8 },
+	{ VERB("EXPN"),	cmd_expn, ALWAYS, URGENT | TAKES_UTF8 },
 	{ VERB("HELP"),	cmd_help, ALWAYS, 0 },
 	{ VERB("STARTTLS"), cmd_starttls, PHASE_BIT(PH_READY), ALONE | BEFORE_TLS },
 	{ VERB("XCLIENT"), cmd_xclient, PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY), ENDS_GROUP },

@@ -3,6 +3,7 @@
 
 #include "common/wire/chars.h"
 #include "common/wire/enhanced.h"
+#include "common/wire/utf8.h"
 
 #include <stdio.h>
 
@@ -28,6 +29,18 @@ reply_line(struct buf *out, unsigned code, struct slice enhanced, struct slice t
 	}
 	put_harmless(out, slice_first(text, REPLY_TEXT_MAX));
 	(void)buf_put(out, "\r\n", 2);
+	return !out->failed;
+}
+
+bool
+reply_mailbox(struct buf *out, struct slice mailbox)
+{
+	if (!utf8_is_visible(mailbox) || mailbox.n > REPLY_TEXT_MAX - 2)
+		return reply_line(out, 252, S("2.0.0"), S("It cannot be shown"), false);
+	(void)buf_put_str(out, "250 2.1.5 <");
+	for (size_t i = 0; i < mailbox.n; i++)
+		(void)buf_put_byte(out, char_is_print(mailbox.p[i]) || mailbox.p[i] > 0x7f ? mailbox.p[i] : '?');
+	(void)buf_put_str(out, ">\r\n");
 	return !out->failed;
 }
 

@@ -19,6 +19,10 @@ enum {
  * `out` is full. */
 bool reply_line(struct buf *out, unsigned code, struct slice enhanced, struct slice text, bool more);
 
+/* 250 with a mailbox, which may be in UTF-8: the only reply that may hold it, and only to a client that said SMTPUTF8 with VRFY
+ * or EXPN (RFC 6531 3.7.4.2). */
+bool reply_mailbox(struct buf *out, struct slice mailbox);
+
 /* A refusal as a value: what another room or a check decided, to be said later. */
 struct refusal {
 	unsigned code;		/* 400..599; 0: there is none */

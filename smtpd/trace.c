@@ -1,6 +1,8 @@
 /* smtpd/trace.c -- see trace.h. Every part has been checked where it came in: no part can end a line. */
 #include "smtpd/trace.h"
 
+#include "common/idn.h"
+#include "common/wire/address.h"
 #include "common/wire/chars.h"
 #include "common/wire/date.h"
 #include "common/wire/domain.h"
@@ -11,23 +13,47 @@
 
 enum { TRACE_NAME_MAX = 64 };	/* of a client's certificate */
 
+bool
+trace_is_utf8(const struct transaction *tx)
+{
+	return tx->n_rcpts == 1 && !slice_is_ascii(slice_str(tx->only_rcpt));
+}
+
+static bool
+needs_utf8(const struct transaction *tx)
+{
+	return tx->utf8 && (tx->utf8_sender || trace_is_utf8(tx));
+}
+
+/* A domain; with U-labels where the message needs SMTPUTF8 whatever stands here (RFC 6531 3.7.3). In others A-labels stay, or a
+ * domain alone would keep them from servers that have no SMTPUTF8. */
+static void
+put_domain(struct buf *to, const struct transaction *tx, struct slice domain)
+{
+	if (needs_utf8(tx))
+		(void)idn_unicode_put(to, domain);
+	else
+		(void)buf_put_slice(to, domain);
+}
+
 /* from HELO (NAME [ADDRESS]) */
 static void
-put_from(struct buf *to, const struct session *s)
+put_from(struct buf *to, const struct transaction *tx)
 {
+	const struct session *s = tx->session;
 	struct slice name = session_client_name(s);
 
 	/* A user's address tells where he is. What is left can be traced by us, who have the log (RFC 5321 7.6). */
 	if (s->user != NULL && s->listener_conf != NULL && s->listener_conf->hide_client) {
 		(void)buf_put_str(to, "Received: from ");
-		(void)buf_put_slice(to, smtpd_name(s->smtpd, s->conf));
+		put_domain(to, tx, smtpd_name(s->smtpd, s->conf));
 		(void)buf_put_str(to, " (client not shown)\r\n");
 		return;
 	}
 	(void)buf_put_str(to, "Received: from ");
-	(void)buf_put_slice(to, session_helo(s));
+	put_domain(to, tx, session_helo(s));
 	(void)buf_put_str(to, " (");
-	(void)buf_put_slice(to, name.n == 0 ? S("unknown") : name);
+	put_domain(to, tx, name.n == 0 ? S("unknown") : name);
 	(void)buf_put_byte(to, ' ');
 	if (s->ip.family == 0 || !domain_literal_put(to, s->ip))
 		(void)buf_put_str(to, "[none]");
@@ -78,13 +104,14 @@ put_client(struct buf *to, const struct tls_facts *f)
 
 /* by US (Postern) with PROTO id ID */
 static void
-put_by(struct buf *to, const struct session *s, struct msgid id)
+put_by(struct buf *to, const struct transaction *tx)
 {
+	const struct session *s = tx->session;
 	char text[QUEUE_ID_LEN];
 
-	queue_id_format(id, text);
+	queue_id_format(tx->id, text);
 	(void)buf_put_str(to, "\tby ");
-	(void)buf_put_slice(to, smtpd_name(s->smtpd, s->conf));
+	put_domain(to, tx, smtpd_name(s->smtpd, s->conf));
 	(void)buf_put_str(to, " (Postern) with ");
 	(void)buf_put_slice(to, session_proto(s));
 	(void)buf_put_str(to, " id ");
@@ -106,10 +133,21 @@ trace_date_put(struct buf *to, const struct session *s, int64_t now)
 		    tm.tm_zone : NULL));
 }
 
-bool
-trace_is_utf8(const struct transaction *tx)
+/* for <MAILBOX> */
+static void
+put_for(struct buf *to, const struct transaction *tx, struct slice rcpt)
 {
-	return tx->n_rcpts == 1 && !slice_is_ascii(slice_str(tx->only_rcpt));
+	struct slice domain = address_domain_of(rcpt);
+
+	(void)buf_put_str(to, "\r\n\tfor <");
+	(void)buf_put_slice(to, slice_first(rcpt, rcpt.n - domain.n));
+	/* <postmaster> stands alone in RCPT only: a trace field holds a mailbox (RFC 5321 4.1.1.3, 4.4). */
+	if (domain.n == 0) {
+		(void)buf_put_byte(to, '@');
+		domain = smtpd_name(tx->session->smtpd, tx->session->conf);
+	}
+	put_domain(to, tx, domain);
+	(void)buf_put_byte(to, '>');
 }
 
 bool
@@ -117,23 +155,15 @@ trace_put(struct buf *to, const struct transaction *tx, int64_t now)
 {
 	const struct tls_facts *tls = stream_tls(&tx->session->stream);
 
-	put_from(to, tx->session);
+	put_from(to, tx);
 	if (tls != NULL) {
 		put_cipher(to, tls);
 		put_client(to, tls);
 	}
-	put_by(to, tx->session, tx->id);
+	put_by(to, tx);
 	/* More than one would tell each recipient of the others (RFC 5321 7.2, 7.6). */
-	if (tx->n_rcpts == 1) {
-		(void)buf_put_str(to, "\r\n\tfor <");
-		(void)buf_put_str(to, tx->only_rcpt);
-		/* <postmaster> stands alone in RCPT only: a trace field holds a mailbox (RFC 5321 4.1.1.3, 4.4). */
-		if (strchr(tx->only_rcpt, '@') == NULL) {
-			(void)buf_put_byte(to, '@');
-			(void)buf_put_slice(to, smtpd_name(tx->session->smtpd, tx->session->conf));
-		}
-		(void)buf_put_byte(to, '>');
-	}
+	if (tx->n_rcpts == 1)
+		put_for(to, tx, slice_str(tx->only_rcpt));
 	/* RFC 6710 4.1 2, 7. What is registered additionally stands behind the rest (RFC 5321 4.4, Opt-info). */
 	if (tx->declared != NULL && tx->declared->has_priority)
 		(void)buf_printf(to, "\r\n\tPRIORITY %d", tx->declared->priority);

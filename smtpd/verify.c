@@ -2,9 +2,14 @@
 #include "smtpd/verify.h"
 
 #include "common/envelope.h"
+#include "common/idn.h"
 #include "common/policy/networks.h"
 #include "common/wire/address.h"
+#include "common/wire/smtp_command.h"
+#include "common/wire/utf8.h"
+#include "smtpd/command.h"
 #include "smtpd/lookups.h"
+#include "smtpd/offer.h"
 
 #include <stdlib.h>
 
@@ -13,6 +18,7 @@ static const uint32_t verify_bit = UINT32_C(1) << 31;
 
 struct verification {
 	uint32_t handle;
+	bool utf8;		/* the reply may be in UTF-8 */
 	size_t n;
 	uint8_t address[];	/* canonical */
 };
@@ -58,28 +64,30 @@ own_domain(const struct session *s)
 static bool
 read_name(const struct session *s, struct slice name, struct buf *ret_address)
 {
-	struct buf whole = BUF_INIT(ADDRESS_TEXT_MAX + DOMAIN_MAX);
+	struct buf whole = BUF_INIT(ADDRESS_TEXT_MAX + DOMAIN_MAX), domain = BUF_INIT(DOMAIN_MAX);
 	struct address a;
 	bool ok;
 
 	if (name.n > 1 && name.p[0] == '<' && name.p[name.n - 1] == '>')
 		name = slice_of(name.p + 1, name.n - 2);
-	ok = address_parse(name, &a) == RC_OK;
+	ok = address_mailbox_parse(name, &a) == RC_OK && command_ascii_domain(&a, &domain) == RC_OK;
 	if (!ok && buf_put_slice(&whole, name) && buf_put_byte(&whole, '@') && buf_put_slice(&whole, own_domain(s)))
 		ok = address_parse(buf_slice(&whole), &a) == RC_OK;
 	ok = ok && address_put(ret_address, &a);
+	buf_free(&domain);
 	buf_free(&whole);
 	return ok;
 }
 
 static void
-ask(struct session *s, struct slice address)
+ask(struct session *s, struct slice address, bool utf8)
 {
 	struct smtpd *smtpd = s->smtpd;
 	struct verification *v = calloc(1, sizeof *v + address.n);
 
 	s->verification = v;
 	if (v != NULL) {
+		v->utf8 = utf8;
 		v->n = address.n;
 		memcpy(v->address, address.p, address.n);
 		v->handle = smtpd->router == NULL ? 0 : handle_new(&smtpd->verifications, s);
@@ -96,15 +104,18 @@ void
 verify(struct session *s, struct slice arg)
 {
 	struct buf address = BUF_INIT(ADDRESS_TEXT_MAX);
+	struct smtp_verify said = { arg, false };
 
 	if (arg.n == 0)
 		session_fault(s, 501, "5.5.4", "Say whom");
+	else if (offers(s, EXT_SMTPUTF8) && smtp_verify_parse(arg, &said) != RC_OK)
+		session_fault(s, 501, "5.5.4", "SMTPUTF8 has no value");
 	else if (!verify_offered(s))
 		reply_nothing(s);
-	else if (!read_name(s, arg, &address))
+	else if (!read_name(s, said.name, &address))
 		session_fault(s, 553, "5.1.3", "That is no address and no user's name");
 	else
-		ask(s, buf_slice(&address));
+		ask(s, buf_slice(&address), said.utf8);
 	buf_free(&address);
 }
 
@@ -134,15 +145,34 @@ reply_refusal(struct session *s, const struct r_verdict *m)
 	session_refuse(s, &r, slice_of(s->verification->address, s->verification->n), S(""));
 }
 
+/* RFC 6531 3.7.4.2: in UTF-8 as a whole, or not at all. */
+static void
+reply_address(struct session *s)
+{
+	struct slice address = slice_of(s->verification->address, s->verification->n), domain = address_domain_of(address);
+	struct buf shown = BUF_INIT(REPLY_TEXT_MAX);
+
+	if (!s->verification->utf8 && !slice_is_ascii(address)) {
+		session_reply(s, 252, "2.6.8", "The address is not ASCII; say SMTPUTF8 behind it");
+		return;
+	}
+	(void)buf_put_slice(&shown, slice_first(address, address.n - domain.n));
+	if (s->verification->utf8)
+		(void)idn_unicode_put(&shown, domain);
+	else
+		(void)buf_put_slice(&shown, domain);
+	if (!reply_mailbox(&s->out, shown.failed ? address : buf_slice(&shown)))
+		session_end(s, "no memory for a reply");
+	buf_free(&shown);
+}
+
 static void
 reply(struct session *s, const struct r_verdict *m)
 {
-	const struct verification *v = s->verification;
-
 	if (m->action == VERDICT_REJECT)
 		reply_refusal(s, m);
 	else if (m->action == VERDICT_ACCEPT && is_local(s, m->transport))
-		session_reply(s, 250, "2.1.5", "<%.*s>", (int)v->n, (const char *)v->address);
+		reply_address(s);
 	else
 		reply_nothing(s);
 }

@@ -1,6 +1,8 @@
 /* common/policy/address.c -- see address.h; and the local users that local parts name. */
 #include "common/policy/address.h"
 
+#include "common/prepare.h"
+
 static bool
 is_delimiter(const struct policy *p, uint8_t c)
 {
@@ -64,21 +66,24 @@ settle(struct buf *from, uint8_t *space, size_t max, struct slice *ret_s)
 static bool
 take_apart(const struct policy *p, const struct address *a, struct subject *s)
 {
-	struct buf text = BUF_INIT(sizeof s->text), unquoted = BUF_INIT(sizeof s->unquoted);
-	struct slice whole = { NULL, 0 };
-	bool ok;
+	struct buf text = BUF_INIT(sizeof s->text), local = BUF_INIT(sizeof s->compared), unquoted = BUF_INIT(sizeof s->unquoted);
+	struct buf plain = BUF_INIT(ADDRESS_LOCAL_MAX);
+	bool bare = (a->flags & ADDRESS_POSTMASTER) != 0, ok;
 
-	(void)address_put(&text, a);
-	(void)address_local_put(&unquoted, a);
-	ok = settle(&text, s->text, sizeof s->text, &whole) && settle(&unquoted, s->unquoted, sizeof s->unquoted, &s->meaning);
+	ok = address_put(&text, a) && settle(&text, s->text, sizeof s->text, &s->whole);
+	ok = ok && prepare_local(address_local_of(s->whole), &local);
+	ok = ok && settle(&local, s->compared, sizeof s->compared, &s->parts.local);
+	ok = ok && address_local_put(&plain, a) && prepare_local(buf_slice(&plain), &unquoted);
+	ok = ok && settle(&unquoted, s->unquoted, sizeof s->unquoted, &s->meaning);
 	buf_free(&text);
+	buf_free(&local);
 	buf_free(&unquoted);
+	buf_free(&plain);
 	if (!ok || s->meaning.n == 0 || slice_find(s->meaning, '\0') < s->meaning.n)
 		return false;
 	s->flags = a->flags;
 	s->parts.literal = a->literal;
-	s->parts.local = (a->flags & ADDRESS_POSTMASTER) != 0 ? whole : address_local_of(whole);
-	s->parts.domain = (a->flags & ADDRESS_POSTMASTER) != 0 ? S("") : address_domain_of(whole);
+	s->parts.domain = bare ? S("") : address_domain_of(s->whole);
 	/* A local part that needs quotes has no extension: a blank or an @ would be part of the user's name. */
 	if (s->parts.local.p[0] != '"')
 		s->parts.base = policy_base_of(p, s->parts.local);

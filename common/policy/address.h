@@ -5,13 +5,17 @@
 #include "common/policy/rules.h"
 #include "common/wire/address.h"
 
+enum { SUBJECT_LOCAL_MAX = 3 * ADDRESS_LOCAL_MAX };	/* NFC can be that much longer */
+
 /* Slices point into the struct itself: it must not be copied. */
 struct subject {
 	struct pattern_address parts;
 	unsigned flags;			/* of struct address */
 	struct slice meaning;		/* the local part without quotes */
+	struct slice whole;		/* as it is written; parts and meaning are as they are compared (prepare_local()) */
 	uint8_t text[ADDRESS_TEXT_MAX + DOMAIN_LITERAL_MAX];
-	uint8_t unquoted[ADDRESS_LOCAL_MAX];
+	uint8_t compared[SUBJECT_LOCAL_MAX];
+	uint8_t unquoted[SUBJECT_LOCAL_MAX];
 };
 
 /* May be <> (as "" or "<>"), or the bare word postmaster when bare is set. False: neither these nor an address. */
@@ -22,7 +26,7 @@ subject_text(const struct subject *s)
 {
 	if (s->parts.null)
 		return S("<>");
-	return slice_of(s->text, s->parts.local.n + (s->parts.domain.n > 0 ? 1 + s->parts.domain.n : 0));
+	return s->whole;
 }
 
 #endif

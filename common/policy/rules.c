@@ -245,6 +245,7 @@ static const char wanted_names[] = "a domain such as example.org or *.example.or
 static const char wanted_domains[] = "a domain such as example.org or *.example.org, or a literal such as [192.0.2.1]";
 static const char wanted_addresses[] = "an address, a domain, user@ or <>";
 static const char wanted_users[] = "the name of a user";
+static const char wanted_accounts[] = "the name of an account, in ASCII";
 static const char wanted_logins[] = "the name of a user, which may be an address, or the domain of such names";
 static const char wanted_prints[] = "the SHA-256 fingerprint of a certificate: 64 hexadecimal digits";
 
@@ -557,7 +558,7 @@ compile_router(struct work *w)
 	w->line = r->conf_line;
 	rc = compile_local_domains(w);
 	if (rc == RC_OK)
-		rc = compile_list(w, "local-users", &r->local_users, TABLE_FOR_USERS, wanted_users, &p->local_users);
+		rc = compile_list(w, "local-users", &r->local_users, TABLE_FOR_ACCOUNTS, wanted_accounts, &p->local_users);
 	if (rc == RC_OK)
 		rc = compile_senders(w);
 	if (rc == RC_OK)

@@ -177,10 +177,11 @@ word_matches(const struct policy *p, struct slice word, const struct subject *fr
 static bool
 is_own_address(const struct policy *p, struct slice user, const struct subject *from)
 {
+	struct pattern_address own = address_of(user);
 	struct pattern_hit hit;
 
 	if (slice_find(user, '@') < user.n)
-		return slice_caseeq(user, subject_text(from));
+		return slice_caseeq(own.local, from->parts.local) && slice_caseeq(own.domain, from->parts.domain);
 	return (slice_caseeq(from->meaning, user) || (from->parts.base.n > 0 && slice_caseeq(from->parts.base, user))) &&
 	    patterns_have_domain(&p->local_domains, &from->parts, &hit);
 }

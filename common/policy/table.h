@@ -23,6 +23,7 @@ enum table_kind {
 	TABLE_LITERAL,	/* [192.0.2.1]: a domain by its address */
 	TABLE_NAME,	/* a single word that can be a domain or a user: example.org, localhost, alice */
 	TABLE_USER,	/* a word that can be a user only: first_last */
+	TABLE_UTF8_USER, /* the same in UTF-8: of one who logs in, and of others' mailboxes; no account here has such a name */
 	TABLE_PRINT,	/* 64 hexadecimal digits, with or without colons between: the SHA-256 fingerprint of a certificate */
 	TABLE_KINDS
 };
@@ -32,7 +33,8 @@ enum {
 	TABLE_FOR_NAMES = TABLE_BIT(TABLE_NAME) | TABLE_BIT(TABLE_BELOW),
 	TABLE_FOR_DOMAINS = TABLE_FOR_NAMES | TABLE_BIT(TABLE_LITERAL),
 	TABLE_FOR_ADDRESSES = TABLE_FOR_DOMAINS | TABLE_BIT(TABLE_ADDRESS) | TABLE_BIT(TABLE_USER_AT) | TABLE_BIT(TABLE_NULL),
-	TABLE_FOR_USERS = TABLE_BIT(TABLE_NAME) | TABLE_BIT(TABLE_USER),
+	TABLE_FOR_ACCOUNTS = TABLE_BIT(TABLE_NAME) | TABLE_BIT(TABLE_USER),
+	TABLE_FOR_USERS = TABLE_FOR_ACCOUNTS | TABLE_BIT(TABLE_UTF8_USER),
 	TABLE_FOR_LOGINS = TABLE_FOR_USERS | TABLE_BIT(TABLE_ADDRESS),
 	TABLE_FOR_PRINTS = TABLE_BIT(TABLE_PRINT),
 };

@@ -3,6 +3,7 @@
 
 #include "common/escape.h"
 #include "common/idn.h"
+#include "common/prepare.h"
 #include "common/wire/address.h"
 #include "common/wire/chars.h"
 #include "common/wire/utf8.h"
@@ -160,9 +161,9 @@ add_word(const struct reading *r, struct slice pattern)
 	return refuse(r, rc, pattern, rc == RC_RANGE ? "is too long for a domain" : "is no domain, address, user or network");
 }
 
-/* A pattern in UTF-8: its domain is kept in A-labels, as every domain here is. A word without a dot is a user. */
+/* A pattern in UTF-8 and NFC: its domain is kept in A-labels, as every domain here is. A word without a dot is a user. */
 static enum rc
-add_international(const struct reading *r, struct slice pattern)
+add_composed(const struct reading *r, struct slice pattern)
 {
 	size_t at = slice_rfind(pattern, '@');
 	bool mailbox = at < pattern.n, below = pattern.p[0] == '.' || slice_starts(pattern, S("*."));
@@ -171,11 +172,9 @@ add_international(const struct reading *r, struct slice pattern)
 	struct buf text = BUF_INIT(2 * TABLE_PATTERN_MAX);
 	enum rc rc = RC_OK;
 
-	if (!utf8_is_visible(pattern))
-		return refuse(r, RC_SYNTAX, pattern, "is not well-formed UTF-8");
 	if (!mailbox && !below && slice_find(pattern, '.') == pattern.n)
 		return pattern.n > ADDRESS_LOCAL_MAX ? refuse(r, RC_RANGE, pattern, "is too long for a user") :
-		    keep(r, TABLE_USER, pattern);
+		    keep(r, TABLE_UTF8_USER, pattern);
 	(void)buf_put_slice(&text, head);
 	if (domain.n > 0)
 		rc = idn_domain_put(&text, domain);
@@ -187,6 +186,23 @@ add_international(const struct reading *r, struct slice pattern)
 		rc = mailbox ? add_mailbox(r, buf_slice(&text)) : below ? add_below(r, buf_slice(&text)) :
 		    keep(r, TABLE_NAME, buf_slice(&text));
 	buf_free(&text);
+	return rc;
+}
+
+/* In the form in which local parts are compared, however it was typed. */
+static enum rc
+add_international(const struct reading *r, struct slice pattern)
+{
+	struct buf composed = BUF_INIT(TABLE_PATTERN_MAX);
+	enum rc rc;
+
+	if (!utf8_is_visible(pattern))
+		return refuse(r, RC_SYNTAX, pattern, "is not well-formed UTF-8");
+	if (prepare_local(pattern, &composed))
+		rc = add_composed(r, buf_slice(&composed));
+	else
+		rc = refuse(r, RC_RANGE, pattern, "is too long for a pattern");
+	buf_free(&composed);
 	return rc;
 }
 

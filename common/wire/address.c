@@ -212,10 +212,10 @@ address_path_parse(struct slice s, enum address_path kind, struct address *ret_a
 	return RC_OK;
 }
 
-enum rc
-address_parse(struct slice s, struct address *ret_address)
+static enum rc
+whole_mailbox(struct slice s, bool u_labels, struct address *ret_address)
 {
-	struct walk w = { s, 0, false, false };
+	struct walk w = { s, 0, false, u_labels };
 	struct address a = { .flags = 0 };
 
 	if (!mailbox(&w, ADDRESS_REVERSE, &a) || w.at != s.n)
@@ -224,6 +224,18 @@ address_parse(struct slice s, struct address *ret_address)
 		return RC_RANGE;
 	*ret_address = a;
 	return RC_OK;
+}
+
+enum rc
+address_parse(struct slice s, struct address *ret_address)
+{
+	return whole_mailbox(s, false, ret_address);
+}
+
+enum rc
+address_mailbox_parse(struct slice s, struct address *ret_address)
+{
+	return whole_mailbox(s, true, ret_address);
 }
 
 /* The next character that the local part means; false at its end. */

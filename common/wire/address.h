@@ -58,6 +58,9 @@ enum rc address_path_parse(struct slice s, enum address_path kind, struct addres
  * RC_SYNTAX, RC_RANGE. */
 enum rc address_parse(struct slice s, struct address *ret_address);
 
+/* The same as clients may write it under RFC 6531 3.3: the domain may be in U-labels (ADDRESS_U_LABELS). */
+enum rc address_mailbox_parse(struct slice s, struct address *ret_address);
+
 /* Appends the canonical text: nothing for <>, the bare word for <Postmaster>. False: `to` is full. */
 bool address_put(struct buf *to, const struct address *a);
 

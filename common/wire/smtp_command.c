@@ -133,3 +133,22 @@ smtp_rcpt_parse(struct slice arg, struct smtp_path *ret_path)
 {
 	return path_parse(arg, S("TO:"), ADDRESS_FORWARD, ret_path);
 }
+
+enum rc
+smtp_verify_parse(struct slice arg, struct smtp_verify *ret_verify)
+{
+	static const struct slice keyword = SLICE("SMTPUTF8");
+	struct slice name = slice_first(arg, slice_rfind(arg, ' ')), last = slice_from(arg, name.n + 1);
+
+	if (arg.n == 0)
+		return RC_SYNTAX;
+	/* A word alone is the name, whatever it is. */
+	if (name.n == arg.n || !slice_caseeq(slice_first(last, slice_find(last, '=')), keyword)) {
+		*ret_verify = (struct smtp_verify){ arg, false };
+		return RC_OK;
+	}
+	if (last.n > keyword.n)
+		return RC_SYNTAX;
+	*ret_verify = (struct smtp_verify){ trim(name), true };
+	return RC_OK;
+}

@@ -31,6 +31,14 @@ struct smtp_path {
 enum rc smtp_mail_parse(struct slice arg, struct smtp_path *ret_path);
 enum rc smtp_rcpt_parse(struct slice arg, struct smtp_path *ret_path);
 
+/* The argument of VRFY or EXPN: String [SP "SMTPUTF8"] (RFC 6531 3.7.4.2). RC_SYNTAX: there is no String, or the parameter has a
+ * value. */
+struct smtp_verify {
+	struct slice name;
+	bool utf8;
+};
+enum rc smtp_verify_parse(struct slice arg, struct smtp_verify *ret_verify);
+
 struct smtp_param {
 	struct slice keyword;	/* compare with slice_caseeq */
 	struct slice value;	/* not empty when has_value; may hold visible characters of UTF-8 (RFC 6531 3.3) */

@@ -97,15 +97,20 @@ next_byte(struct slice *text)
 	return c;
 }
 
-bool
-smtp_xtext_is_valid(struct slice text)
+/* Of bytes that are xtext or above ASCII. */
+static bool
+is_xtext(struct slice text)
 {
-	if (!slice_is_ascii(text))
-		return false;
 	while (text.n > 0)
 		if (next_byte(&text) < 0)
 			return false;
 	return true;
+}
+
+bool
+smtp_xtext_is_valid(struct slice text)
+{
+	return slice_is_ascii(text) && is_xtext(text);
 }
 
 bool
@@ -174,9 +179,9 @@ smtp_auth_parse(struct slice value)
 	struct address a;
 	enum rc rc = RC_SYNTAX;
 
-	/* Longer than any address is no address. */
-	if (smtp_xtext_is_valid(value) && smtp_xtext_decode(&text, value) &&
-	    (slice_eq(buf_slice(&text), S("<>")) || address_parse(buf_slice(&text), &a) == RC_OK))
+	/* Longer than any address is no address. RFC 6531 3.2: it is a mailbox, so that it may be in UTF-8. */
+	if (utf8_is_visible(value) && is_xtext(value) && smtp_xtext_decode(&text, value) &&
+	    (slice_eq(buf_slice(&text), S("<>")) || address_mailbox_parse(buf_slice(&text), &a) == RC_OK))
 		rc = RC_OK;
 	buf_free(&text);
 	return rc;

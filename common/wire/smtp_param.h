@@ -46,7 +46,7 @@ enum rc smtp_orcpt_parse(struct slice value, struct slice *ret_type, struct slic
 
 /* ---- AUTH (RFC 4954 5) ---- */
 
-/* The AUTH parameter of MAIL: "<>" or an address, as xtext. */
+/* The AUTH parameter of MAIL: "<>" or an address, as xtext; in UTF-8 too, as it is or as xtext. */
 enum rc smtp_auth_parse(struct slice value);
 
 /* ---- when, and how urgently ---- */

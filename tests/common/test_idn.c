@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "common/idn.h"
+#include "common/wire/domain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,12 +66,58 @@ no_names(void **state)
 	is(text, RC_RANGE, NULL);
 }
 
+static void
+shown(const char *domain, const char *unicode)
+{
+	struct buf b = BUF_INIT(1200);
+
+	assert_true(idn_unicode_put(&b, slice_str(domain)));
+	assert_string_equal(buf_cstr(&b), unicode);
+	buf_free(&b);
+}
+
+static void
+for_people(void **state)
+{
+	char text[DOMAIN_MAX + 20] = "";
+	struct buf b = BUF_INIT(4);
+
+	(void)state;
+	shown("xn--bcher-kva.example", "b\xc3\xbc" "cher.example");
+	shown("XN--BCHER-KVA.Example", "b\xc3\xbc" "cher.example");
+	shown("Example.ORG", "Example.ORG");
+	shown("", "");
+	shown("[192.0.2.1]", "[192.0.2.1]");
+	/* Not what they seem: no A-labels, or of names that IDNA does not have. */
+	shown("xn--.example", "xn--.example");
+	shown("xn--zzzzzzzz-.example", "xn--zzzzzzzz-.example");
+	shown("xn--n3h.example", "xn--n3h.example");				/* the snowman */
+	shown("xn--bcher-kva.ex ample", "xn--bcher-kva.ex ample");
+	/* Four labels of 55 times the same letter are longer than a domain when written out. */
+	for (size_t i = 0; i < 4; i++) {
+		struct buf label = BUF_INIT(DOMAIN_MAX);
+		char letters[3 * 50 + 1];
+
+		for (size_t k = 0; k < 50; k++)
+			memcpy(letters + 3 * k, "\xe4\xb8\xad", 4);
+		assert_int_equal(idn_domain_put(&label, slice_str(letters)), RC_OK);
+		(void)snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i > 0 ? "." : "", buf_cstr(&label));
+		buf_free(&label);
+	}
+	shown(text, text);
+	memset(text, 'a', sizeof text - 1);
+	shown(text, text);							/* no domain at all */
+	assert_false(idn_unicode_put(&b, S("example")));
+	buf_free(&b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forms_of_one_name),
 		cmocka_unit_test(no_names),
+		cmocka_unit_test(for_people),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

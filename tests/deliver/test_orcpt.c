@@ -71,7 +71,8 @@ static void
 other_types_stay_what_they_are(void **state)
 {
 	(void)state;
-	send_to("rfc822;a\\x{F6}+2Bb@b.test", ENVELOPE_SMTPUTF8, GREETING "S:250 SMTPUTF8\nC:MAIL FROM:<sender@a.test> SMTPUTF8\r\nS:250 ok\n"
+	send_to("rfc822;a\\x{F6}+2Bb@b.test", ENVELOPE_SMTPUTF8, GREETING "S:250 SMTPUTF8\n"
+	    "C:MAIL FROM:<sender@a.test> SMTPUTF8\r\nS:250 ok\n"
 	    "C:RCPT TO:<r@b.test> ORCPT=rfc822;a\\x{F6}+2Bb@b.test\r\n" REST);
 }
 
@@ -87,7 +88,8 @@ too_long_in_ascii(void **state)
 	for (unsigned i = 0; i < 82; i++, n += 2)
 		memcpy(orcpt + n, "\xc3\xb6", 2);
 	(void)snprintf(orcpt + n, sizeof orcpt - n, "@b");
-	n = (size_t)snprintf(script, sizeof script, GREETING "S:250 HELP\nC:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> ORCPT=utf-8;");
+	n = (size_t)snprintf(script, sizeof script, GREETING "S:250 HELP\nC:MAIL FROM:<sender@a.test>\r\nS:250 ok\n"
+	    "C:RCPT TO:<r@b.test> ORCPT=utf-8;");
 	for (unsigned i = 0; i < 82; i++)
 		n += (size_t)snprintf(script + n, sizeof script - n, "\\x{F6}");
 	(void)snprintf(script + n, sizeof script - n, "@b\r\n" REST);

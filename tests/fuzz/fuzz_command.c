@@ -75,6 +75,7 @@ parse_line(struct slice line)
 {
 	struct smtp_command c;
 	struct smtp_path path;
+	struct smtp_verify verify;
 	struct smtp_param param;
 	enum smtp_body body;
 	uint64_t n;
@@ -95,6 +96,8 @@ parse_line(struct slice line)
 		if (slice_find(path.params, ' ') == 0 && rest.n > 0 && slice_find(rest, ' ') != 0)
 			abort();
 	}
+	if (smtp_verify_parse(c.arg, &verify) == RC_OK && (verify.name.n == 0 || verify.name.n > c.arg.n))
+		abort();
 	(void)smtp_size_parse(c.arg, &n);
 	(void)smtp_body_parse(c.arg, &body);
 	parse_values(c.arg);

@@ -14,7 +14,8 @@ static const char stranger[] = "203.0.113.9", friend[] = "10.77.0.1";
 static const struct house_file files[] = {
 	{ "partners", "*.partner.test\nfriend.test\nboss@elsewhere.test\n" },
 	{ "blocked", "192.0.2.0/24\n2001:db8:bad::/48\n" },
-	{ "logins", "alice alice@postern.test, team.test, @shared\nboss *\nbob@postern.test bob@elsewhere.test\n" },
+	{ "logins", "alice alice@postern.test, team.test, @shared\nboss *\nbob@postern.test bob@elsewhere.test\n"
+	    "noe\xcc\x81l pe\xcc\x80re@x.test\n" },
 	{ "shared", "info@postern.test\n" },
 	{ "@passwd", "root:x:0:0::/root:/bin/sh\ncarol:x:1500:1500::/home/carol:/bin/sh\n" },
 };
@@ -564,11 +565,54 @@ authors(void **state)
 	policy_free(p);
 }
 
+/* One name, however its letters were composed (RFC 6532 3.1): in a rule, a list of senders, as a recipient. What goes on is what
+ * was given.
+ * shows: RFC6531 3.3/3 */
+static void
+letters_in_any_composition(void **state)
+{
+	static const struct house_line lines[] = {
+		{ "router", "", "senders", "@logins" },
+		{ "table", "logins", "file", "/etc/postern/logins" },
+		{ "table", "shared", "file", "/etc/postern/shared" },
+		{ "rule", "composed", "action", "reject" },
+		{ "rule", "composed", "to", "no\xc3\xa9l@postern.test" },
+		{ "rule", "decomposed", "action", "accept" },
+		{ "rule", "decomposed", "to", "jo\xcc\x88rg@far.test" },
+		{ "rule", "anywhere", "action", "reject" },
+		{ "rule", "anywhere", "to", "o\xcc\x88@" },
+	};
+	struct policy *p = policy_of(lines, COUNT(lines));
+
+	(void)state;
+	refused(p, stranger, "no\xc3\xa9l@postern.test", 550, "5.7.1", "composed");
+	refused(p, stranger, "noe\xcc\x81l@postern.test", 550, "5.7.1", "composed");
+	refused(p, stranger, "\"noe\xcc\x81l\"@postern.test", 550, "5.7.1", "composed");
+	refused(p, stranger, "noe\xcc\x81l+x@postern.test", 550, "5.7.1", "composed");
+	accepted(p, stranger, "j\xc3\xb6rg@far.test", "decomposed", "smtp", "far.test");
+	accepted(p, stranger, "jo\xcc\x88rg@far.test", "decomposed", "smtp", "far.test");
+	assert_string_equal(ask(p, stranger, "x@sender.test", "jo\xcc\x88rg@far.test").rcpt, "");
+	refused(p, stranger, "\xc3\xb6@any.test", 550, "5.7.1", "anywhere");
+	/* Other letters, and letters that only look alike (compatibility forms are others). */
+	refused(p, stranger, "noel@postern.test", 550, "5.1.1", "builtin:unknown-user");
+	refused(p, stranger, "\xef\xbd\x8a\xc3\xb6rg@far.test", 550, "5.7.1", "builtin:reject");
+	/* As long as can be, and longer when composed: three bytes become six. */
+	refused(p, stranger, "\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98"
+	    "\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98"
+	    "\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98\xe0\xa5\x98@postern.test", 550, "5.1.1", "builtin:unknown-user");
+	assert_true(senders_allow_all(p, S("j\xc3\xb6rg"), S("j\xc3\xb6rg@postern.test\njo\xcc\x88rg@postern.test")));
+	assert_true(senders_allow_all(p, S("j\xc3\xb6rg@postern.test"), S("jo\xcc\x88rg@postern.test")));
+	assert_true(senders_allow_all(p, S("no\xc3\xa9l"), S("p\xc3\xa8re@x.test\npe\xcc\x80re@x.test")));
+	assert_false(senders_allow_all(p, S("no\xc3\xa9l"), S("pere@x.test")));
+	policy_free(p);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(local_users),
+		cmocka_unit_test(letters_in_any_composition),
 		cmocka_unit_test(no_trick_relays),
 		cmocka_unit_test(nothing_breaks_the_parser),
 		cmocka_unit_test(relay_clients),

@@ -40,11 +40,15 @@ known(const char *to)
 static void
 verdict(struct fakes *f, uint32_t handle, const char *to)
 {
+	static const char *const domains[] = { "@example.org", "@[192.0.2.1]", "@xn--bcher-kva.example" };
 	const char *at = strrchr(to, '@');
+	bool ours = at == NULL;
 	struct r_verdict m = { .action = VERDICT_ACCEPT, .transport = S("local"), .nexthop = S("somebody"), .generation = 1,
 	    .rule = S("default") };
 
-	if (at != NULL && strcmp(at, "@example.org") != 0 && strcmp(at, "@[192.0.2.1]") != 0) {
+	for (size_t i = 0; i < sizeof domains / sizeof domains[0] && !ours; i++)
+		ours = strcmp(at, domains[i]) == 0;
+	if (!ours) {
 		m.action = VERDICT_REJECT;
 		m.code = 550;
 		m.enhanced = S("5.7.1");
@@ -77,6 +81,11 @@ verdict(struct fakes *f, uint32_t handle, const char *to)
 		m.code = 550;
 		m.enhanced = S("4.1.1");
 		m.text = S("No\r\n250 2.1.5 Ok");
+	} else if (strncmp(to, "evil3@", 6) == 0) {
+		m.action = VERDICT_REJECT;
+		m.code = 551;
+		m.enhanced = S("5.1.6");
+		m.text = S("Try <j\xc3\xb6rg@example.org>");
 	} else if (!known(to)) {
 		m.action = VERDICT_REJECT;
 		m.code = 550;

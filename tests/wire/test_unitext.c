@@ -54,7 +54,8 @@ as_it_is(void **state)
 	struct buf b = BUF_INIT(2);
 
 	(void)state;
-	utf8_is(S("j\\x{F6}rg\\x{2B}x\\x{5C}@\\x{20AC}.test\\x{1F600}"), S("j\xc3\xb6rg\\x{2B}x\\x{5C}@\xe2\x82\xac.test\xf0\x9f\x98\x80"));
+	utf8_is(S("j\\x{F6}rg\\x{2B}x\\x{5C}@\\x{20AC}.test\\x{1F600}"),
+	    S("j\xc3\xb6rg\\x{2B}x\\x{5C}@\xe2\x82\xac.test\xf0\x9f\x98\x80"));
 	utf8_is(S("\\x{80}\\x{9F}\\x{A0}\\x{7FF}\\x{800}\\x{ffff}\\x{10000}\\x{10FFFF}"),
 	    S("\\x{80}\\x{9F}\xc2\xa0\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"));
 	/* No characters: surrogates, separators of lines, too large, too long, too short, unfinished. */
