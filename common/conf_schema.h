@@ -58,6 +58,9 @@
 	U32(max_recipients, "max-recipients", "1000", "100", "50000",						\
 	    "Recipients of one message at most (RFC 5321 4.5.3.1.8 asks for 100). No more than a thousand of common length " \
 	    "fit; then 452.") \
+	U32(max_recipient_domains, "max-recipient-domains", "0", "0", "100",					\
+	    "Different domains that the recipients of one session may have, announced as RCPTDOMAINMAX (RFC 9422 4.3); then " \
+	    "452. Set it where what takes the mail from here serves so many customers at a time. 0: any number.") \
 	SIZE(max_message_size, "max-message-size", "50M", "64K", "4G",						\
 	    "Largest message accepted; announced by SIZE (RFC 1870).")						\
 	SIZE(max_line, "max-command-line", "2048", "2048", "64K",						\

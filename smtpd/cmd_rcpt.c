@@ -6,6 +6,7 @@
 #include "smtpd/command.h"
 #include "smtpd/lookups.h"
 #include "smtpd/offer.h"
+#include "smtpd/rcpt_domains.h"
 #include "smtpd/submit.h"
 
 struct wishes {
@@ -33,9 +34,19 @@ take_params(const struct session *s, struct slice rest, struct wishes *w)
 	return rc;
 }
 
-/* What can be said without asking. False: refused. */
+/* RFC 9422 4.3 */
 static bool
-judge(struct session *s, enum rc syntax, const struct address *to, enum rc params, struct refusal *ret_refusal)
+has_too_many_domains(struct session *s, struct slice domain)
+{
+	uint32_t max = s->conf->smtpd.max_recipient_domains;
+
+	return max > 0 && rcpt_domains_take(&s->rcpt_domains, domain, max) != RC_OK;
+}
+
+/* What can be said without asking. canonical: of the address, when there is one. False: refused. */
+static bool
+judge(struct session *s, enum rc syntax, const struct address *to, struct slice canonical, enum rc params,
+    struct refusal *ret_refusal)
 {
 	if (syntax == RC_UNSUPPORTED)
 		refusal_set(ret_refusal, 553, "5.6.7", "Say SMTPUTF8 for an address that is not ASCII");	/* RFC 6531 3.5 */
@@ -57,6 +68,8 @@ judge(struct session *s, enum rc syntax, const struct address *to, enum rc param
 		refusal_set(ret_refusal, 452, "4.5.3", "Too many errors, send the rest later");
 	else if (client_over(s, CLIENT_RECIPIENT))
 		refusal_set(ret_refusal, 450, "4.7.1", "Too many recipients from your network, try again later");
+	else if (has_too_many_domains(s, address_domain_of(canonical)))
+		refusal_set(ret_refusal, 452, "4.5.3", "Too many domains in one session, send to the others in another");
 	else
 		return true;
 	return false;
@@ -74,16 +87,17 @@ cmd_rcpt(struct session *s, struct slice arg)
 	struct rcpt *r = NULL;
 	struct buf domain = BUF_INIT(DOMAIN_MAX);
 	bool utf8 = (path.address.flags & (ADDRESS_UTF8 | ADDRESS_U_LABELS)) != 0;
-	bool ask;
+	bool written, ask;
 
 	utf8 |= syntax == RC_OK && !slice_is_ascii(path.params);	/* ORCPT (RFC 6533 3) */
 	if (utf8 && (!s->tx->utf8 || command_ascii_domain(&path.address, &domain) != RC_OK))
 		syntax = s->tx->utf8 ? RC_SYNTAX : RC_UNSUPPORTED;
-	ask = judge(s, syntax, &path.address, params, &refusal);
+	written = syntax != RC_OK || address_put(&text, &path.address);
+	ask = judge(s, syntax, &path.address, buf_slice(&text), params, &refusal);
 
 	s->tx->rcpt_seen = true;
 	client_note(s, CLIENT_RECIPIENT, 1);
-	if (syntax != RC_OK || address_put(&text, &path.address))
+	if (written)
 		r = rcpt_new(s->tx, buf_slice(&text), ask ? wishes.orcpt : S(""));
 	buf_free(&text);
 	buf_free(&domain);

@@ -132,8 +132,11 @@ at_most(uint32_t n, unsigned most)
 static bool
 put_limits(struct buf *to, const struct session *s)
 {
-	return buf_printf(to, " MAILMAX=%u RCPTMAX=%u", at_most(s->conf->smtpd.max_messages, LIMIT_MOST),
+	(void)buf_printf(to, " MAILMAX=%u RCPTMAX=%u", at_most(s->conf->smtpd.max_messages, LIMIT_MOST),
 	    at_most(s->conf->smtpd.max_recipients, TRANSACTION_RCPTS_MAX / RCPT_COMMON));
+	if (s->conf->smtpd.max_recipient_domains > 0)
+		(void)buf_printf(to, " RCPTDOMAINMAX=%u", s->conf->smtpd.max_recipient_domains);
+	return !to->failed;
 }
 
 /* RFC 4865 3: the longest interval, and the latest time. */

@@ -6,6 +6,7 @@
 #include "smtpd/login.h"
 #include "smtpd/lookups.h"
 #include "smtpd/pressure.h"
+#include "smtpd/rcpt_domains.h"
 #include "smtpd/receive.h"
 #include "smtpd/tls_room.h"
 #include "smtpd/turnstile.h"
@@ -756,6 +757,7 @@ session_free(struct session *s)
 	free(s->name);
 	free(s->helo);
 	free(s->told_helo);
+	rcpt_domains_free(s->rcpt_domains);
 	conf_unref(s->conf);
 	free(s);
 }

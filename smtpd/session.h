@@ -96,6 +96,7 @@ struct session {
 	const char *verb;		/* of the command being handled, for the log */
 	const char *reason;		/* why the session ended */
 	struct verification *verification; /* a VRFY or EXPN that the router was asked about; NULL: none */
+	struct rcpt_domains *rcpt_domains; /* NULL: none yet, or not limited */
 	struct transaction *tx;		/* in PH_MAIL, PH_CHUNKS, PH_DATA, PH_COMMIT */
 	struct skip skip;		/* in PH_SKIP */
 	uint32_t extensions_off;	/* bits by enum extension */
