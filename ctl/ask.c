@@ -13,26 +13,37 @@
 #include <unistd.h>
 
 int
-ask_connect(const char *path)
+ask_try(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd;
+	int fd, saved;
 
 	if (strlen(path) >= sizeof a.sun_path) {
-		(void)fprintf(stderr, "posternctl: the socket's path is too long: %s\n", path);
+		errno = ENAMETOOLONG;
 		return -1;
 	}
 	memcpy(a.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1 || connect(fd, (struct sockaddr *)&a, sizeof a) == -1) {
+	if (fd != -1 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+		return fd;
+	saved = errno;
+	if (fd != -1)
+		(void)close(fd);
+	errno = saved;
+	return -1;
+}
+
+int
+ask_connect(const char *path)
+{
+	int fd = ask_try(path);
+
+	if (fd == -1) {
 		const char *hint = errno == ENOENT || errno == ECONNREFUSED ?
 		    "is Postern running? start it with: systemctl start postern" :
 		    errno == EACCES ? "only root and the admin-group may use it" : "";
 
 		(void)fprintf(stderr, "posternctl: cannot reach %s: %s%s%s\n", path, strerror(errno), *hint ? "; " : "", hint);
-		if (fd != -1)
-			(void)close(fd);
-		return -1;
 	}
 	return fd;
 }

@@ -19,6 +19,7 @@ typedef bool row_fn(void *ctx, enum admin_row kind, struct slice row);
 
 /* Connects to the socket; prints what to do and returns -1 when that fails. */
 int ask_connect(const char *path);
+int ask_try(const char *path);	/* prints nothing; errno says why it failed */
 /* From now on so many seconds without an answer end a request. Without this it waits for ever: some take long. */
 void ask_patience(int fd, unsigned seconds);
 

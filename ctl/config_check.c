@@ -3,6 +3,8 @@
  * No second reader of the configuration: what this says is what a start would say. */
 #include "ctl/posternctl.h"
 
+#include "ctl/server.h"
+
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdint.h>
@@ -13,26 +15,30 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-static void
-run_check(const char *file, const char *base, int out)
+static _Noreturn void
+run_check(const struct server *s, int out)
 {
-	const char *program = getenv("POSTERN_PROGRAM");
-	const char *argv[8];
+	const char *program = getenv("POSTERN_PROGRAM"), **argv = calloc(7 + 2 * s->n_overrides, sizeof *argv);
 	size_t n = 0;
 
+	if (argv == NULL)
+		_exit(EX_OSERR);
 	if (program == NULL)
 		program = POSTERN_SBINDIR "/postern";
 	argv[n++] = program;
 	argv[n++] = "-n";
-	if (base != NULL) {
+	if (s->base != NULL) {
 		argv[n++] = "--base";
-		argv[n++] = base;
+		argv[n++] = s->base;
 	}
-	if (file != NULL) {
+	if (s->config != NULL) {
 		argv[n++] = "-c";
-		argv[n++] = file;
+		argv[n++] = s->config;
 	}
-	argv[n] = NULL;
+	for (size_t i = 0; i < s->n_overrides; i++) {
+		argv[n++] = "-o";
+		argv[n++] = s->overrides[i];
+	}
 	if (out != -1 && (dup2(out, STDOUT_FILENO) == -1 || dup2(out, STDERR_FILENO) == -1))
 		_exit(EX_OSERR);
 	/* execv takes a vector of writable strings for historical reasons and does not write to them. */
@@ -63,8 +69,8 @@ print_json_line(char *line)
 	json_decref(row);
 }
 
-int
-config_check(const char *file, const char *base, bool json)
+static int
+check(const struct server *s, bool json)
 {
 	int fds[2] = { -1, -1 }, status;
 	char *line = NULL;
@@ -77,7 +83,7 @@ config_check(const char *file, const char *base, bool json)
 	if (pid == -1)
 		return EX_OSERR;
 	if (pid == 0)
-		run_check(file, base, fds[1]);
+		run_check(s, fds[1]);
 	if (json) {
 		FILE *from;
 
@@ -92,4 +98,21 @@ config_check(const char *file, const char *base, bool json)
 	if (waitpid(pid, &status, 0) == -1 || !WIFEXITED(status))
 		return EX_SOFTWARE;
 	return WEXITSTATUS(status);
+}
+
+int
+config_check(const char *file, const char *socket, const char *base, bool json)
+{
+	struct server s = { .reached = false };
+	int status;
+
+	if (file == NULL)
+		server_find(socket, &s);
+	if (!s.reached) {
+		s.config = file == NULL ? NULL : strdup(file);
+		s.base = base == NULL ? NULL : strdup(base);
+	}
+	status = check(&s, json);
+	server_free(&s);
+	return status;
 }

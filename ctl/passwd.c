@@ -1,11 +1,14 @@
 /* ctl/passwd.c -- posternctl passwd: the users file, by hand (postern-passwd(5)).
  *
- * Speaks to no room. The file is replaced as a whole, by one that is complete and on disk, so that nobody ever reads half
+ * Of a running Postern it asks which file is its users file and how much memory a password may take there; it need not run.
+ * The file is replaced as a whole, by one that is complete and on disk, so that nobody ever reads half
  * of one; who changes it at the same time waits. */
 #include "ctl/passwd.h"
 
+#include "common/conf.h"
 #include "common/credential.h"
 #include "ctl/passwd_file.h"
+#include "ctl/server.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -15,7 +18,11 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { INTERRUPT = 3 };	/* Ctrl-C, as a byte */
+enum {
+	INTERRUPT = 3,		/* Ctrl-C, as a byte */
+	MEMORY_MIN = 8,		/* MiB, as for auth { max-hash-memory } */
+	MEMORY_MAX = 1024,
+};
 
 static const char usage[] =
     "usage: posternctl passwd [--file FILE] [--memory MIB] [--iterations N] USER    add a user, or change a password\n"
@@ -23,6 +30,7 @@ static const char usage[] =
     "       posternctl passwd [--file FILE] --lock USER       keep it, and let it in no more\n"
     "       posternctl passwd [--file FILE] --check USER      is this the password?\n"
     "       posternctl passwd [--file FILE] --list\n"
+    "FILE: that of auth { users-file } when Postern runs, else " POSTERN_SYSCONFDIR "/users. MIB: 8 to 1024.\n"
     "The password is asked for at a terminal, else it is the first line of standard input.\n";
 
 enum what { PASSWD_SET, PASSWD_REMOVE, PASSWD_LOCK, PASSWD_CHECK, PASSWD_LIST };
@@ -31,8 +39,15 @@ struct passwd {
 	enum what what;
 	const char *file;
 	const char *user;
-	uint64_t memory;
+	uint64_t memory;	/* 0: as much as may be, up to the usual */
 	uint32_t iterations;
+};
+
+/* What matters of the configuration of a running Postern. */
+struct house {
+	bool runs;
+	struct buf users_file;	/* empty: none */
+	uint64_t memory_max;	/* of one password */
 };
 
 static int
@@ -232,7 +247,7 @@ take_words(struct passwd *p, int argc, char **argv)
 			p->what = whats[k].what;
 		} else if (strcmp(argv[i], "--file") == 0 && next != NULL) {
 			p->file = argv[++i];
-		} else if (strcmp(argv[i], "--memory") == 0 && number(next, 8, 1024, &n)) {
+		} else if (strcmp(argv[i], "--memory") == 0 && number(next, MEMORY_MIN, MEMORY_MAX, &n)) {
 			p->memory = (uint64_t)n << 20;
 			i++;
 		} else if (strcmp(argv[i], "--iterations") == 0 && number(next, SCRAM_ITERATIONS_MIN, SCRAM_ITERATIONS_MAX, &n)) {
@@ -247,12 +262,98 @@ take_words(struct passwd *p, int argc, char **argv)
 	return (p->user == NULL) == (p->what == PASSWD_LIST);
 }
 
-int
-passwd_main(int argc, char **argv)
+/* --- the running Postern --- */
+
+static struct house
+look_at_house(const char *socket)
 {
-	struct passwd p = { PASSWD_SET, POSTERN_SYSCONFDIR "/users", NULL, crypto_pwhash_MEMLIMIT_INTERACTIVE, SCRAM_ITERATIONS };
+	struct house h = { .users_file = BUF_INIT(4096), .memory_max = 0 };
+	struct buf memory = BUF_INIT(64);
+	struct conf *usual;
+
+	h.runs = server_option(socket, "auth", "users-file", &h.users_file) &&
+	    server_option(socket, "auth", "max-hash-memory", &memory) &&
+	    conf_size_parse(buf_slice(&memory), &h.memory_max) == RC_OK;
+	buf_free(&memory);
+	if (h.runs)
+		return h;
+	buf_clear(&h.users_file);
+	usual = conf_new();
+	h.memory_max = usual == NULL ? crypto_pwhash_MEMLIMIT_INTERACTIVE : usual->auth.hash_memory;
+	conf_unref(usual);
+	return h;
+}
+
+static bool
+is_users_file(const struct house *h, const char *file)
+{
+	return buf_len(&h->users_file) > 0 && slice_eq(buf_slice(&h->users_file), slice_str(file));
+}
+
+/* A users file that asks for more memory than Postern gives is refused as a whole. False: this one would be. */
+static bool
+choose_memory(struct passwd *p, const struct house *h)
+{
+	unsigned long long wanted = p->memory >> 20, most = h->memory_max >> 20;
+
+	if (p->memory == 0) {
+		p->memory = crypto_pwhash_MEMLIMIT_INTERACTIVE;
+		if (p->memory > h->memory_max)
+			p->memory = h->memory_max;
+		return true;
+	}
+	if (p->memory <= h->memory_max)
+		return true;
+	if (h->runs && is_users_file(h, p->file)) {
+		(void)fprintf(stderr, "posternctl: --memory %llu is more than auth { max-hash-memory } of the running Postern"
+		    " (%llu MiB), and it would refuse the file; raise that first, or write --memory %llu\n", wanted, most, most);
+		return false;
+	}
+	(void)fprintf(stderr, "posternctl: warning: --memory %llu is more than %s (%llu MiB): raise auth { max-hash-memory }"
+	    " where this file is to be used\n", wanted, h->runs ? "the running Postern takes" : "Postern takes by default", most);
+	return true;
+}
+
+/* A user whom nobody will know is what is noticed last. */
+static void
+say_if_unused(const struct passwd *p, const struct house *h)
+{
+	if (p->what != PASSWD_SET || !h->runs || is_users_file(h, p->file))
+		return;
+	if (buf_len(&h->users_file) == 0)
+		(void)fprintf(stderr, "posternctl: note: the running Postern reads no users file yet; write auth { users-file ="
+		    " \"%s\" } and reload\n", p->file);
+	else
+		(void)fprintf(stderr, "posternctl: note: the running Postern reads %.*s, not this file\n",
+		    (int)buf_len(&h->users_file), (const char *)buf_slice(&h->users_file).p);
+}
+
+static int
+run(struct passwd *p, const struct house *h)
+{
 	struct buf user = BUF_INIT(PREPARE_USER_MAX);
 	struct passwd_file f;
+	int status;
+
+	if (p->what == PASSWD_SET && !choose_memory(p, h))
+		return EX_USAGE;
+	if (p->user != NULL && prepare_user(slice_str(p->user), &user) != RC_OK)
+		return complain("no user can have this name: it holds a colon or control characters, or is too long", EX_DATAERR);
+	if (!passwd_file_open(&f, p->file, p->what != PASSWD_CHECK && p->what != PASSWD_LIST, p->what == PASSWD_SET))
+		return EX_NOINPUT;
+	status = act(p, buf_slice(&user), &f);
+	passwd_file_close(&f);
+	buf_free(&user);
+	if (status == EX_OK)
+		say_if_unused(p, h);
+	return status;
+}
+
+int
+passwd_main(int argc, char **argv, const char *socket)
+{
+	struct passwd p = { PASSWD_SET, NULL, NULL, 0, SCRAM_ITERATIONS };
+	struct house h;
 	int status;
 
 	if (!take_words(&p, argc, argv)) {
@@ -261,12 +362,10 @@ passwd_main(int argc, char **argv)
 	}
 	if (sodium_init() == -1)
 		return complain("no random numbers", EX_OSERR);
-	if (p.user != NULL && prepare_user(slice_str(p.user), &user) != RC_OK)
-		return complain("no user can have this name: it holds a colon or control characters, or is too long", EX_DATAERR);
-	if (!passwd_file_open(&f, p.file, p.what != PASSWD_CHECK && p.what != PASSWD_LIST, p.what == PASSWD_SET))
-		return EX_NOINPUT;
-	status = act(&p, buf_slice(&user), &f);
-	passwd_file_close(&f);
-	buf_free(&user);
+	h = look_at_house(socket);
+	if (p.file == NULL)
+		p.file = buf_len(&h.users_file) > 0 ? buf_cstr(&h.users_file) : POSTERN_SYSCONFDIR "/users";
+	status = p.file == NULL ? complain("out of memory", EX_OSERR) : run(&p, &h);
+	buf_free(&h.users_file);
 	return status;
 }

@@ -2,6 +2,7 @@
 #include "ctl/posternctl.h"
 
 #include "common/buf.h"
+#include "common/policy/suggest.h"
 #include "ctl/ask.h"
 #include "ctl/passwd.h"
 #include "ctl/render.h"
@@ -30,7 +31,7 @@ static const char usage[] =
     "  queue cat ID                its content\n"
     "  queue flush [ID | DEST]     try deferred mail now: all of it, one message, or one destination\n"
     "  queue remove ID | --all     drop from the queue, without a bounce\n"
-    "  config check [FILE]         is the configuration right? (postern -n)\n"
+    "  config check [FILE]         is the configuration right? (postern -n); that of the running server, or FILE\n"
     "  config show                 every option, its value and where it was set\n"
     "  users                       who has sent how much in the last hour and day, his limits, his logins\n"
     "  tls show                    certificates: names, keys, how long they last, and what is wrong\n"
@@ -109,6 +110,9 @@ run_request(const struct options *o, int fd, const struct request *q, const stru
 		render_end(&r);
 	if (rc == RC_OK && r.failures > 0)
 		return 1;
+	/* A configuration that is refused: what postern -n and a start say of it, whatever is wrong. */
+	if (rc == RC_SYNTAX && q->verb == ADMIN_RELOAD)
+		return EX_CONFIG;
 	return exit_code(rc);
 }
 
@@ -156,6 +160,9 @@ run_command(const struct options *o, const struct command *c, const char *arg)
 	if (c->verb == ADMIN_EXPLAIN) {
 		if (!explain_arg(o, &explain))
 			return EX_USAGE;
+		if (o->user != NULL && !passwd_knows(socket_path(o, &path), o->user))
+			return EX_DATAERR;
+		buf_clear(&path);
 		q.arg = buf_cstr(&explain);
 	}
 	fd = ask_connect(socket_path(o, &path));
@@ -237,6 +244,84 @@ take_options(struct options *o, int argc, char **argv, bool *ret_all)
 	return left;
 }
 
+/* --socket and --base, taken out of argv wherever they stand: passwd reads its other options itself. False: a value is
+ * missing. */
+static bool
+take_place(struct options *o, int *argc, char **argv)
+{
+	int left = 1;
+
+	for (int i = 1; i < *argc; i++) {
+		const char **to = strcmp(argv[i], "--socket") == 0 ? &o->socket :
+		    strcmp(argv[i], "--base") == 0 ? &o->base : NULL;
+
+		if (to == NULL)
+			argv[left++] = argv[i];
+		else if (i + 1 == *argc)
+			return false;
+		else
+			*to = argv[++i];
+	}
+	argv[left] = NULL;
+	*argc = left;
+	return true;
+}
+
+/* What comes first beside --socket PATH and --base DIR. */
+static bool
+is_passwd(int argc, char **argv)
+{
+	int i = 1;
+
+	while (i + 1 < argc && (strcmp(argv[i], "--socket") == 0 || strcmp(argv[i], "--base") == 0))
+		i += 2;
+	return i < argc && strcmp(argv[i], "passwd") == 0;
+}
+
+/* Nothing that we know: what could be meant? */
+static int
+unknown_command(int n, char **argv)
+{
+	char names[sizeof commands / sizeof commands[0] + 2][32], typed[SUGGEST_WORD_MAX + 1];
+	struct buf words = BUF_INIT(256);
+	struct suggest close;
+	size_t i;
+
+	(void)snprintf(typed, sizeof typed, "%s%s%s", argv[0], n > 1 ? " " : "", n > 1 ? argv[1] : "");
+	for (i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		(void)snprintf(names[i], sizeof names[i], "%s%s%s", commands[i].word, commands[i].word2 == NULL ? "" : " ",
+		    commands[i].word2 == NULL ? "" : commands[i].word2);
+	(void)snprintf(names[i++], sizeof names[0], "config check");
+	(void)snprintf(names[i++], sizeof names[0], "passwd");
+	suggest_init(&close, slice_str(typed));
+	for (size_t k = 0; k < i; k++)
+		suggest_offer(&close, slice_str(names[k]));
+	suggest_put(&close, &words);
+	if (buf_len(&words) == 0) {	/* perhaps the first word alone: "statsu all" */
+		suggest_init(&close, slice_str(argv[0]));
+		for (size_t k = 0; k < i; k++)
+			suggest_offer(&close, slice_str(names[k]));
+		suggest_put(&close, &words);
+	}
+	(void)fputs("posternctl: there is no command '", stderr);
+	render_text(stderr, slice_str(typed));
+	(void)fputs("'", stderr);
+	render_text(stderr, buf_slice(&words));
+	(void)fputs("\nposternctl --help lists them\n", stderr);
+	buf_free(&words);
+	return EX_USAGE;
+}
+
+/* The command is known, the words behind it are too many or too few. */
+static int
+wrong_words(const struct command *c, const char *arg)
+{
+	(void)fprintf(stderr, "posternctl: %s%s%s %s; posternctl --help tells how\n", c->word, c->word2 == NULL ? "" : " ",
+	    c->word2 == NULL ? "" : c->word2, arg == NULL ? "needs to know which one" :
+	    c->arg == ARG_NONE ? "takes no argument" : "takes one argument");
+	return EX_USAGE;
+}
+
 static int
 mailq(const struct options *o, int n_words)
 {
@@ -255,6 +340,7 @@ main(int argc, char **argv)
 	const char *name = strrchr(argv[0], '/');
 	const struct command *c;
 	struct options o = { .socket = NULL };
+	struct buf path = BUF_INIT(4096);
 	const char *arg = NULL;
 	bool all = false;
 	int used = 0, n;
@@ -264,24 +350,33 @@ main(int argc, char **argv)
 		(void)fputs(usage, stdout);
 		return EX_OK;
 	}
-	if (argc >= 2 && strcmp(name, "posternctl") == 0 && strcmp(argv[1], "passwd") == 0)
-		return passwd_main(argc - 1, argv + 1);
+	if (strcmp(name, "mailq") != 0 && is_passwd(argc, argv)) {
+		if (!take_place(&o, &argc, argv)) {
+			(void)fputs("posternctl: --socket and --base need a value\n", stderr);
+			return EX_USAGE;
+		}
+		return passwd_main(argc - 1, argv + 1, socket_path(&o, &path));
+	}
 	n = take_options(&o, argc - 1, argv + 1, &all);
 	if (n == -1)
 		return EX_USAGE;
 	argv++;
 	if (strcmp(name, "mailq") == 0)
 		return mailq(&o, n);
-	if (n >= 2 && strcmp(argv[0], "config") == 0 && strcmp(argv[1], "check") == 0)
-		return config_check(n > 2 ? argv[2] : NULL, o.base, o.json);
-	c = find_command(n, argv, &used);
-	if (c != NULL && n > used)
-		arg = argv[used];
-	if (c != NULL && all && c->verb == ADMIN_QUEUE_REMOVE)
-		arg = "--all";
-	if (c == NULL || n > used + 1 || (c->arg == ARG_NONE && arg != NULL) || (c->arg == ARG_MUST && arg == NULL)) {
+	if (n >= 2 && n <= 3 && strcmp(argv[0], "config") == 0 && strcmp(argv[1], "check") == 0)
+		return config_check(n > 2 ? argv[2] : NULL, socket_path(&o, &path), o.base, o.json);
+	if (n == 0) {
 		(void)fputs(usage, stderr);
 		return EX_USAGE;
 	}
+	c = find_command(n, argv, &used);
+	if (c == NULL)
+		return unknown_command(n, argv);
+	if (n > used)
+		arg = argv[used];
+	if (all && c->verb == ADMIN_QUEUE_REMOVE)
+		arg = "--all";
+	if (n > used + 1 || (c->arg == ARG_NONE && arg != NULL) || (c->arg == ARG_MUST && arg == NULL))
+		return wrong_words(c, arg);
 	return run_command(&o, c, arg);
 }

@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* `posternctl config check [FILE]`: runs `postern -n`; its exit status. base: a laboratory, or NULL. */
-int config_check(const char *file, const char *base, bool json);
+/* `posternctl config check [FILE]`: runs `postern -n`; its exit status. Without a file that of the server that runs at the
+ * socket, read as it has read it; if none runs, postern's own default. base: a laboratory, or NULL. */
+int config_check(const char *file, const char *socket, const char *base, bool json);
 
 #endif

@@ -31,6 +31,17 @@ answer(struct master *m, const struct reload *r, enum rc status, const char *tex
 		admin_end(control, r->handle, status, text);
 }
 
+/* Complaints end with a line end each, which is none of the log's. */
+static void
+log_refused(const char *text)
+{
+	struct slice why = slice_str(text);
+
+	while (why.n > 0 && why.p[why.n - 1] == '\n')
+		why.n--;
+	log_say(LOG_CONFIG_REFUSED, NULL, F_STR("why", why));
+}
+
 static void
 finish(struct master *m, enum rc status, const char *text)
 {
@@ -47,7 +58,7 @@ finish(struct master *m, enum rc status, const char *text)
 		log_say(LOG_CONFIG_ADOPTED, NULL, F_U64("generation", m->generation));
 		conf_warn_log(m->source.conf);
 	} else
-		log_say(LOG_CONFIG_REFUSED, NULL, F_TEXT("why", text));
+		log_refused(text);
 	answer(m, r, status, text);
 	notify_ready(status == RC_OK ? "running" : "running with the old configuration: the new one is broken");
 	buf_free(&r->why);
@@ -122,7 +133,7 @@ roll_back(struct master *m, struct reload *r)
 	else {
 		(void)buf_printf(&r->why, "; and the old configuration cannot be opened again: %s", buf_cstr(&errors));
 		generation_free(&old);
-		finish(m, RC_IO, buf_cstr(&r->why));
+		finish(m, RC_SYNTAX, buf_cstr(&r->why));
 	}
 	buf_free(&errors);
 }
@@ -168,7 +179,8 @@ reload_begin(struct master *m, struct child *asker, uint32_t handle)
 	notify_reloading();
 	rc = generation_prepare(m, m->generation + 1, &m->wares, &g, &errors);
 	if (rc != RC_OK) {
-		finish(m, rc, buf_cstr(&errors));
+		/* One status for all that can be wrong with it; the words say what. */
+		finish(m, RC_SYNTAX, buf_len(&errors) == 0 ? rc_name(rc) : buf_cstr(&errors));
 	} else {
 		timer_start(&r->deadline, RELOAD_DEADLINE_MS);
 		switch_to(m, &g);

@@ -2,7 +2,9 @@
 #include "router/router.h"
 
 #include "common/admin.h"
+#include "common/escape.h"
 #include "common/json.h"
+#include "common/policy/suggest.h"
 
 enum { ROW_MAX = 8192 };	/* bytes of one row; JSON makes six of one byte at worst */
 
@@ -130,10 +132,38 @@ read_arg(struct slice arg, struct policy_query *q)
 		for (i = 0; i < sizeof keys / sizeof keys[0] && !slice_eq(key, keys[i].key); i++)
 			;
 		if (i == sizeof keys / sizeof keys[0])
-			return "explain knows client, from, to, listener, helo, client_name, tls and fingerprint";
+			return "explain knows client, from, to, listener, helo, client_name, tls, fingerprint and user";
 		*keys[i].to = value;
 	}
 	return q->client.family == 0 ? "the client is missing" : NULL;
+}
+
+/* A rule may name listeners: of one that there is not, every answer would be wrong. False: the request has been answered. */
+static bool
+check_listener(const struct router *router, struct peer *p, uint32_t handle, struct slice name)
+{
+	const struct conf *c = router->room->conf;
+	struct buf text = BUF_INIT(4096);
+	struct suggest close;
+
+	if (name.n == 0)
+		return true;
+	suggest_init(&close, name);
+	(void)buf_put_str(&text, "there is no listener \"");
+	(void)escape_put(&text, name, POLICY_TITLE_MAX);
+	(void)buf_put_str(&text, "\"; there are: ");
+	for (size_t i = 0; i < c->n_listeners; i++) {
+		if (slice_eq(slice_str(c->listeners[i].title), name)) {
+			buf_free(&text);
+			return true;
+		}
+		suggest_offer(&close, slice_str(c->listeners[i].title));
+		(void)buf_printf(&text, "%s%s", i == 0 ? "" : ", ", c->listeners[i].title);
+	}
+	suggest_put(&close, &text);
+	end_request(p, handle, RC_SYNTAX, buf_cstr(&text) == NULL ? "there is no such listener" : buf_cstr(&text), false, 0);
+	buf_free(&text);
+	return false;
 }
 
 static void
@@ -149,6 +179,8 @@ explain(struct router *router, struct peer *p, uint32_t handle, const struct a_r
 		end_request(p, handle, RC_SYNTAX, wrong, false, 0);
 		return;
 	}
+	if (!check_listener(router, p, handle, q.listener))
+		return;
 	if (page.limit == 0 || page.limit > ADMIN_PAGE_MAX)
 		page.limit = ADMIN_PAGE_MAX;
 	policy_check(router->policy, &q, on_rule, &page, &v);

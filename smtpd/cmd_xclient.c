@@ -69,13 +69,17 @@ cmd_xclient(struct session *s, struct slice arg)
 {
 	struct ip proxy = s->ip;
 	struct xclient x;
+	enum rc rc;
 
 	if (!s->may_xclient) {
 		session_fault(s, 550, "5.7.0", "You may not say who the client is");
 		return;
 	}
-	if (xclient_parse(arg, &x) != RC_OK) {
-		session_fault(s, 501, "5.5.4", "Syntax: XCLIENT attribute=value ...");
+	rc = xclient_parse(arg, &x);
+	if (rc != RC_OK) {
+		session_fault(s, 501, "5.5.4", rc == RC_UNSUPPORTED ?
+		    "Unknown attribute; XCLIENT has NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT" :
+		    "Syntax: XCLIENT attribute=value ...");
 		return;
 	}
 	if (x.addr_given && !take_client(s, &x))

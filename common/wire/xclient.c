@@ -74,9 +74,18 @@ empty(struct xclient_text *t)
 }
 
 static bool
+is_proto(const struct xclient_text *t)
+{
+	struct slice s = slice_of(t->text, t->n);
+
+	return slice_caseeq(s, S("SMTP")) || slice_caseeq(s, S("ESMTP"));
+}
+
+/* RC_UNSUPPORTED: nobody knows this keyword. */
+static enum rc
 put(struct xclient *x, struct slice keyword, struct xclient_text *value)
 {
-	bool none = is_unavailable(value);
+	bool none = is_unavailable(value), ok;
 	struct ip ip;
 
 	value->given = true;
@@ -84,26 +93,26 @@ put(struct xclient *x, struct slice keyword, struct xclient_text *value)
 		empty(value);
 	if (slice_caseeq(keyword, S("NAME"))) {
 		x->name = *value;
-		return none || domain_check(slice_of(value->text, value->n)) == RC_OK;
-	}
-	if (slice_caseeq(keyword, S("HELO"))) {
+		ok = none || domain_check(slice_of(value->text, value->n)) == RC_OK;
+	} else if (slice_caseeq(keyword, S("HELO"))) {
 		x->helo = *value;
-		return none || domain_ehlo_parse(slice_of(value->text, value->n), &ip) == RC_OK;
-	}
-	if (slice_caseeq(keyword, S("LOGIN"))) {
+		ok = none || domain_ehlo_parse(slice_of(value->text, value->n), &ip) == RC_OK;
+	} else if (slice_caseeq(keyword, S("LOGIN"))) {
 		x->login = *value;
-		return true;
-	}
-	if (slice_caseeq(keyword, S("ADDR"))) {
+		ok = true;
+	} else if (slice_caseeq(keyword, S("ADDR"))) {
 		x->addr_given = true;
-		return none || address(value, &x->addr);
+		ok = none || address(value, &x->addr);
+	} else if (slice_caseeq(keyword, S("PORT")) || slice_caseeq(keyword, S("DESTPORT"))) {
+		ok = none || is_port(value);
+	} else if (slice_caseeq(keyword, S("DESTADDR"))) {
+		ok = none || address(value, &ip);
+	} else if (slice_caseeq(keyword, S("PROTO"))) {
+		ok = is_proto(value);
+	} else {
+		return RC_UNSUPPORTED;
 	}
-	if (slice_caseeq(keyword, S("PORT")) || slice_caseeq(keyword, S("DESTPORT")))
-		return none || is_port(value);
-	if (slice_caseeq(keyword, S("DESTADDR")))
-		return none || address(value, &ip);
-	return slice_caseeq(keyword, S("PROTO")) && (slice_caseeq(slice_of(value->text, value->n), S("SMTP")) ||
-	    slice_caseeq(slice_of(value->text, value->n), S("ESMTP")));
+	return ok ? RC_OK : RC_SYNTAX;
 }
 
 static bool
@@ -120,6 +129,7 @@ xclient_parse(struct slice arg, struct xclient *ret_xclient)
 {
 	struct slice said[XCLIENT_KEYWORDS_MAX];
 	struct xclient x = { .addr_given = false };
+	enum rc rc;
 	size_t n = 0;
 
 	while (arg.n > 0) {
@@ -133,8 +143,11 @@ xclient_parse(struct slice arg, struct xclient *ret_xclient)
 		if (keyword.n == word.n || n == XCLIENT_KEYWORDS_MAX || was_said(said, n, keyword))
 			return RC_SYNTAX;
 		said[n++] = keyword;
-		if (!decode(slice_from(word, keyword.n + 1), &value) || !put(&x, keyword, &value))
+		if (!decode(slice_from(word, keyword.n + 1), &value))
 			return RC_SYNTAX;
+		rc = put(&x, keyword, &value);
+		if (rc != RC_OK)
+			return rc;
 	}
 	if (n == 0)
 		return RC_SYNTAX;

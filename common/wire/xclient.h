@@ -26,7 +26,7 @@ struct xclient {
 
 /* "ADDR=192.0.2.1 NAME=mail.example.org": attributes in any order and case, each once, values in xtext (RFC 3461 4). NAME
  * ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT are known; those that we have no use for are checked and passed over.
- * RC_SYNTAX. */
+ * RC_SYNTAX; RC_UNSUPPORTED for an attribute that is none of these. */
 enum rc xclient_parse(struct slice arg, struct xclient *ret_xclient);
 
 #endif

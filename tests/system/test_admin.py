@@ -97,6 +97,44 @@ def test_config_show_and_check(folder):
     lab.equal(r.returncode, 0, "config check: " + r.stdout + r.stderr)
 
 
+def test_config_check_reads_what_the_server_reads(folder):
+    """Without a file: the one of the running server, with the options of its command line, from any folder."""
+    net, postern = house(folder)
+    good = open(postern.conf_file).read()
+    r = postern.ctl("config", "check", check=False)
+    lab.check(r.returncode == 0 and postern.conf_file in r.stdout, f"the running server's file: {r.stdout + r.stderr!r}")
+    postern.configure(good + "smtpd {\n max-errors = 5\n")
+    r = postern.ctl("config", "check", check=False)
+    line = good.count("\n") + 1
+    lab.equal(r.returncode, 78, "the status of a broken one")
+    lab.check(f"{postern.conf_file}:{line}: the section that begins here is not closed" in r.stderr, f"what is said: {r.stderr!r}")
+    r = postern.ctl("--json", "config", "check", check=False)
+    lab.equal(json.loads(r.stdout.splitlines()[0])["line"], line, "the line as JSON")
+    other = folder + "/other.conf"
+    with open(other, "w") as f:
+        f.write(good)
+    lab.equal(postern.ctl("config", "check", other, check=False).returncode, 0, "another file, which is good")
+    postern.configure(good)
+
+
+def test_words_that_are_wrong(folder):
+    """What could be meant is said, and statuses are those of sysexits."""
+    net, postern = house(folder)
+    explain = ("explain", "--client", "192.0.2.1", "--from", "a@b.test", "--to", "alice@postern.test")
+    for words, status, said in ((("quue", "list"), 64, "there is no command 'quue list'; did you mean queue list?"),
+                                (("statsu",), 64, "did you mean status?"),
+                                (("config", "chekc"), 64, "did you mean config check?"),
+                                (("passwrd", "alice"), 64, "did you mean passwd?"),
+                                (("queue", "show"), 64, "queue show needs to know which one"),
+                                (("reload", "now"), 64, "reload takes no argument"),
+                                (("queue", "show", "a", "b"), 64, "queue show takes one argument"),
+                                ((*explain, "--listener", "smpt"), 65, 'there is no listener "smpt"; there are: ')):
+        r = postern.ctl(*words, check=False)
+        lab.equal(r.returncode, status, f"the status of {words!r}: {r.stderr!r}")
+        lab.check(said in r.stderr, f"{said!r} in {r.stderr!r}")
+    lab.equal(postern.ctl(*explain, "--user", "whoever").returncode, 0, "users cannot be known without a users file")
+
+
 def test_warnings(folder):
     """What is allowed and can hardly be meant: postern -n and a reload say it, the log too, and it is no error."""
     net, postern = house(folder)
@@ -119,9 +157,20 @@ def test_broken_reload_is_refused(folder):
     good = open(postern.conf_file).read()
     postern.configure(good + 'smtpd { max-recipient = 5 }\n')
     r = postern.ctl("reload", check=False)
-    lab.check(r.returncode != 0, "reload of a broken file fails")
+    lab.equal(r.returncode, 78, "the status of a refused reload, which is that of postern -n")
     said = r.stderr + r.stdout
     lab.check("postern.conf:" in said and "max-recipients" in said, f"file, line and did-you-mean: {said!r}")
+    refused = [line for line in postern.log().splitlines() if "config-refused" in line]
+    lab.check(refused and "\\n" not in refused[-1] and "\\x0a" not in refused[-1], f"no line end in the log: {refused!r}")
+    for wrong in ('router { local-users = {"@nosuch"} }\n', 'table "t" { file = "/nonexistent" }\n', 'uid-base = 5\n',
+                  'smtpd { max-hops = 1 }\n', 'auth { users-file = "/nonexistent" }\n', 'smtpd {\n',
+                  f'listener "more" {{ address = {{"{POSTERN}"}} }}\n',
+                  'certificate "c" { chain = "/nonexistent"\n key = "/nonexistent" }\n'):
+        postern.configure(good + wrong)
+        lab.equal(postern.ctl("reload", check=False).returncode, 78, f"the status for {wrong!r}")
+    os.rename(postern.conf_file, postern.conf_file + ".away")
+    lab.equal(postern.ctl("reload", check=False).returncode, 78, "the status without a file")
+    os.rename(postern.conf_file + ".away", postern.conf_file)
     lab.equal(lab.send(POSTERN, "a@b.test", ["alice@postern.test"], lab.message(1, 100))[0], "250",
               "mail with the old configuration")
     postern.configure(good.replace('"alice", "bob"', '"alice"'))

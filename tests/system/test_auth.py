@@ -154,6 +154,40 @@ def test_answer_comes_late(folder):
     lab.check("AU_CONTINUE" not in postern.log(), "the auth room is not told what it did not ask for")
 
 
+def test_passwd_of_the_running_server(folder):
+    """Its users file is the default, its max-hash-memory the limit; explain knows the users."""
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
+    path = os.path.join(folder, "the-users")
+    passwd(path, "alice", "one")
+    postern = lab.Postern(net, net.postern_conf(f'auth {{ users-file = "{path}"\n max-hash-memory = 16M }}\n'))
+
+    def ctl(*words, password="two"):
+        return subprocess.run([os.path.join(STAGE, "sbin", "posternctl"), "--base", postern.base, *words], capture_output=True,
+                              text=True, input=password + "\n")
+    r = ctl("passwd", "bob")
+    lab.equal(r.returncode, 0, f"a user in the file that is in use, with as much memory as may be: {r.stderr!r}")
+    lab.check("bob" in open(path).read() and "m=16384" in open(path).read(), "the file")
+    r = ctl("passwd", "--memory", "32", "carol")
+    lab.equal(r.returncode, 64, "more memory than Postern gives")
+    lab.check("--memory 32 is more than auth { max-hash-memory } of the running Postern (16 MiB)" in r.stderr and
+              "--memory 16" in r.stderr, f"the remedy: {r.stderr!r}")
+    lab.check("carol" not in open(path).read(), "nothing was written")
+    other = os.path.join(folder, "other")
+    r = ctl("passwd", "--file", other, "--memory", "32", "carol")
+    lab.check(r.returncode == 0 and "warning: --memory 32" in r.stderr and f"reads {path}, not this file" in r.stderr, f"another: {r!r}")
+    explain = ("explain", "--client", "192.0.2.1", "--from", "a@b.test", "--to", "x@y.test", "--user")
+    lab.equal(ctl(*explain, "bob").returncode, 0, "explain for a user")
+    r = ctl(*explain, "bobb")
+    lab.equal(r.returncode, 65, "explain for nobody")
+    lab.check("there is no user bobb" in r.stderr and "there are: alice, bob; did you mean bob?" in r.stderr, f"who there is: {r.stderr!r}")
+    postern.stop()
+    r = subprocess.run([os.path.join(STAGE, "sbin", "posternctl"), "--base", postern.base, "passwd", "--file", path, "--memory", "128",
+                        "dora"], capture_output=True, text=True, input="x\n")
+    lab.check(r.returncode == 0 and "than Postern takes by default (64 MiB)" in r.stderr, f"nobody to ask: {r!r}")
+
+
 def test_passwd(folder):
     net = lab.Lab(folder)
     path = net.path("users")

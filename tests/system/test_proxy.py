@@ -103,12 +103,17 @@ def test_networks_from_a_file(folder):
             c.cmd("MAIL FROM:<a@b.test>")
             c.cmd("RSET")
             return c.cmd("MAIL FROM:<a@b.test>")[0]
+    def unknown_attribute():
+        with lab.Client(POSTERN) as c:
+            c.ehlo()
+            return c.cmd("XCLIENT REVERSE_NAME=x", "501")[0]
     lab.check(not offers(), "XCLIENT is not offered to a client that is not in the file")
     lab.equal(second_mail(), "451", "the second message of a client that is not exempt")
     with open(table, "a") as f:
         f.write(f"{CLIENT}\n")
     postern.ctl("reload")
     lab.check(offers(), "XCLIENT is offered to a client that is in the file now")
+    lab.check("Unknown attribute; XCLIENT has NAME ADDR" in unknown_attribute(), "what an unknown attribute is told")
     lab.equal(second_mail(), "250", "the second message of a client that is exempt by the file")
     with open(table, "a") as f:
         f.write("example.org\n")

@@ -34,7 +34,7 @@ nonsense_is_refused(void **state)
 		SLICE("PROTO=LMTP"),
 		SLICE("NAME=a b"), SLICE("NAME=a+0Ab"), SLICE("NAME=a+0"), SLICE("NAME=a+zz"), SLICE("NAME=a..b"),
 		SLICE("NAME=-a+00"),
-		SLICE("HELO=a\x7f"), SLICE("HELO=(x)"), SLICE("LOGIN=a\0b"), SLICE("LOGIN=\xff"), SLICE("OTHER=x"), SLICE("=x"),
+		SLICE("HELO=a\x7f"), SLICE("HELO=(x)"), SLICE("LOGIN=a\0b"), SLICE("LOGIN=\xff"), SLICE("OTHER"), SLICE("OTHER="),
 	};
 	struct xclient x;
 
@@ -42,6 +42,18 @@ nonsense_is_refused(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++)
 		if (xclient_parse(cases[i], &x) != RC_SYNTAX)
 			fail_msg("case %zu: %.*s", i, (int)cases[i].n, (const char *)cases[i].p);
+}
+
+static void
+strange_attributes_are_told_apart(void **state)
+{
+	struct xclient x;
+
+	(void)state;
+	assert_int_equal(xclient_parse(S("OTHER=x"), &x), RC_UNSUPPORTED);
+	assert_int_equal(xclient_parse(S("=x"), &x), RC_UNSUPPORTED);
+	assert_int_equal(xclient_parse(S("ADDR=192.0.2.1 REVERSE_NAME=x"), &x), RC_UNSUPPORTED);
+	assert_int_equal(xclient_parse(S("ADDR=x OTHER=x"), &x), RC_SYNTAX);
 }
 
 static void
@@ -63,6 +75,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attributes_are_read),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(strange_attributes_are_told_apart),
 		cmocka_unit_test(values_have_a_limit),
 	};
 
