@@ -1,7 +1,6 @@
 /* common/counts.c -- see counts.h. */
 #include "common/counts.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +13,9 @@ enum {
 struct header {
 	uint32_t magic;
 	uint32_t n_rows, n_tables;
-	uint8_t key[COUNTS_KEY_BYTES];
+	struct hash_key key;
 };
 _Static_assert(sizeof(struct header) <= HEADER, "the header has a page");
-_Static_assert(COUNTS_KEY_BYTES == crypto_shorthash_KEYBYTES, "a SipHash key");
 _Static_assert(sizeof(struct counts_row) == 128, "two cache lines");
 
 static uint32_t
@@ -80,12 +78,12 @@ is_shape(uint32_t n_rows, uint32_t n_tables)
 }
 
 void
-counts_format(void *memory, uint32_t n_rows, uint32_t n_tables, const uint8_t key[COUNTS_KEY_BYTES])
+counts_format(void *memory, uint32_t n_rows, uint32_t n_tables, const struct hash_key *key)
 {
 	struct header h = { .magic = MAGIC, .n_rows = n_rows, .n_tables = n_tables };
 
 	BUG_ON(!is_shape(n_rows, n_tables));
-	memcpy(h.key, key, sizeof h.key);
+	h.key = *key;
 	memcpy(memory, &h, sizeof h);
 }
 
@@ -119,7 +117,7 @@ counts_open(struct counts *c, void *own, const void *all, size_t size, uint32_t 
 	*c = (struct counts){ .own_index = index };
 	if (!counts_shape(all, size, &c->n_rows, &c->n_tables) || index >= c->n_tables)
 		return RC_SYNTAX;
-	memcpy(c->key, ((const struct header *)all)->key, sizeof c->key);
+	c->key = ((const struct header *)all)->key;
 	c->others = all;
 	c->own = own;
 	be_born(c->own);
@@ -127,7 +125,7 @@ counts_open(struct counts *c, void *own, const void *all, size_t size, uint32_t 
 }
 
 enum rc
-counts_alone(struct counts *c, uint32_t n_rows, const uint8_t key[COUNTS_KEY_BYTES])
+counts_alone(struct counts *c, uint32_t n_rows, const struct hash_key *key)
 {
 	*c = (struct counts){ .n_rows = n_rows, .n_tables = 1 };
 	BUG_ON(!is_shape(n_rows, 1));
@@ -136,7 +134,7 @@ counts_alone(struct counts *c, uint32_t n_rows, const uint8_t key[COUNTS_KEY_BYT
 	if (c->alone == NULL)
 		return RC_NOMEM;
 	c->own = (struct counts_table *)(void *)(((uintptr_t)c->alone + 63) & ~(uintptr_t)63);
-	memcpy(c->key, key, sizeof c->key);
+	c->key = *key;
 	be_born(c->own);
 	return RC_OK;
 }
@@ -186,18 +184,7 @@ row_is(const struct counts_row *r, const struct row_key *k)
 uint64_t
 counts_hash(const struct counts *c, struct ip_net net)
 {
-	struct row_key k = key_of(net);
-	union {
-		uint8_t b[crypto_shorthash_BYTES];
-		uint64_t n;
-	} hash;
-	uint8_t in[sizeof k.address + 2];
-
-	memcpy(in, k.address, sizeof k.address);
-	in[sizeof k.address] = net.ip.family;
-	in[sizeof k.address + 1] = net.bits;
-	(void)crypto_shorthash(hash.b, in, sizeof in, c->key);
-	return hash.n;
+	return keyed_hash_net(&c->key, net);
 }
 
 static size_t

@@ -12,6 +12,7 @@
 #define POSTERN_COMMON_COUNTS_H
 
 #include "common/ip.h"
+#include "common/keyed_hash.h"
 #include "common/rc.h"
 
 #include <stdatomic.h>
@@ -29,7 +30,6 @@ enum count_kind {
 };
 
 enum {
-	COUNTS_KEY_BYTES = 16,		/* of SipHash */
 	COUNTS_SET = 8,			/* rows that a network may be in */
 	COUNTS_ROWS_MIN = 1024,
 	COUNTS_ROWS_MAX = 1 << 22,
@@ -57,7 +57,7 @@ struct counts_table {
 };
 
 struct counts {
-	uint8_t key[COUNTS_KEY_BYTES];
+	struct hash_key key;
 	uint32_t n_rows, n_tables;
 	uint32_t own_index;
 	struct counts_table *own;
@@ -71,7 +71,7 @@ size_t counts_size(uint32_t n_rows, uint32_t n_tables);
 uint32_t counts_rows_for(uint64_t sessions);
 
 /* Master, in fresh memory of that size, all zero: key is secret and random. */
-void counts_format(void *memory, uint32_t n_rows, uint32_t n_tables, const uint8_t key[COUNTS_KEY_BYTES]);
+void counts_format(void *memory, uint32_t n_rows, uint32_t n_tables, const struct hash_key *key);
 
 /* A process takes table number index over, as new. own is that table, to be written; all is the whole memory of that
  * size, to be read. RC_SYNTAX: not formatted, or not so large. */
@@ -83,7 +83,7 @@ size_t counts_table_size(uint32_t n_rows);
 bool counts_shape(const void *memory, size_t size, uint32_t *ret_rows, uint32_t *ret_tables);
 
 /* A process alone. RC_NOMEM. */
-enum rc counts_alone(struct counts *c, uint32_t n_rows, const uint8_t key[COUNTS_KEY_BYTES]);
+enum rc counts_alone(struct counts *c, uint32_t n_rows, const struct hash_key *key);
 void counts_close(struct counts *c);
 
 /* What a network's row hangs on: computed once a session. */

@@ -28,17 +28,17 @@ tables_for(const struct conf *c)
 static bool
 format(int fd, uint32_t n_rows, uint32_t n_tables)
 {
-	uint8_t key[COUNTS_KEY_BYTES];
+	struct hash_key key;
 	size_t first = counts_offset(n_rows, 0);
 	void *memory;
 
-	if (getrandom(key, sizeof key, 0) != sizeof key)
+	if (getrandom(key.b, sizeof key.b, 0) != sizeof key.b)
 		return false;
 	memory = mmap(NULL, first, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return false;
-	counts_format(memory, n_rows, n_tables, key);
-	explicit_bzero(key, sizeof key);
+	counts_format(memory, n_rows, n_tables, &key);
+	explicit_bzero(&key, sizeof key);
 	(void)munmap(memory, first);
 	return true;
 }

@@ -1,24 +1,31 @@
 /* queue/report_rate.c -- see report_rate.h. */
 #include "queue/report_rate.h"
 
+#include "common/wire/address.h"
+
 static const uint64_t hour_ms = 3600 * 1000;
 
+/* By a seed and not by chance, so that a test can have the same again. */
 void
 report_rate_init(struct report_rate *r, uint64_t seed)
 {
-	*r = (struct report_rate){ .seed = { seed, ~seed } };
+	*r = (struct report_rate){ 0 };
+	for (uint64_t i = 0; i < REPORT_RATE_ROWS; i++) {
+		memcpy(r->keys[i].b, &seed, sizeof seed);
+		memcpy(r->keys[i].b + sizeof seed, &i, sizeof i);
+	}
 }
 
-/* FNV-1a from a secret start, and a last mix so that its upper bits are good too. Letters are folded: a domain is one domain. */
+/* Letters are folded: a domain is one domain. What is longer than an address can be is counted by its beginning. */
 static size_t
-counter_of(uint64_t seed, struct slice sender)
+counter_of(const struct hash_key *key, struct slice sender)
 {
-	uint64_t h = seed ^ UINT64_C(0xcbf29ce484222325);
+	uint8_t folded[ADDRESS_TEXT_MAX];
+	size_t n = sender.n < sizeof folded ? sender.n : sizeof folded;
 
-	for (size_t i = 0; i < sender.n; i++)
-		h = (h ^ ascii_lower(sender.p[i])) * UINT64_C(0x100000001b3);
-	h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);
-	return (size_t)(h >> 40) % REPORT_RATE_COUNTERS;
+	for (size_t i = 0; i < n; i++)
+		folded[i] = ascii_lower(sender.p[i]);
+	return (size_t)(keyed_hash(key, slice_of(folded, n)) % REPORT_RATE_COUNTERS);
 }
 
 bool
@@ -31,7 +38,7 @@ report_rate_take(struct report_rate *r, uint64_t now, struct slice sender, uint3
 		r->hour = now / hour_ms;
 	}
 	for (size_t i = 0; i < REPORT_RATE_ROWS; i++) {
-		counts[i] = &r->counts[i][counter_of(r->seed[i], sender)];
+		counts[i] = &r->counts[i][counter_of(&r->keys[i], sender)];
 		if (*counts[i] < least)
 			least = *counts[i];
 	}

@@ -5,12 +5,13 @@
 #ifndef POSTERN_QUEUE_REPORT_RATE_H
 #define POSTERN_QUEUE_REPORT_RATE_H
 
+#include "common/keyed_hash.h"
 #include "common/slice.h"
 
 enum { REPORT_RATE_ROWS = 2, REPORT_RATE_COUNTERS = 2048 };
 
 struct report_rate {
-	uint64_t seed[REPORT_RATE_ROWS];
+	struct hash_key keys[REPORT_RATE_ROWS];
 	uint64_t hour;
 	uint32_t counts[REPORT_RATE_ROWS][REPORT_RATE_COUNTERS];
 };

@@ -58,12 +58,10 @@ static size_t
 bucket_of(const struct routes *r, enum route_kind kind, struct slice name)
 {
 	uint8_t text[ROUTE_NAME_MAX + 1];
-	unsigned char hash[crypto_shorthash_BYTES];
 
 	text[0] = (uint8_t)kind;
 	memcpy(text + 1, name.p, name.n);
-	(void)crypto_shorthash(hash, text, name.n + 1, r->hash_key);
-	return (size_t)(hash[0] | hash[1] << 8) % ROUTES_BUCKETS;
+	return (size_t)(keyed_hash(&r->hash_key, slice_of(text, name.n + 1)) % ROUTES_BUCKETS);
 }
 
 static struct route *
@@ -575,7 +573,7 @@ routes_init(struct routes *r, struct loop *loop, const struct lookup_ops *ops, s
     uint64_t timeout_ms)
 {
 	*r = (struct routes){ .loop = loop, .ops = ops, .source = source, .timeout_ms = timeout_ms };
-	randombytes_buf(r->hash_key, sizeof r->hash_key);
+	hash_key_make(&r->hash_key);
 }
 
 void

@@ -6,6 +6,7 @@
 #define POSTERN_RESOLVER_ROUTE_H
 
 #include "common/ipc/schema.h"
+#include "common/keyed_hash.h"
 #include "common/loop.h"
 #include "common/mail_route.h"
 #include "common/rc.h"
@@ -43,7 +44,7 @@ struct routes {
 	uint64_t timeout_ms;	/* for new questions */
 	struct route *buckets[ROUTES_BUCKETS];
 	size_t n;
-	uint8_t hash_key[16];	/* names come from strangers: no collisions on purpose (THREATS 57) */
+	struct hash_key hash_key;	/* names come from strangers: no collisions on purpose (THREATS 57) */
 };
 
 void routes_init(struct routes *r, struct loop *loop, const struct lookup_ops *ops, struct lookup_source *source,

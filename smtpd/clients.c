@@ -3,27 +3,25 @@
 
 #include "smtpd/session.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 
 enum {
 	CHAINS_FIRST = 64,
 	GOOD_SECONDS = 24 * 3600,	/* how long an accepted message speaks for its sender */
 };
-_Static_assert(sizeof ((struct clients *)0)->key == crypto_shorthash_KEYBYTES, "a SipHash key");
 
 void
 clients_init(struct clients *c, struct loop *loop)
 {
-	uint8_t key[COUNTS_KEY_BYTES];
+	struct hash_key key;
 
 	*c = (struct clients){ .loop = loop };
-	randombytes_buf(c->key, sizeof c->key);
-	randombytes_buf(key, sizeof key);
+	hash_key_make(&c->key);
+	hash_key_make(&key);
 	for (size_t i = 0; i < CLIENT_SIZES; i++)
 		c->sizes_end[i] = &c->sizes[i];
 	/* Without memory nothing is counted but sessions; a process so poor will end soon. */
-	(void)counts_alone(&c->counts, CLIENT_ROWS_ALONE, key);
+	(void)counts_alone(&c->counts, CLIENT_ROWS_ALONE, &key);
 }
 
 void
@@ -88,16 +86,7 @@ clients_adopt(struct clients *c, const struct conf *conf)
 static struct client **
 chain_of(const struct clients *c, struct ip_net net)
 {
-	uint8_t in[1 + sizeof net.ip.b];
-	union {
-		uint8_t b[crypto_shorthash_BYTES];
-		uint64_t n;
-	} hash;
-
-	in[0] = net.ip.family;
-	memcpy(in + 1, net.ip.b, sizeof net.ip.b);
-	(void)crypto_shorthash(hash.b, in, sizeof in, c->key);
-	return &c->chains[hash.n & (c->n_chains - 1)];
+	return &c->chains[keyed_hash_net(&c->key, net) & (c->n_chains - 1)];
 }
 
 /* Keeps chains short. Without memory they get longer, and all goes on. */

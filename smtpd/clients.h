@@ -56,7 +56,7 @@ struct clients {
 	struct client *sizes[CLIENT_SIZES], **sizes_end[CLIENT_SIZES];
 	struct counts counts;
 	struct loop *loop;
-	uint8_t key[16];
+	struct hash_key key;
 	struct table *exempt;	/* of the present configuration */
 };
 

@@ -64,7 +64,7 @@ judge(struct session *s, enum rc syntax, const struct address *to, struct slice 
 		refusal_set(ret_refusal, 451, "4.3.0", "The queue was restarted, begin again");
 	else if (s->tx->n_rcpts >= s->conf->smtpd.max_recipients)
 		refusal_set(ret_refusal, 452, "4.5.3", "Too many recipients");		/* RFC 5321 4.5.3.1.10 */
-	else if (s->n_errors >= s->conf->smtpd.max_errors || s->too_many)
+	else if (command_has_erred_enough(s))
 		refusal_set(ret_refusal, 452, "4.5.3", "Too many errors, send the rest later");
 	else if (client_over(s, CLIENT_RECIPIENT))
 		refusal_set(ret_refusal, 450, "4.7.1", "Too many recipients from your network, try again later");

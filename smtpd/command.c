@@ -114,6 +114,12 @@ cut_off(struct session *s, const char *what)
 	session_last(s, 421, "4.7.0", what, what);
 }
 
+bool
+command_has_erred_enough(const struct session *s)
+{
+	return s->n_errors >= s->conf->smtpd.max_errors || s->too_many;
+}
+
 /* Recipients that were accepted get their message even when too many others were refused: else a long list with some
  * dead addresses in it would be tried in vain for ever. cmd_rcpt takes no more of them then. */
 static bool
@@ -131,7 +137,7 @@ within_limits(struct session *s, const struct command *c)
 		return false;
 	}
 	s->n_commands++;
-	if ((s->n_errors >= s->conf->smtpd.max_errors || s->too_many) &&
+	if (command_has_erred_enough(s) &&
 	    (!has_earned_its_end(s, c) || s->n_over_errors++ >= OVER_ERRORS_MAX)) {
 		cut_off(s, "Too many errors");
 		return false;

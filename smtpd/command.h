@@ -34,6 +34,8 @@ bool starttls_exists(const struct session *s);
 
 /* Does the listener require TLS, and there is none yet? (RFC 3207 4) */
 bool command_lacks_tls(const struct session *s);
+/* Errors and unknown recipients, its own or its network's, as many as one may have (max-errors). */
+bool command_has_erred_enough(const struct session *s);
 
 /* Makes the address's domain ASCII (it borrows from domain then). RC_SYNTAX, RC_RANGE, RC_NOMEM. */
 enum rc command_ascii_domain(struct address *a, struct buf *domain);

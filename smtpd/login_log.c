@@ -43,6 +43,7 @@ void
 login_log_init(struct login_log *l, struct loop *loop)
 {
 	*l = (struct login_log){ .loop = loop };
+	hash_key_make(&l->key);
 	timer_setup(&l->timer, loop, on_timer, l);
 }
 
@@ -57,10 +58,8 @@ login_log_free(struct login_log *l)
 static struct login_log_row *
 row_of(struct login_log *l, struct ip_net net)
 {
-	uint32_t at = 2166136261U;
+	size_t at = (size_t)keyed_hash_net(&l->key, net) % LOGIN_LOG_NETWORKS;
 
-	for (size_t i = 0; i < sizeof net.ip.b; i++)
-		at = (at ^ net.ip.b[i]) * 16777619U;
 	for (size_t i = 0; i < LOGIN_LOG_NETWORKS; i++) {
 		struct login_log_row *r = &l->rows[(at + i) % LOGIN_LOG_NETWORKS];
 

@@ -5,6 +5,7 @@
 #define POSTERN_SMTPD_LOGIN_LOG_H
 
 #include "common/ip.h"
+#include "common/keyed_hash.h"
 #include "common/loop.h"
 
 enum {
@@ -20,6 +21,7 @@ struct login_log_row {
 struct login_log {
 	struct login_log_row rows[LOGIN_LOG_NETWORKS], others;
 	unsigned n;
+	struct hash_key key;
 	struct timer timer;
 	bool runs;
 	struct loop *loop;

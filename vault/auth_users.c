@@ -1,6 +1,8 @@
 /* vault/auth_users.c -- see auth_users.h. */
 #include "vault/auth_users.h"
 
+#include "common/keyed_hash.h"
+
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -14,7 +16,7 @@ struct certificate {
 };
 
 struct users {
-	uint8_t hash_key[crypto_shorthash_KEYBYTES];
+	struct hash_key hash_key;
 	struct user **chains;
 	size_t n_chains, n;
 	const struct user **hashed;	/* those that have a hash: decoys */
@@ -27,22 +29,10 @@ struct users {
 	struct certificate *certificates[CHAINS_FIRST * 64];
 };
 
-static uint64_t
-hash_of(const struct users *u, struct slice s)
-{
-	union {
-		uint8_t b[crypto_shorthash_BYTES];
-		uint64_t n;
-	} hash;
-
-	(void)crypto_shorthash(hash.b, s.n == 0 ? (const uint8_t *)"" : s.p, s.n, u->hash_key);
-	return hash.n;
-}
-
 static size_t
 chain_of(const struct users *u, struct slice s)
 {
-	return (size_t)(hash_of(u, s) & (CHAINS_FIRST * 64 - 1));
+	return (size_t)(keyed_hash(&u->hash_key, s) & (CHAINS_FIRST * 64 - 1));
 }
 
 struct users *
@@ -51,7 +41,7 @@ users_new(void)
 	struct users *u = calloc(1, sizeof *u);
 
 	if (u != NULL)
-		randombytes_buf(u->hash_key, sizeof u->hash_key);
+		hash_key_make(&u->hash_key);
 	if (u != NULL)
 		randombytes_buf(u->secret, sizeof u->secret);
 	return u;
@@ -93,7 +83,7 @@ users_count(const struct users *u)
 static struct user *
 find(const struct users *u, struct slice name)
 {
-	struct user *user = u->n_chains == 0 ? NULL : u->chains[hash_of(u, name) & (u->n_chains - 1)];
+	struct user *user = u->n_chains == 0 ? NULL : u->chains[keyed_hash(&u->hash_key, name) & (u->n_chains - 1)];
 
 	while (user != NULL && !slice_eq(slice_of(user->name, user->n), name))
 		user = user->next;
@@ -113,7 +103,8 @@ grow(struct users *u)
 		return false;
 	for (size_t i = 0; i < u->n_chains; i++)
 		while (u->chains[i] != NULL) {
-			struct user *moved = u->chains[i], **to = &chains[hash_of(u, slice_of(moved->name, moved->n)) & (n - 1)];
+			struct user *moved = u->chains[i];
+			struct user **to = &chains[keyed_hash(&u->hash_key, slice_of(moved->name, moved->n)) & (n - 1)];
 
 			u->chains[i] = moved->next;
 			moved->next = *to;
@@ -146,7 +137,7 @@ add(struct users *u, const struct credential *c, struct buf *why)
 	user->locked = c->locked;
 	user->has_scram = c->has_scram;
 	user->scram = c->scram;
-	chain = &u->chains[hash_of(u, c->user) & (u->n_chains - 1)];
+	chain = &u->chains[keyed_hash(&u->hash_key, c->user) & (u->n_chains - 1)];
 	user->next = *chain;
 	*chain = user;
 	u->n++;
@@ -368,7 +359,7 @@ users_find(const struct users *u, struct slice name)
 const char *
 users_decoy(const struct users *u, struct slice name)
 {
-	return u->n_hashed == 0 ? u->stand_in : u->hashed[hash_of(u, name) % u->n_hashed]->argon2;
+	return u->n_hashed == 0 ? u->stand_in : u->hashed[keyed_hash(&u->hash_key, name) % u->n_hashed]->argon2;
 }
 
 void

@@ -10,7 +10,7 @@
 
 enum { ROWS = COUNTS_ROWS_MIN, TABLES = 3, MINUTE = 60 * 1000 };
 
-static const uint8_t key[COUNTS_KEY_BYTES] = "0123456789abcde";
+static const struct hash_key key = { "0123456789abcde" };
 
 static struct ip_net
 net(const char *text)
@@ -34,7 +34,7 @@ memory_new(void)
 	uint8_t *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	assert_true(memory != MAP_FAILED);
-	counts_format(memory, ROWS, TABLES, key);
+	counts_format(memory, ROWS, TABLES, &key);
 	return memory;
 }
 
@@ -100,7 +100,7 @@ a_count_fades(void **state)
 	struct counts c;
 
 	(void)state;
-	assert_int_equal(counts_alone(&c, ROWS, key), RC_OK);
+	assert_int_equal(counts_alone(&c, ROWS, &key), RC_OK);
 	counts_add(row_of(&c, n), COUNT_CONNECTION, 100, 5);
 	assert_int_equal(rate(&c, n, COUNT_CONNECTION, 6 * MINUTE - 1), 100);
 	assert_int_equal(rate(&c, n, COUNT_CONNECTION, 6 * MINUTE), 100);
@@ -122,7 +122,7 @@ a_count_never_overflows(void **state)
 	struct counts c;
 
 	(void)state;
-	assert_int_equal(counts_alone(&c, ROWS, key), RC_OK);
+	assert_int_equal(counts_alone(&c, ROWS, &key), RC_OK);
 	counts_add(row_of(&c, n), COUNT_ERROR, UINT32_MAX - 1, 5);
 	counts_add(row_of(&c, n), COUNT_ERROR, 10, 5);
 	assert_int_equal(rate(&c, n, COUNT_ERROR, 5 * MINUTE), UINT32_MAX);
@@ -160,7 +160,7 @@ a_row_with_sessions_stays(void **state)
 	unsigned without = 0;
 
 	(void)state;
-	assert_int_equal(counts_alone(&c, ROWS, key), RC_OK);
+	assert_int_equal(counts_alone(&c, ROWS, &key), RC_OK);
 	row = row_of(&c, n);
 	counts_sessions(&c, row, 1);
 	for (uint32_t i = 0; i < 100 * ROWS; i++)
@@ -187,7 +187,7 @@ the_oldest_makes_room(void **state)
 	struct counts c;
 
 	(void)state;
-	assert_int_equal(counts_alone(&c, ROWS, key), RC_OK);
+	assert_int_equal(counts_alone(&c, ROWS, &key), RC_OK);
 	counts_add(row_of(&c, n), COUNT_ERROR, 5, 5);
 	for (uint32_t i = 0; i < 20 * ROWS; i++) {
 		(void)counts_row(&c, numbered(i), counts_hash(&c, numbered(i)), 200 + i);
@@ -207,7 +207,7 @@ networks_of_different_length_are_different(void **state)
 	struct counts c;
 
 	(void)state;
-	assert_int_equal(counts_alone(&c, ROWS, key), RC_OK);
+	assert_int_equal(counts_alone(&c, ROWS, &key), RC_OK);
 	counts_add(row_of(&c, a), COUNT_ERROR, 5, 5);
 	assert_int_equal(rate(&c, b, COUNT_ERROR, 5 * MINUTE), 0);
 	counts_close(&c);
@@ -294,7 +294,7 @@ memory_does_not_grow(void **state)
 	uint8_t *first, *end;
 
 	(void)state;
-	assert_int_equal(counts_alone(&c, ROWS, key), RC_OK);
+	assert_int_equal(counts_alone(&c, ROWS, &key), RC_OK);
 	first = (uint8_t *)c.own;
 	end = first + counts_table_size(ROWS);
 	for (uint32_t i = 0; i < 10 * 1000 * 1000; i++) {
