@@ -16,7 +16,7 @@ static void
 announce(struct session *s)
 {
 	struct buf line = BUF_INIT(REPLY_TEXT_MAX);
-	size_t left = 0;
+	size_t left = 0, before = buf_len(&s->out);
 
 	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
 		left += offers(s, keywords[i]);
@@ -27,10 +27,11 @@ announce(struct session *s)
 		buf_clear(&line);
 		(void)buf_put_str(&line, extension_keyword(keywords[i]));
 		(void)offer_put_value(&line, s, keywords[i]);
-		if (!reply_line(&s->out, 250, S(""), buf_slice(&line), --left > 0))
-			session_end(s, "no memory for a reply");
+		(void)reply_line(&s->out, 250, S(""), buf_slice(&line), --left > 0);
 	}
 	buf_free(&line);
+	if (s->out.failed)
+		session_speechless(s, before);
 }
 
 /* RFC 5321 4.1.2: a name with other characters than letters, digits and hyphens MUST be refused. */

@@ -57,11 +57,36 @@ takes_input(const struct session *s)
 
 /* --- replies --- */
 
+static void flush_all_but(struct session *s, size_t keep);
+
+void
+session_speechless(struct session *s, size_t before)
+{
+	char text[REPLY_LINE_MAX];
+	struct slice name = smtpd_name(s->smtpd, s->conf);
+	size_t n;
+
+	s->out.end = s->out.start + before;
+	s->out.failed = false;
+	flush_all_but(s, 0);
+	/* Otherwise it does not read what there is. The transaction stays until the turn ends: its recipients may be just being
+	 * answered. */
+	if (s->phase < PH_LINGER && buf_len(&s->out) == 0) {
+		(void)snprintf(text, sizeof text, "421 4.3.0 %.*s Out of memory, try again later\r\n", (int)name.n,
+		    (const char *)name.p);
+		(void)stream_write(&s->stream, slice_str(text), &n);
+		(void)stream_close_write(&s->stream);
+	}
+	session_end(s, "no memory for a reply");
+}
+
 static void
 send_reply(struct session *s, unsigned code, struct slice enhanced, struct slice text)
 {
+	size_t before = buf_len(&s->out);
+
 	if (s->phase < PH_LINGER && !reply_line(&s->out, code, enhanced, text, false))
-		session_end(s, "no memory for a reply");
+		session_speechless(s, before);
 }
 
 /* Its own, and its network's: whoever divides his guesses among many sessions is counted too. */

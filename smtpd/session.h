@@ -126,6 +126,9 @@ void session_refuse(struct session *s, const struct refusal *r, struct slice to,
 void session_last(struct session *s, unsigned code, const char *enhanced, const char *text, const char *reason);
 /* The client broke the protocol so that it cannot be heard any further: what was wrong, and 421 behind it (RFC 5321 3.8). */
 void session_cut_off(struct session *s, unsigned code, const char *enhanced, const char *text, const char *reason);
+/* There is no memory for a reply, before which so many bytes were in the buffer: 421 instead, from memory that is there, if all
+ * before it leaves (RFC 5321 3.8), and the end. */
+void session_speechless(struct session *s, size_t before);
 /* No more replies: the connection is lost. */
 void session_end(struct session *s, const char *reason);
 

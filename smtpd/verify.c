@@ -151,6 +151,7 @@ reply_address(struct session *s)
 {
 	struct slice address = slice_of(s->verification->address, s->verification->n), domain = address_domain_of(address);
 	struct buf shown = BUF_INIT(REPLY_TEXT_MAX);
+	size_t before = buf_len(&s->out);
 
 	if (!s->verification->utf8 && !slice_is_ascii(address)) {
 		session_reply(s, 252, "2.6.8", "The address is not ASCII; say SMTPUTF8 behind it");
@@ -162,7 +163,7 @@ reply_address(struct session *s)
 	else
 		(void)buf_put_slice(&shown, domain);
 	if (!reply_mailbox(&s->out, shown.failed ? address : buf_slice(&shown)))
-		session_end(s, "no memory for a reply");
+		session_speechless(s, before);
 	buf_free(&shown);
 }
 

@@ -849,6 +849,38 @@ what_was_said_before_a_late_reply_is_not_late(void **state)
 	fakes_stop(&f);
 }
 
+/* No memory for a reply: what stands before it, then 421 from elsewhere; never half of one, nor nothing.
+ * shows: RFC5321 3.8/1, RFC5321 4.1.1.10/2 */
+static void
+no_memory_for_a_reply(void **state)
+{
+	static const char *const commands[] = { "NOOP\r\n", "EHLO client.example\r\n", "QUIT\r\n", "VRFY alice\r\n" };
+	struct fakes f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		begin(&f, NULL);
+		/* Room for one reply, and a part of the next: of EHLO some lines, of others not one. */
+		f.smtpd.sessions->out.max = i == 1 ? 80 : 8;
+		say(&f, commands[i]);
+		hear(&f, "421 4.3.0 mx.example.org Out of memory, try again later");
+		assert_false(fakes_line(&f, (char[8]){ 0 }, 8, 50));
+		assert_true(f.closed);
+		fakes_stop(&f);
+	}
+	/* Behind another reply, which is heard. */
+	begin(&f, NULL);
+	f.smtpd.sessions->out.max = 60;
+	say(&f, "MAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nRCPT TO:<bob@example.org>\r\n"
+	    "RCPT TO:<carol@example.org>\r\nRCPT TO:<nobody@example.org>\r\n");
+	hear(&f, "250 2.1.0 *");
+	hear(&f, "250 2.1.5 *");
+	hear(&f, "250 2.1.5 *");
+	hear(&f, "250 2.1.5 *");
+	hear(&f, "421 4.3.0 *");
+	fakes_stop(&f);
+}
+
 int
 main(void)
 {
@@ -879,6 +911,7 @@ main(void)
 		cmocka_unit_test(slow_data_has_a_deadline),
 		cmocka_unit_test(clients_have_five_minutes_for_a_command),
 		cmocka_unit_test(refusals_of_other_rooms_are_made_sane),
+		cmocka_unit_test(no_memory_for_a_reply),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
