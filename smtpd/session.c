@@ -280,6 +280,8 @@ session_evict(struct session *s)
 {
 	session_last(s, 421, "4.3.2", "Too many sessions, try again later", "made room for another client");
 	flush(s);
+	if (s->phase < PH_LINGER)
+		(void)stream_close_write(&s->stream);	/* over TLS with its own goodbye (RFC 8314 3.4) */
 	session_end(s, NULL);
 }
 

@@ -92,8 +92,8 @@ submit_urgent(struct world *world, uint32_t handle)
 	return id;
 }
 
-/* shows: RFC3461 5.2.1/1, RFC3461 5.2.2/1, RFC3461 5.2.2/2, RFC3461 5.2.6/1, RFC3461 6.2/1, RFC3461 6.3/1, RFC3461 6.3/2,
- * shows: RFC8689 5/1, RFC3461 5.2.2/4, RFC8689 4.2.1/5 */
+/* shows: RFC3461 5.2.1/1, RFC3461 5.2.2/1, RFC3461 5.2.2/2, RFC3461 5.2.6/1, RFC3461 6.2/1, RFC3461 6.3/1, RFC3461 6.3/2
+ * shows: RFC3461 5.2.2/6, RFC8689 5/1, RFC3461 5.2.2/4, RFC8689 4.2.1/5 */
 static void
 senders_are_told_what_they_asked_for(void **state)
 {
@@ -396,6 +396,38 @@ mail_has_its_time(void **state)
 	end(world, 0);
 }
 
+/* Both wait for as long; whoever asked for failures alone is not told of it.
+ * shows: RFC3461 5.2.5/1 */
+static void
+delays_are_told_to_who_asked(void **state)
+{
+	struct world *world = *state;
+	uint32_t remote, local = 0, number;
+	struct d_job job;
+
+	NEEDS_ROOT(world);
+	end(world, SIGKILL);
+	world->delay_notice = 1000;
+	start(world);
+	learn_ids(world, world->smtpd);
+	expect_accepted(world, world->smtpd, 1,
+	    submit_notify(world, 1, ENVELOPE_TRUSTED, NOTIFY_FAILURE, "Subject: failures only\r\n\r\n"));
+	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_DEFERRED, 451, "4.2.0", "later");
+	expect_accepted(world, world->smtpd, 2,
+	    submit_notify(world, 2, ENVELOPE_TRUSTED, NOTIFY_FAILURE | NOTIFY_DELAY, "Subject: delays too\r\n\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_DEFERRED, 451, "4.2.0", "later");
+	SEND(world->deliver, D_CLOSED, remote, -1, d_closed, SESSION_DONE, 0, S(""), S(""), S(""), { 0 });
+	/* The one that was put off first would have been told of first. */
+	number = report_for_alice(world, &local, &job);
+	assert_true(holds(job.content, "Action: delayed\r\n"));
+	assert_true(holds(job.content, "Subject: delays too\r\n"));
+	answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
+	end(world, SIGKILL);
+}
+
 /* The postmaster is elsewhere, and his host sent back what it had got from us: that it refuses it now is told to nobody, or
  * it would get a report about its own refusal of a report, for ever. */
 static void
@@ -438,6 +470,7 @@ main(void)
 		WORLD_TEST(reports_go_the_way_of_the_message),
 		WORLD_TEST(mail_is_held_back),
 		WORLD_TEST(mail_has_its_time),
+		WORLD_TEST(delays_are_told_to_who_asked),
 		WORLD_TEST(a_postmaster_elsewhere_makes_no_loop),
 	};
 

@@ -403,6 +403,40 @@ a_client_that_says_goodbye_is_answered(void **state)
 	scene_end(&s);
 }
 
+/* However a session ends over TLS, the client can tell that it was we who ended it, and not somebody between us.
+ * shows: RFC8314 3.4/1 */
+static void
+every_end_is_a_close_alert(void **state)
+{
+	static const struct {
+		const char *said, *end;
+		bool evict, stop;
+	} cases[] = {
+		{ "QUIT\r\n", "221 *", false, false },
+		{ "NOOP\rX\r\n", "500 *", false, false },
+		{ "", "421 4.3.2 *", true, false },
+		{ "", "421 4.3.2 *", false, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct scene s;
+
+		scene_start(&s, NULL);
+		starttls(&s);
+		say(&s, cases[i].said);
+		if (cases[i].evict)
+			session_evict(the_session(&s));
+		if (cases[i].stop)
+			session_stop(the_session(&s));
+		hear(&s, cases[i].end);
+		expect_closed(&s);
+		if ((SSL_get_shutdown(s.c.ssl) & SSL_RECEIVED_SHUTDOWN) == 0)
+			fail_msg("case %zu: no close_notify", i);
+		scene_end(&s);
+	}
+}
+
 static void
 a_client_that_is_cut_off_leaves_nothing(void **state)
 {
@@ -573,6 +607,7 @@ main(void)
 		cmocka_unit_test(large_messages_arrive_whole),
 		cmocka_unit_test(nothing_stays_behind_in_a_record),
 		cmocka_unit_test(a_client_that_says_goodbye_is_answered),
+		cmocka_unit_test(every_end_is_a_close_alert),
 		cmocka_unit_test(a_client_that_is_cut_off_leaves_nothing),
 		cmocka_unit_test(a_slow_handshake_is_cut),
 		cmocka_unit_test(garbage_ends_the_session),
