@@ -118,15 +118,22 @@ number_of(struct slice value, size_t width, bool *bad)
 	return v;
 }
 
+bool
+envelope_text_fits(struct slice text)
+{
+	if (text.n > ENVELOPE_TEXT_MAX)
+		return false;
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] == '\r' || text.p[i] == '\n' || text.p[i] == 0)
+			return false;
+	return true;
+}
+
 static struct slice
 text_of(struct slice value, bool *bad)
 {
-	if (value.n > ENVELOPE_TEXT_MAX)
+	if (!envelope_text_fits(value))
 		*bad = true;
-	/* The text forms of the world (headers, logs, bounces) are built from these: no line may end inside one. */
-	for (size_t i = 0; i < value.n; i++)
-		if (value.p[i] == '\r' || value.p[i] == '\n' || value.p[i] == 0)
-			*bad = true;
 	return value;
 }
 

@@ -71,6 +71,10 @@ struct envelope_rcpt {
 	struct slice orcpt;		/* ORCPT as given: type;xtext (RFC 3461 4.2); may be empty */
 };
 
+/* May this be a text of an envelope? The text forms of the world (headers, logs, bounces) are built from these: no line may end
+ * inside one. */
+bool envelope_text_fits(struct slice text);
+
 /* Appends the encoded form of everything but recipients; then one envelope_put_rcpt a recipient. False: to failed. */
 bool envelope_put(struct buf *to, const struct envelope *e);
 bool envelope_put_rcpt(struct buf *to, const struct envelope_rcpt *r);

@@ -65,8 +65,8 @@ on_verdict(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 
 	(void)p, (void)fd;
 	if (!r_verdict_get(body, &v) || v.action < VERDICT_ACCEPT || v.action > VERDICT_DEFER || v.enhanced.n > 16 ||
-	    v.text.n > 1024)
-		return "malformed R_VERDICT";
+	    v.text.n > 1024 || !envelope_text_fits(v.rcpt) || !envelope_text_fits(v.transport) || !envelope_text_fits(v.nexthop))
+		return "malformed R_VERDICT";	/* a report's envelope is made of it */
 	question = handles_find(&q->questions, handle);
 	if (question == NULL)
 		return "R_VERDICT without a question";

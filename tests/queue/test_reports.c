@@ -12,6 +12,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static bool
 holds(struct slice in, const char *what)
@@ -461,6 +462,38 @@ a_postmaster_elsewhere_makes_no_loop(void **state)
 	end(world, 0);
 }
 
+/* What the router says becomes the envelope of a report: words that no envelope can hold cost it its line, and nothing else. */
+static void
+a_router_that_breaks_lines_is_cut_off(void **state)
+{
+	static char longest[1100];
+	const char *const bad[][3] = { { "a@b.test\r\nBcc: c@d.test", "local", "alice" }, { "", "local", "a\nb" },
+	    { longest, "local", "alice" } };
+	struct world *world = *state;
+	struct d_job job;
+	uint32_t session, number;
+
+	NEEDS_ROOT(world);
+	memset(longest, 'x', sizeof longest - 1);
+	learn_ids(world, world->smtpd);
+	expect_accepted(world, world->smtpd, 1, submit(world, world->smtpd, 1, "Subject: one\r\n\r\nbody\r\n"));
+	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	answer(world->deliver, session, number, JOB_FAILED, 550, "5.1.1", "nobody here");
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		answer_route_as(world, "alice@postern.test", bad[i][1], bad[i][2], bad[i][0]);
+		expect_eof(world->router);
+		(void)close(world->router);
+		world->router = make_line(world, ROLE_ROUTER, 0);
+	}
+	answer_route(world, "alice@postern.test", "local", "alice");
+	session = expect_session(world, world->local, ROLE_LOCAL, "alice");
+	number = expect_job(world, world->local, ROLE_LOCAL, session, &job);
+	answer(world->local, session, number, JOB_DELIVERED, 0, "2.0.0", "ok");
+	expect_empty(world);
+	end(world, 0);
+}
+
 int
 main(void)
 {
@@ -472,6 +505,7 @@ main(void)
 		WORLD_TEST(mail_has_its_time),
 		WORLD_TEST(delays_are_told_to_who_asked),
 		WORLD_TEST(a_postmaster_elsewhere_makes_no_loop),
+		WORLD_TEST(a_router_that_breaks_lines_is_cut_off),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
