@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "tests/play_master.h"
+#include "tests/folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +67,7 @@ play_start(struct played *w, enum role role, const char *program, const struct c
 	*w = (struct played){ .role = role, .stderr_fd = stderr_fd };
 	buf_init(&w->in, IPC_FRAME_MAX);
 	(void)snprintf(path, sizeof path, "%s/%s", build == NULL ? "." : build, program);
-	(void)snprintf(w->root, sizeof w->root, "/tmp/postern-root-XXXXXX");
+	folder_template(w->root, sizeof w->root, "root");
 	assert_non_null(mkdtemp(w->root));
 	assert_int_equal(chmod(w->root, 0555), 0);
 	play_pair(pair);

@@ -8,6 +8,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "tests/folder.h"
+
 #include "common/sandbox/probe.h"
 #include "common/sandbox/profile.h"
 #include "common/sandbox/sandbox.h"
@@ -40,7 +42,7 @@ enum {
 	EXIT_SETUP = 99,	/* the child could not get to the point of the test */
 };
 
-static char base[64] = "/tmp/postern-walls-XXXXXX";
+static char base[64];
 static char root[128], folder[128], mail[128];
 
 static const char *
@@ -65,6 +67,7 @@ make_folders(void **state)
 	(void)state;
 	if (needs_root() != NULL)
 		return 0;
+	folder_template(base, sizeof base, "walls");
 	if (mkdtemp(base) == NULL)
 		return -1;
 	(void)snprintf(root, sizeof root, "%s/root", base);

@@ -5,6 +5,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "tests/folder.h"
+
 #include "common/admin.h"
 #include "common/buf.h"
 #include "common/conf.h"
@@ -62,11 +64,11 @@ start_control(struct world *world)
 	int pair[2], listener;
 
 	(void)snprintf(program, sizeof program, "%s/ctl/postern-control", build == NULL ? "." : build);
-	(void)snprintf(world->folder, sizeof world->folder, "/tmp/postern-control-XXXXXX");
+	folder_template(world->folder, sizeof world->folder, "control");
 	assert_non_null(mkdtemp(world->folder));
 	assert_int_equal(chmod(world->folder, 0555), 0);
 	world->address.sun_family = AF_UNIX;
-	(void)snprintf(world->address.sun_path, sizeof world->address.sun_path, "/tmp/postern-control-%d", (int)getpid());
+	(void)snprintf(world->address.sun_path, sizeof world->address.sun_path, "%s-socket", world->folder);
 	(void)unlink(world->address.sun_path);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -8,6 +8,7 @@
 
 #include "deliver/local.h"
 #include "tests/play_master.h"
+#include "tests/folder.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -35,7 +36,7 @@ start_house(struct house *h, unsigned processes)
 	*h = (struct house){ .conf = conf_new() };
 	buf_init(&h->in, IPC_FRAME_MAX);
 	buf_init(&h->child_in, IPC_FRAME_MAX);
-	(void)snprintf(h->home, sizeof h->home, "/tmp/postern-home-XXXXXX");
+	folder_template(h->home, sizeof h->home, "home");
 	assert_non_null(mkdtemp(h->home));
 	assert_int_equal(chown(h->home, USER_UID, USER_UID), 0);
 	(void)snprintf(entry, sizeof entry, "bob:%d:%d:%s", USER_UID, USER_UID, h->home);

@@ -7,6 +7,7 @@
 
 #include "deliver/mailbox.h"
 #include "tests/play_master.h"
+#include "tests/folder.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -38,7 +39,7 @@ start_box(struct box *b, const char *user, enum rc want)
 
 	b->conf = conf_new();
 	buf_init(&b->in, IPC_FRAME_MAX);
-	(void)snprintf(b->home, sizeof b->home, "/tmp/postern-home-XXXXXX");
+	folder_template(b->home, sizeof b->home, "home");
 	assert_non_null(mkdtemp(b->home));
 	assert_int_equal(chown(b->home, USER_UID, USER_UID), 0);
 	(void)snprintf(entry, sizeof entry, "bob:%d:%d:%s", USER_UID, USER_UID, b->home);

@@ -5,6 +5,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "tests/folder.h"
+
 #include "deliver/account.h"
 #include "deliver/maildir.h"
 
@@ -34,7 +36,7 @@ set_up(void **state)
 
 	if (p == NULL)
 		return -1;
-	(void)snprintf(p->path, sizeof p->path, "/tmp/postern-maildir-XXXXXX");
+	folder_template(p->path, sizeof p->path, "maildir");
 	if (mkdtemp(p->path) == NULL) {
 		free(p);
 		return -1;

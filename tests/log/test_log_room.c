@@ -8,6 +8,7 @@
 #include "common/admin.h"
 #include "log/log_room.h"
 #include "tests/play_master.h"
+#include "tests/folder.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -221,13 +222,14 @@ static void
 a_file_is_rotated_by_reload(void **state)
 {
 	struct conf *c = conf_new();
-	char folder[] = "/tmp/postern-log-XXXXXX", path[100], old[100];
+	char folder[64], path[100], old[100];
 	struct played w;
 	int queue;
 
 	(void)state;
 	if (geteuid() != 0)
 		skip();
+	folder_template(folder, sizeof folder, "log");
 	assert_non_null(mkdtemp(folder));
 	assert_int_equal(chown(folder, PLAY_UID, PLAY_UID), 0);
 	(void)snprintf(path, sizeof path, "%s/mail.log", folder);

@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "tests/folder.h"
+
 static char path[64];
 static struct buf errors;
 
@@ -35,7 +37,7 @@ set_up(void **state)
 	int fd;
 
 	(void)state;
-	(void)snprintf(path, sizeof path, "/tmp/postern-conf-XXXXXX");
+	folder_template(path, sizeof path, "conf");
 	fd = mkstemp(path);
 	assert_true(fd != -1);
 	(void)close(fd);

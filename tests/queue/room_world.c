@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "tests/queue/room_world.h"
+#include "tests/folder.h"
 
 #include "common/admin.h"
 #include "common/conf.h"
@@ -162,7 +163,7 @@ world_setup(void **state)
 	*state = world;
 	if (geteuid() != 0)
 		return 0;
-	(void)snprintf(world->folder, sizeof world->folder, "/tmp/postern-queue-XXXXXX");
+	folder_template(world->folder, sizeof world->folder, "queue");
 	if (mkdtemp(world->folder) == NULL)
 		return -1;
 	(void)snprintf(world->spool, sizeof world->spool, "%s-spool", world->folder);

@@ -6,6 +6,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "tests/folder.h"
+
 #include "common/buf.h"
 #include "common/conf.h"
 #include "common/ipc/peer.h"
@@ -90,7 +92,7 @@ start_dns(void **state)
 	if (geteuid() != 0 || access("/usr/sbin/knotd", X_OK) != 0 || !own_network())
 		return 0;
 	(void)snprintf(script, sizeof script, "%s/tests/resolver/lab_dns.sh", src == NULL ? "." : src);
-	(void)snprintf(dns.folder, sizeof dns.folder, "/tmp/postern-dns-XXXXXX");
+	folder_template(dns.folder, sizeof dns.folder, "dns");
 	assert_non_null(mkdtemp(dns.folder));
 	dns.pid = fork();
 	assert_true(dns.pid >= 0);
@@ -229,7 +231,7 @@ start(struct world *w, struct conf *c)
 
 	*w = (struct world){ .from_master = BUF_INIT(IPC_FRAME_MAX), .from_line = BUF_INIT(IPC_FRAME_MAX) };
 	(void)snprintf(program, sizeof program, "%s/resolver/postern-resolver", build == NULL ? "." : build);
-	(void)snprintf(w->root, sizeof w->root, "/tmp/postern-resolver-XXXXXX");
+	folder_template(w->root, sizeof w->root, "resolver");
 	assert_non_null(mkdtemp(w->root));
 	assert_int_equal(chmod(w->root, 0555), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);

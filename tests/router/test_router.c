@@ -8,6 +8,7 @@
 #include "common/admin.h"
 #include "common/ipc/peer.h"
 #include "tests/router/house.h"
+#include "tests/folder.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -21,7 +22,7 @@
 struct world {
 	int master;		/* our end of the room's line 3 */
 	pid_t pid;
-	char folder[64], table[64];
+	char folder[64], table[72];
 	uint32_t generation;
 };
 
@@ -81,10 +82,10 @@ start(struct world *world, const char *table, bool with_table)
 
 	*world = (struct world){ .master = -1 };
 	(void)snprintf(program, sizeof program, "%s/router/postern-router", build == NULL ? "." : build);
-	(void)snprintf(world->folder, sizeof world->folder, "/tmp/postern-router-XXXXXX");
+	folder_template(world->folder, sizeof world->folder, "router");
 	assert_non_null(mkdtemp(world->folder));
 	assert_int_equal(chmod(world->folder, 0555), 0);
-	(void)snprintf(world->table, sizeof world->table, "/tmp/postern-table-%d", (int)getpid());
+	(void)snprintf(world->table, sizeof world->table, "%s-table", world->folder);
 	write_table(world, table);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	world->pid = fork();

@@ -6,6 +6,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "tests/folder.h"
+
 #include "common/buf.h"
 #include "common/conf.h"
 #include "common/envelope.h"
@@ -112,7 +114,7 @@ start(struct world *world)
 	int pair[2];
 
 	(void)snprintf(program, sizeof program, "%s/smtpd/postern-smtpd", build == NULL ? "." : build);
-	(void)snprintf(world->folder, sizeof world->folder, "/tmp/postern-smtpd-XXXXXX");
+	folder_template(world->folder, sizeof world->folder, "smtpd");
 	assert_non_null(mkdtemp(world->folder));
 	assert_int_equal(chmod(world->folder, 0555), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);

@@ -5,6 +5,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "tests/folder.h"
+
 #include "vault/auth_usage.h"
 
 #include <fcntl.h>
@@ -192,9 +194,11 @@ some_are_forgotten(void **state)
 static int
 scratch(void)
 {
-	char path[] = "/tmp/test_usage-XXXXXX";
-	int fd = mkstemp(path);
+	char path[64];
+	int fd;
 
+	folder_template(path, sizeof path, "usage");
+	fd = mkstemp(path);
 	assert_int_not_equal(fd, -1);
 	(void)unlink(path);
 	return fd;
