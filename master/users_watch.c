@@ -90,6 +90,11 @@ open_all(const struct master *m, int fds[USERS_FILES])
 			continue;
 		fds[i] = open(path_of(m, i), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 		ok = fds[i] != -1 && fstat(fds[i], &st) == 0 && (i == 0 ? conf_users_unfit(&st) == NULL : S_ISREG(st.st_mode));
+		/* What the room takes is what it gets when it has to be started again, whatever the file is then. */
+		if (ok) {
+			fds[i] = ware_copy(fds[i], names[i], WARE_AUTH_FILE_MAX);
+			ok = fds[i] != -1;
+		}
 	}
 	return ok;
 }

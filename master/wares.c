@@ -10,6 +10,8 @@
 #include <grp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -138,19 +140,70 @@ open_counts(struct opening *o)
 
 /* --- files --- */
 
-static enum rc
-open_file(struct opening *o, enum role role, enum file_purpose purpose, const char *name, const char *path)
+static int
+open_regular(const struct opening *o, const char *path)
 {
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
-		(void)buf_printf(o->why, "%s: %s", path, fd == -1 ? strerror(errno) : "not a regular file");
-		if (fd != -1)
-			(void)close(fd);
-		return RC_IO;
+	if (fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fd;
+	(void)buf_printf(o->why, "%s: %s", path, fd == -1 ? strerror(errno) : "not a regular file");
+	if (fd != -1)
+		(void)close(fd);
+	return -1;
+}
+
+static enum rc
+open_file(struct opening *o, enum role role, enum file_purpose purpose, const char *name, const char *path)
+{
+	int fd = open_regular(o, path);
+
+	return fd == -1 ? RC_IO : ware_add(o, role, purpose, name, path, fd);
+}
+
+int
+ware_copy(int fd, const char *name, uint64_t max)
+{
+	enum { STEP = 1024 * 1024 };
+	int to = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), saved;
+	ssize_t n = to == -1 ? -1 : 1;
+	uint64_t total = 0;
+
+	while (n > 0) {
+		n = sendfile(to, fd, NULL, STEP);
+		if (n > 0)
+			total += (uint64_t)n;
+		else if (n == -1 && errno == EINTR)
+			n = 1;
+		if (total > max) {
+			errno = EFBIG;
+			n = -1;
+		}
 	}
-	return ware_add(o, role, purpose, name, path, fd);
+	if (n == 0 && fcntl(to, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)
+		n = -1;
+	saved = errno;
+	(void)close(fd);
+	if (n == -1 && to != -1)
+		(void)close(to);
+	errno = saved;
+	return n == -1 ? -1 : to;
+}
+
+/* Users files are edited in place: a room that is started again must not find half of one. */
+static enum rc
+open_copy(struct opening *o, enum role role, enum file_purpose purpose, const char *name, const char *path)
+{
+	int fd = open_regular(o, path);
+
+	if (fd == -1)
+		return RC_IO;
+	fd = ware_copy(fd, name, WARE_AUTH_FILE_MAX);
+	if (fd != -1)
+		return ware_add(o, role, purpose, name, path, fd);
+	(void)buf_printf(o->why, "%s: cannot be copied: %m", path);
+	return RC_IO;
 }
 
 static enum rc
@@ -192,7 +245,7 @@ open_auth(struct opening *o)
 
 	for (size_t i = 0; i < sizeof files / sizeof files[0] && rc == RC_OK; i++)
 		if (*files[i].path != '\0')
-			rc = open_file(o, ROLE_AUTH, FILE_AUTH, files[i].name, files[i].path);
+			rc = open_copy(o, ROLE_AUTH, FILE_AUTH, files[i].name, files[i].path);
 	return rc;
 }
 

@@ -30,4 +30,10 @@ void wares_close(struct wares *w);
 /* NULL at the end; start with NULL. */
 const struct ware *wares_next(const struct wares *w, enum role role, const struct ware *after);
 
+/* What the file holds at this moment, in sealed memory: what was good when it was checked can be had again whatever is
+ * written into the file later. The descriptor is taken over, the copy is the caller's. -1: errno says why. */
+int ware_copy(int fd, const char *name, uint64_t max);
+
+enum { WARE_AUTH_FILE_MAX = 256 * 1024 * 1024 };	/* bytes of a file of users */
+
 #endif
