@@ -61,7 +61,7 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	X(AUTH_OK,		"auth-ok",		INFO,		"client user mechanism listener",		\
 	    "a client has shown who it is")									\
 	X(AUTH_FAILED,		"auth-failed",		NOTICE,		"client user mechanism listener why code",	\
-	    "a client could not show who it is; fail2ban counts these")					\
+	    "a client could not show who it is; it is never told why. fail2ban counts these")			\
 	X(DOVECOT_UP,		"dovecot-up",		NOTICE,		"path mechanisms",				\
 	    "Dovecot is there to say who users are; mechanisms are all that it has")				\
 	X(DOVECOT_DOWN,		"dovecot-down",		WARNING,	"path why",					\

@@ -139,8 +139,14 @@ leave(struct session *s, unsigned code, const char *enhanced, const char *text)
 	wait_over(s, WAIT_LOGIN);
 }
 
+static struct slice
+mechanism_of(const struct session *s)
+{
+	return slice_str(s->login == NULL ? "" : s->login->mechanism);
+}
+
 static void
-log_failed(const struct session *s, struct slice user, struct slice why, unsigned code)
+log_failed(const struct session *s, struct slice mechanism, struct slice user, struct slice why, unsigned code)
 {
 	const struct conf_limits *limits = &s->conf->limits;
 	struct ip_net net = ip_client_network(s->ip, limits->ipv4_prefix, limits->ipv6_prefix);
@@ -148,8 +154,7 @@ log_failed(const struct session *s, struct slice user, struct slice why, unsigne
 	if (!login_log_says(&s->smtpd->login_log, net, limits->failed_logins_logged))
 		return;
 	log_say(LOG_AUTH_FAILED, NULL, F_IP("client", s->ip), F_STR("user", user),
-	    F_TEXT("mechanism", s->login == NULL ? "" : s->login->mechanism), F_STR("listener", s->listener), F_STR("why", why),
-	    F_U64("code", code));
+	    F_STR("mechanism", mechanism), F_STR("listener", s->listener), F_STR("why", why), F_U64("code", code));
 }
 
 /* RFC 4954 6 */
@@ -168,7 +173,7 @@ login_fail(struct session *s, enum auth_failure kind, struct slice user, struct 
 {
 	if (kind == AUTH_WRONG)
 		client_note(s, CLIENT_FAILED_LOGIN, 1);
-	log_failed(s, user, why, failures[kind].code);
+	log_failed(s, mechanism_of(s), user, why, failures[kind].code);
 	leave(s, failures[kind].code, failures[kind].enhanced, failures[kind].text);
 }
 
@@ -338,7 +343,7 @@ decode(struct session *s, struct slice text, struct buf *to)
 	if (rc == RC_OK)
 		return true;
 	if (rc == RC_SYNTAX) {
-		log_failed(s, S(""), S("no base64"), 501);
+		log_failed(s, mechanism_of(s), S(""), S("no base64"), 501);
 		leave(s, 501, "5.5.2", "Cannot base64-decode the response");
 	} else {
 		login_fail(s, AUTH_TEMPORARY, S(""), S("out of memory"));
@@ -417,6 +422,8 @@ begin(struct session *s, struct slice mechanism)
 static bool
 may_log_in(struct session *s, struct slice mechanism)
 {
+	struct slice said = slice_first(mechanism, LOGIN_MECHANISM_MAX);
+
 	if (s->user != NULL)
 		session_fault(s, 503, "5.5.1", "You have logged in already");
 	else if (!listener_offers(s))
@@ -425,15 +432,18 @@ may_log_in(struct session *s, struct slice mechanism)
 		session_fault(s, 503, "5.5.1", s->phase == PH_HELLO ? "Say EHLO first" : "A transaction is under way");
 	else if (mechanism.n == 0)
 		session_fault(s, 501, "5.5.4", "Syntax: AUTH mechanism and perhaps a response");
-	else if (!is_private(s))
+	else if (!is_private(s)) {
+		log_failed(s, said, S(""), S("without TLS"), 538);
 		session_fault(s, 538, "5.7.11", "Encryption required for authentication");	/* RFC 4954 6 */
-	else if (client_over(s, CLIENT_FAILED_LOGIN))
+	} else if (client_over(s, CLIENT_FAILED_LOGIN)) {
+		log_failed(s, said, S(""), S("too many failed logins of its network (limits { failed-logins })"), 454);
 		session_reply(s, 454, "4.7.0", "Too many failed logins from your network, try again later");
-	else if (s->smtpd->mechanisms == NULL)
+	} else if (s->smtpd->mechanisms == NULL)
 		session_reply(s, 454, "4.7.0", "Temporary authentication failure");
-	else if (mechanism.n > LOGIN_MECHANISM_MAX || !offers(s, mechanism, false))
+	else if (mechanism.n > LOGIN_MECHANISM_MAX || !offers(s, mechanism, false)) {
+		log_failed(s, said, S(""), S("no such mechanism"), 504);
 		session_fault(s, 504, "5.5.4", "Unrecognized authentication mechanism");
-	else
+	} else
 		return true;
 	return false;
 }

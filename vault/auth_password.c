@@ -55,7 +55,7 @@ job_done(struct work *w)
 	if (ok)
 		exchange_yes(x);
 	else
-		exchange_no(x, AUTH_WRONG, "wrong user or password");
+		exchange_no(x, AUTH_WRONG, users_say_why(x->auth->users, exchange_user(x), false));
 }
 
 void

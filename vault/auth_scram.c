@@ -197,7 +197,7 @@ check_final(struct exchange *x)
 	else if (!slice_eq(f.nonce, buf_slice(&s->nonce)))
 		exchange_no(x, AUTH_WRONG, "the nonce is another");
 	else if (!proves(s, f.unproven, buf_slice(&proof).p))
-		exchange_no(x, AUTH_WRONG, "wrong user or password");
+		exchange_no(x, AUTH_WRONG, users_say_why(x->auth->users, exchange_user(x), true));
 	else
 		show_ourselves(x, f.unproven);
 	buf_free(&binding);

@@ -357,6 +357,20 @@ users_find(const struct users *u, struct slice name)
 }
 
 const char *
+users_say_why(const struct users *u, struct slice name, bool scram)
+{
+	const struct user *user = find(u, name);
+
+	if (user == NULL)
+		return "unknown user";
+	if (user->locked)
+		return "the user is locked out";
+	if (scram ? !user->has_scram : *user->argon2 == '\0')
+		return "the user has no password for this mechanism";
+	return "wrong password";
+}
+
+const char *
 users_decoy(const struct users *u, struct slice name)
 {
 	return u->n_hashed == 0 ? u->stand_in : u->hashed[keyed_hash(&u->hash_key, name) % u->n_hashed]->argon2;

@@ -32,6 +32,9 @@ enum rc users_complete(struct users *u, uint64_t hash_memory);
 
 /* NULL: nobody has this name, or is locked out. */
 const struct user *users_find(const struct users *u, struct slice name);
+/* Why a login failed, for the log of whoever runs this: to be asked when it has failed, and of everybody, so that it costs
+ * the same for all. scram: its verifier was looked at, else the password's hash. */
+const char *users_say_why(const struct users *u, struct slice name, bool scram);
 /* A hash to check the password of an unknown user against, in vain: some user's, the same one for the same name, so that
  * the costs of unknown users are spread like those of known ones. */
 const char *users_decoy(const struct users *u, struct slice name);

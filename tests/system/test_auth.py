@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Users: who they are (AUTH), by a users file of our own, and what only they may do."""
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -307,6 +309,47 @@ def test_fail2ban_finds_who_guesses(folder):
     config = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging/fail2ban/filter.d/postern.conf")
     r = subprocess.run(["fail2ban-regex", "-o", "ip", postern.log_file, config], capture_output=True, text=True, timeout=60)
     lab.equal(r.stdout.split(), ["10.77.0.20"] * 3, f"what fail2ban finds: {r.stdout} {r.stderr}")
+
+
+def test_why_a_login_failed_is_for_the_log_alone(folder):
+    net, postern = house(folder)
+    lab.equal(passwd(net.path("users"), "bob@postern.test", None, "--lock").returncode, 0, "locking bob out")
+    lab.wait_for(lambda: postern.log().count("table-loaded table=users") >= 2, "the room to know that he is locked out")
+    said = []
+    for user, why in (("alice", "wrong password"), ("nobody", "unknown user"), ("bob@postern.test", "the user is locked out")):
+        with client() as c:
+            said.append(plain(c, user, "battery staple"))
+        event = rf'auth-failed client=\S+ user={re.escape(user)} mechanism=PLAIN .* why="{why}" code=535'
+        lab.wait_for(lambda event=event: re.search(event, postern.log()), f"{why!r} in the log")
+    lab.check(all(answer == said[0] for answer in said), f"clients are told the same: {said!r}")
+    with client() as c:
+        c.cmd("AUTH NOSUCH", "504")
+    lab.wait_for(lambda: 'why="no such mechanism"' in postern.log(), "the mechanism in the log")
+
+
+def test_a_users_file_broken_in_place(folder):
+    """While the auth room dies: it comes back with what was good, and the log says what is wrong. A good one is used again."""
+    net, postern = house(folder)
+    path = net.path("users")
+    good = open(path).read()
+    with open(path, "r+") as f:
+        f.truncate()
+        f.write("alice:this is no hash\n")
+    for _ in range(2):
+        pids = postern.pids("auth")
+        os.kill(pids[0], signal.SIGKILL)
+        lab.wait_for(lambda pids=pids: postern.pids("auth") not in ([], pids), "the auth room to be started again")
+
+        def logs_in():
+            with client() as c:
+                return plain(c, "alice", "correct horse")[0] == "235"
+        lab.wait_for(logs_in, "alice to be known")
+    lab.wait_for(lambda: f"{path}:1:" in postern.log() and "table-refused table=users" in postern.log(), "the log to say what is wrong")
+    lab.check(all(r["restarts"] <= 2 for r in postern.ctl_rows("status") if r.get("role") == "auth"), "and no room in a circle")
+    with open(path, "r+") as f:
+        f.truncate()
+        f.write("".join(line for line in good.splitlines(True) if not line.startswith("alice:")))
+    lab.wait_for(lambda: not logs_in(), "the file to be read again")
 
 
 def test_guesses_do_not_fill_the_log(folder):
