@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 5000, LINE = 64 };
@@ -730,11 +731,22 @@ slow_data_has_a_deadline(void **state)
 static void
 clients_have_five_minutes_for_a_command(void **state)
 {
-	struct conf *conf = fakes_conf();
+	struct session *s;
+	struct fakes f;
 
 	(void)state;
-	assert_true(conf->smtpd.timeout_command >= 5 * 60 * 1000);
-	conf_unref(conf);
+	begin(&f, NULL);
+	s = f.smtpd.sessions;
+	s->since -= 299 * 1000;
+	s->timer_at = 0;
+	deadline_arm(s);
+	hear_nothing(&f);
+	s->since -= 1000;
+	s->timer_at = 0;
+	deadline_arm(s);
+	hear(&f, "421 4.4.2 *");
+	assert_true(fakes_closed(&f, PATIENCE_MS));
+	fakes_stop(&f);
 }
 
 /* shows: RFC5321 4.2/10, RFC5321 4.3.2/3 */
@@ -881,6 +893,41 @@ no_memory_for_a_reply(void **state)
 	fakes_stop(&f);
 }
 
+/* A date within the time that is announced is taken, and not beside an interval: one hold is enough.
+ * shows: RFC4865 4.2/4, RFC4865 4.2/9 */
+static void
+one_hold_until_a_date(void **state)
+{
+	time_t soon = time(NULL) + 3600;
+	char date[32], line[128];
+	struct envelope e;
+	struct fakes f;
+	struct tm tm;
+
+	(void)state;
+	begin(&f, NULL);
+	f.smtpd.sessions->submission = true;
+	f.smtpd.sessions->user = strdup("alice");
+	assert_true(strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&soon, &tm)) > 0);
+	(void)snprintf(line, sizeof line, "MAIL FROM:<a@b.example> HOLDUNTIL=%s HOLDFOR=60\r\n", date);
+	say(&f, line);
+	hear(&f, "501 5.5.4 *");
+	(void)snprintf(line, sizeof line, "MAIL FROM:<a@b.example> HOLDFOR=60 HOLDUNTIL=%s\r\n", date);
+	say(&f, line);
+	hear(&f, "501 5.5.4 *");
+	(void)snprintf(line, sizeof line, "MAIL FROM:<a@b.example> HOLDUNTIL=%s\r\n", date);
+	say(&f, line);
+	hear(&f, "250 2.1.0 *");
+	say(&f, "RCPT TO:<alice@example.org>\r\nDATA\r\n");
+	hear(&f, "250 2.1.5 *");
+	hear(&f, "354 *");
+	say(&f, "From: a@b.example\r\n\r\n.\r\n");
+	hear(&f, "250 2.0.0 *");
+	assert_int_equal(envelope_parse(buf_slice(&fakes_last(&f)->envelope), &e), RC_OK);
+	assert_int_equal(e.hold_until, (int64_t)soon * 1000000);
+	fakes_stop(&f);
+}
+
 int
 main(void)
 {
@@ -912,6 +959,7 @@ main(void)
 		cmocka_unit_test(clients_have_five_minutes_for_a_command),
 		cmocka_unit_test(refusals_of_other_rooms_are_made_sane),
 		cmocka_unit_test(no_memory_for_a_reply),
+		cmocka_unit_test(one_hold_until_a_date),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

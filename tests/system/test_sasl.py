@@ -215,7 +215,7 @@ def test_plain_is_held_to_its_words(folder):
 # --- certificates ---
 
 def test_external(folder):
-    """shows: RFC4422 A/1, RFC4422 A/2, RFC4422 A/3, RFC4422 A/4"""
+    """shows: RFC4422 A/1, RFC4422 A/2, RFC4422 A/3, RFC4422 A/4, RFC8314 4.2/2"""
     house = House(folder)
     for version in ("1.2", "1.3"):
         with client(version, 588, house.card["alice"]) as c:
