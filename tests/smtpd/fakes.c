@@ -8,6 +8,7 @@
 #include "tests/smtpd/fakes.h"
 
 #include "common/wire/address.h"
+#include "common/wire/utf8.h"
 #include "smtpd/listener.h"
 #include "smtpd/session.h"
 
@@ -625,7 +626,7 @@ now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* What every reply line must be, whatever it says: RFC 5321 4.2, 4.2.1, 4.5.3.1.5. */
+/* What every reply line must be, whatever it says: RFC 5321 4.2, 4.2.1, 4.5.3.1.5. shows: RFC5321 4.5.3.1.5/1 */
 static void
 check_form(struct fakes *f, struct slice line)
 {
@@ -636,8 +637,10 @@ check_form(struct fakes *f, struct slice line)
 	assert_in_range(line.p[1], '0', '5');
 	assert_in_range(line.p[2], '0', '9');
 	assert_true(line.p[3] == ' ' || line.p[3] == '-');
+	/* UTF-8 in the mailbox that VRFY and EXPN have found, and nowhere else (RFC 6531 3.7.4.2). */
+	assert_true(slice_is_ascii(line) || (slice_starts(line, S("250 2.1.5 <")) && utf8_is_visible(line)));
 	for (size_t i = 4; i < line.n; i++)
-		assert_true(line.p[i] == '\t' || (line.p[i] >= ' ' && line.p[i] <= '~'));
+		assert_true(line.p[i] == '\t' || line.p[i] > 0x7f || (line.p[i] >= ' ' && line.p[i] <= '~'));
 	assert_true(f->goes_on[0] == '\0' || memcmp(f->goes_on, line.p, 3) == 0);
 	f->goes_on[0] = '\0';
 	if (line.p[3] == '-')

@@ -170,6 +170,30 @@ def test_a_domain_in_utf8(folder):
     lab.check(b"Status: 5.6.7\n" in bounce and b"utf-8; j\\x{F6}rg@sink.test" in bounce, "why, and about whom")
 
 
+# shows: RFC6533 3/1, RFC6533 3/2, RFC6533 3/4
+def test_a_recipient_in_utf8_is_named_everywhere(folder):
+    """Whom the sender wrote to, in UTF-8: escaped for a server without SMTPUTF8, and in the report that comes back."""
+    net, postern = house(folder)
+    said = []
+    sink = lab.Sink(SINK, keywords=("PIPELINING", "8BITMIME", "DSN"), script={"RCPT": lambda peer, argument: said.append(argument)})
+    with lab.Client(POSTERN) as c:
+        c.ehlo()
+        c.cmd("MAIL FROM:<alice@postern.test> SMTPUTF8", "250")
+        c.cmd("RCPT TO:<x@sink.test> NOTIFY=FAILURE ORCPT=utf-8;j\u00f6rg\\x{2B}x@sink.test", "250")
+        bdat(c, b"Subject: x\r\n\r\nbody\r\n", last=True)
+    lab.wait_for(lambda: sink.messages, "the message")
+    lab.equal(said, ["TO:<x@sink.test> NOTIFY=FAILURE ORCPT=utf-8;j\\x{F6}rg\\x{2B}x@sink.test"], "what was said")
+    sink.script["RCPT"] = b"550 5.1.1 nobody\r\n"
+    with lab.Client(POSTERN) as c:
+        c.ehlo()
+        c.cmd("MAIL FROM:<alice@postern.test> SMTPUTF8", "250")
+        c.cmd("RCPT TO:<x@sink.test> NOTIFY=FAILURE ORCPT=utf-8;j\u00f6rg@sink.test", "250")
+        bdat(c, b"Subject: x\r\n\r\nbody\r\n", last=True)
+    report = lab.wait_for(lambda: net.mailbox("alice"), "the report")[0]
+    lab.check(b"Original-Recipient: utf-8; j\\x{F6}rg@sink.test\nFinal-Recipient: rfc822; x@sink.test\n" in report, "of whom it tells")
+    postern.wait_empty()
+
+
 # shows: RFC1985 5.1/1
 def test_etrn_starts_the_queue(folder):
     net, postern = house(folder, FAST + f'smtpd {{ etrn-clients = {{"{CLIENT}"}} }}\n')
