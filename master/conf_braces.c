@@ -6,6 +6,8 @@
 
 struct scan {
 	FILE *f;
+	struct buf *text;	/* what is passed on */
+	bool in_comment;
 	int c;			/* the character that we are at; EOF behind the last */
 	unsigned line;		/* where it stands */
 	unsigned open;		/* braces */
@@ -19,7 +21,17 @@ step(struct scan *s)
 {
 	if (s->c == '\n')
 		s->line++;
+	if (s->c != EOF)
+		(void)buf_put_byte(s->text, s->in_comment && s->c != '\n' ? ' ' : (uint8_t)s->c);
 	s->c = getc(s->f);
+}
+
+/* The last n characters were the beginning of a comment. */
+static void
+blank(struct scan *s, size_t n)
+{
+	for (size_t i = 0; i < n && i < buf_len(s->text); i++)
+		s->text->p[s->text->end - 1 - i] = ' ';
 }
 
 static void
@@ -34,8 +46,10 @@ does_not_end(struct scan *s, const char *what, unsigned begin)
 static void
 skip_line(struct scan *s)
 {
+	s->in_comment = true;
 	while (s->c != '\n' && s->c != EOF)
 		step(s);
+	s->in_comment = false;
 }
 
 /* At the star of its beginning. */
@@ -45,6 +59,7 @@ skip_comment(struct scan *s)
 	unsigned begin = s->line;
 	int before;
 
+	s->in_comment = true;
 	step(s);
 	do {
 		before = s->c;
@@ -53,6 +68,7 @@ skip_comment(struct scan *s)
 	if (s->c == EOF)
 		does_not_end(s, "comment", begin);
 	step(s);
+	s->in_comment = false;
 }
 
 /* At a dollar sign: ${NAME} is one thing, whatever is in it. */
@@ -108,10 +124,13 @@ skip_word(struct scan *s)
 		slashes += s->c == '/';
 		step(s);
 	}
-	if (n == 1 && slashes == 1 && s->c == '*')
+	if (n == 1 && slashes == 1 && s->c == '*') {
+		blank(s, n);
 		skip_comment(s);
-	else if (n == slashes && n > 1)
+	} else if (n == slashes && n > 1) {
+		blank(s, n);
 		skip_line(s);
+	}
 }
 
 static void
@@ -146,20 +165,25 @@ take(struct scan *s)
 }
 
 enum rc
-conf_braces_check(const char *file, struct buf *errors)
+conf_braces_read(const char *file, struct buf *ret_text, struct buf *errors)
 {
-	struct scan s = { .f = fopen(file, "re"), .line = 1 };
+	struct scan s = { .f = fopen(file, "re"), .text = ret_text, .line = 1 };
 	enum rc rc = RC_OK;
 
-	if (s.f == NULL)
+	if (s.f == NULL) {
+		(void)buf_printf(errors, "%s: cannot be opened: %m\n", file);
 		return RC_IO;
-	for (step(&s); s.c != EOF;)
+	}
+	for (s.c = getc(s.f); s.c != EOF && !ret_text->failed;)
 		take(&s);
-	if (ferror(s.f) != 0)
-		rc = RC_IO;
+	if (ferror(s.f) != 0 || ret_text->failed)
+		rc = ret_text->failed ? RC_RANGE : RC_IO;
 	(void)fclose(s.f);
-	if (rc != RC_OK)
+	if (rc != RC_OK) {
+		(void)buf_printf(errors, "%s: %s\n", file, rc == RC_IO ? "cannot be read" :
+		    "is larger than 16 MiB (or there is no memory for it); is it the right file?");
 		return rc;
+	}
 	if (s.unclosed != NULL) {
 		(void)buf_printf(errors, "%s:%u: the %s that begins here does not end\n", file, s.unclosed_line, s.unclosed);
 		return RC_SYNTAX;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -291,6 +292,61 @@ is_readable(const char *file, const char **ret_why)
 	return *ret_why == NULL;
 }
 
+/* The file in memory, as libconfuse is to see it. -1 after a complaint. What is wrong with it but can be read is told, and read
+ * on for other mistakes. */
+static int
+open_plain(const char *file)
+{
+	struct buf text = BUF_INIT(CONF_FILE_MAX);
+	enum rc rc = conf_braces_read(file, &text, reading.errors);
+	struct slice rest;
+	int fd = -1;
+
+	if (rc != RC_OK)
+		reading.failed = true;
+	if (rc == RC_OK || rc == RC_SYNTAX)
+		fd = memfd_create("postern-conf", MFD_CLOEXEC);
+	for (rest = buf_slice(&text); fd != -1 && rest.n > 0;) {
+		ssize_t n = write(fd, rest.p, rest.n);
+
+		if (n > 0) {
+			rest = slice_from(rest, (size_t)n);
+		} else if (errno != EINTR) {
+			(void)close(fd);
+			fd = -1;
+		}
+	}
+	buf_free(&text);
+	if (fd != -1)
+		(void)lseek(fd, 0, SEEK_SET);
+	else if (rc == RC_OK || rc == RC_SYNTAX)
+		(void)buf_printf(reading.errors, "%s: cannot be kept in memory: %m\n", file);
+	reading.failed |= fd == -1;
+	return fd;
+}
+
+/* libconfuse opens what it includes by a name; then the name is set right, for messages. */
+static int
+include_plain(cfg_t *cfg, cfg_opt_t *opt, const char *file)
+{
+	int fd = open_plain(file), failed;
+	char place[32];
+	const char *name = place;
+	char *copy;
+
+	if (fd == -1)
+		return 1;
+	(void)snprintf(place, sizeof place, "/proc/self/fd/%d", fd);
+	failed = cfg_include(cfg, opt, 1, &name);
+	(void)close(fd);
+	copy = failed != 0 ? NULL : strdup(file);
+	if (copy != NULL) {
+		free(cfg->filename);
+		cfg->filename = copy;
+	}
+	return failed;
+}
+
 static int
 on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 {
@@ -301,9 +357,9 @@ on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
 		(void)buf_printf(reading.errors, "include: %s: %s; write the whole path of a file\n", argv[0], why);
 		return 1;
 	}
-	if (argc == 1 && conf_braces_check(argv[0], reading.errors) != RC_OK)
-		reading.failed = true;	/* read on, for other mistakes */
-	return cfg_include(cfg, opt, argc, argv);
+	if (argc != 1)
+		return cfg_include(cfg, opt, argc, argv);	/* which complains */
+	return include_plain(cfg, opt, argv[0]);
 }
 
 /* --- the table for libconfuse --- */
@@ -380,22 +436,30 @@ parse_file(const char *file)
 {
 	cfg_opt_t *rows, *top;
 	const char *why;
+	FILE *from;
 	cfg_t *cfg;
-	int r;
+	int r, fd;
 
 	if (!is_readable(file, &why)) {
 		(void)buf_printf(reading.errors, "%s: %s; name another file with postern -c\n", file, why);
 		return RC_NOTFOUND;
 	}
-	if (conf_braces_check(file, reading.errors) != RC_OK)
-		reading.failed = true;
+	fd = open_plain(file);
+	from = fd == -1 ? NULL : fdopen(fd, "r");
+	if (from == NULL) {
+		if (fd != -1)
+			(void)close(fd);
+		return RC_IO;
+	}
 	top = describe_all(&rows);
 	cfg = cfg_init(top, CFGF_NONE);
 	if (cfg == NULL)
 		BUG("no memory for the configuration");
 	reading.root = cfg;
 	(void)cfg_set_error_function(cfg, on_error);
-	r = cfg_parse(cfg, file);
+	cfg->filename = strdup(file);
+	r = cfg_parse_fp(cfg, from);
+	(void)fclose(from);
 	if (r == CFG_SUCCESS)
 		take_empty_lists(cfg);
 	reading.root = NULL;

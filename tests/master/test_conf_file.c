@@ -31,6 +31,18 @@ write_file(const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
+static void
+write_table(const char *text, char file[80])
+{
+	FILE *f;
+
+	(void)snprintf(file, 80, "%s.table", path);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
 static int
 set_up(void **state)
 {
@@ -150,6 +162,35 @@ test_what_does_not_end(void **state)
 	expect_refusal("smtpd {\n max-errors = 5\nlog { }\n", 3, "'log'", "is the } of smtpd missing above?");
 }
 
+/* libconfuse would count the end of a comment's line more than once. */
+static void
+test_lines_behind_comments(void **state)
+{
+	(void)state;
+	expect_refusal("# one\n## two\n\n// four\nlog { } # five\n/* six\n seven */ /**/\nmax-foo = 3\n", 8, "'max-foo'", "");
+	expect_refusal("log {\n # two {\n to = \"#\" # three\n // four }\n max-foo = 1 }\n", 5, "'max-foo'", "");
+}
+
+static void
+test_lines_of_included_files(void **state)
+{
+	char other[80], text[256], place[96];
+	struct conf_source s;
+
+	(void)state;
+	write_table("# one\nsmtpd {\n # three\n max-errors = 0 }\n", other);
+	(void)snprintf(text, sizeof text, "# one\ninclude(\"%s\") # two\n# three\nlog { to = nowhere }\n"
+	    "smtpd { max-hops = 1 }\n", other);
+	(void)snprintf(place, sizeof place, "%s:4: ", other);
+	expect_refusal(text, 5, "max-hops", place);
+	buf_clear(&errors);
+	write_table("smtpd {\n", other);
+	assert_int_equal(conf_file_read(path, NULL, 0, &s, &errors), RC_SYNTAX);
+	(void)snprintf(place, sizeof place, "%s:1: the section", other);
+	assert_non_null(strstr(buf_cstr(&errors), place));
+	assert_int_equal(unlink(other), 0);
+}
+
 /* Braces that are none. */
 static void
 test_what_ends(void **state)
@@ -229,18 +270,6 @@ test_one_listener_at_a_place(void **state)
 	    ":3: listener \"b\": port: port 25 of 127.0.0.1 is listener \"a\"'s too (*, line 2)");
 	refused_by_check("hostname = \"mx.example.org\"\nlistener \"a\" { address = {\"::1\", \"*\", \"::\"} }\n",
 	    ":2: listener \"a\": address: ::1 and :: are one place");
-}
-
-static void
-write_table(const char *text, char file[80])
-{
-	FILE *f;
-
-	(void)snprintf(file, 80, "%s.table", path);
-	f = fopen(file, "w");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
 }
 
 /* A table "t" in a file, declared by these options of its own and used by what follows it. */
@@ -446,6 +475,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_nobody_can_log_in, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_networks_are_named_where_they_stand, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_does_not_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lines_behind_comments, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lines_of_included_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_no_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_all_mistakes_at_once, set_up, tear_down),
