@@ -46,6 +46,15 @@ conf_users_unfit(const struct stat *st)
 	return NULL;
 }
 
+/* Where the file is named. */
+static void
+put_place(const struct conf_auth *a, struct buf *errors)
+{
+	if (a->conf_file != NULL)
+		(void)buf_printf(errors, "%s:%u: ", a->conf_file, a->conf_line);
+	(void)buf_put_str(errors, "auth: users-file: ");
+}
+
 /* A line at a time: the file may be long, and there are secrets in it. */
 enum rc
 conf_users_check(const struct conf *c, struct buf *errors)
@@ -59,21 +68,25 @@ conf_users_check(const struct conf *c, struct buf *errors)
 	struct stat st;
 	ssize_t n;
 	FILE *f;
-	int fd;
+	int fd, saved;
 
 	if (*a->users_file == '\0')
 		return RC_OK;
 	fd = open(a->users_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	f = fd == -1 ? NULL : fdopen(fd, "r");
+	saved = errno;
 	if (f == NULL) {
-		(void)buf_printf(errors, "%s: cannot be opened: %m; posternctl passwd makes it\n", a->users_file);
+		put_place(a, errors);
+		(void)buf_printf(errors, "%s cannot be opened: %s; posternctl passwd --file %s NAME makes it\n", a->users_file,
+		    strerror(saved), a->users_file);
 		if (fd != -1)
 			(void)close(fd);
 		return RC_IO;
 	}
 	unfit = fstat(fd, &st) == 0 ? conf_users_unfit(&st) : strerror(errno);
 	if (unfit != NULL) {
-		(void)buf_printf(errors, "auth: users-file: %s %s\n", a->users_file, unfit);
+		put_place(a, errors);
+		(void)buf_printf(errors, "%s %s\n", a->users_file, unfit);
 		rc = RC_DENIED;
 	}
 	while (rc == RC_OK && (n = getline(&line, &size, f)) > 0)

@@ -191,7 +191,7 @@ ware_copy(int fd, const char *name, uint64_t max)
 	return n == -1 ? -1 : to;
 }
 
-/* Users files are edited in place: a room that is started again must not find half of one. */
+/* Tables and files of users are edited in place: a room that is started again must not find half of one. */
 static enum rc
 open_copy(struct opening *o, enum role role, enum file_purpose purpose, const char *name, const char *path)
 {
@@ -199,7 +199,7 @@ open_copy(struct opening *o, enum role role, enum file_purpose purpose, const ch
 
 	if (fd == -1)
 		return RC_IO;
-	fd = ware_copy(fd, name, WARE_AUTH_FILE_MAX);
+	fd = ware_copy(fd, name, role == ROLE_AUTH ? WARE_AUTH_FILE_MAX : o->conf->router.max_table);
 	if (fd != -1)
 		return ware_add(o, role, purpose, name, path, fd);
 	(void)buf_printf(o->why, "%s: cannot be copied: %m", path);
@@ -213,9 +213,9 @@ open_tables(struct opening *o)
 
 	for (size_t i = 0; i < o->conf->n_tables && rc == RC_OK; i++)
 		if (*o->conf->tables[i].file != '\0')
-			rc = open_file(o, ROLE_ROUTER, FILE_TABLE, o->conf->tables[i].title, o->conf->tables[i].file);
+			rc = open_copy(o, ROLE_ROUTER, FILE_TABLE, o->conf->tables[i].title, o->conf->tables[i].file);
 	if (rc == RC_OK && policy_uses_passwd(o->conf))
-		rc = open_file(o, ROLE_ROUTER, FILE_TABLE, "@passwd", "/etc/passwd");
+		rc = open_copy(o, ROLE_ROUTER, FILE_TABLE, "@passwd", "/etc/passwd");
 	return rc;
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Who may send what where: closed to relaying, unknown users refused at RCPT, and explain says the same."""
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -77,6 +78,35 @@ def test_smart_host_on_the_own_network(folder):
     sink = lab.Sink(SINK, 2626)
     lab.equal(lab.send(POSTERN, "alice@postern.test", ["x@no-such-domain.test"], lab.message(7, 100))[0], "250", "the answer")
     lab.wait_for(lambda: sink.messages, "the message at the smart host")
+
+
+def test_a_table_broken_in_place(folder):
+    """While the router dies: it comes back with what was good, a reload says what is wrong."""
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
+    table = net.path("bad")
+    with open(table, "w") as f:
+        f.write("spam.test\n")
+    postern = lab.Postern(net, net.postern_conf(f'table "bad" {{ file = "{table}" }}\n'
+                                                'rule "no-spam" { from = {"@bad"}\n action = reject }\n'))
+    with open(table, "r+") as f:
+        f.truncate()
+        f.write("*bad.test\n")
+    old = postern.pids("router")
+    os.kill(old[0], signal.SIGKILL)
+    lab.wait_for(lambda: postern.pids("router") not in ([], old), "the router to be started again")
+
+    def answer(sender):
+        with lab.Client(POSTERN) as c:
+            c.ehlo()
+            c.cmd(f"MAIL FROM:<{sender}>")
+            return c.cmd("RCPT TO:<alice@postern.test>")[0]
+    lab.wait_for(lambda: answer("a@good.test") == "250", "it to decide")
+    lab.equal(answer("a@spam.test"), "550", "what the table said when it was good")
+    r = postern.ctl("reload", check=False)
+    lab.equal(r.returncode, 78, "the status of a reload")
+    lab.check(f"{table}:1:" in r.stderr, f"what is wrong: {r.stderr!r}")
 
 
 lab.main(globals())
