@@ -131,16 +131,3 @@ prepare_password(struct slice text, struct buf *to)
 {
 	return prepare(text, PREPARE_PASSWORD_MAX, to);
 }
-
-bool
-prepare_local(struct slice text, struct buf *to)
-{
-	uint8_t *composed = NULL;
-	size_t n = 0;
-
-	if (!is_plain(text))
-		composed = u8_normalize(UNINORM_NFC, text.p, text.n, NULL, &n);
-	(void)buf_put_slice(to, composed == NULL ? text : slice_of(composed, n));
-	free(composed);
-	return !to->failed;
-}

@@ -21,9 +21,4 @@ enum {
 enum rc prepare_user(struct slice text, struct buf *to);
 enum rc prepare_password(struct slice text, struct buf *to);
 
-/* Appends a local part in the form in which it is compared: NFC, so that one name is one name however its letters were composed
- * (RFC 6532 3.1). Never for the wire. Up to three times as long. What is not UTF-8 stays as it is, and so does all of it when
- * there is no memory. False: to is full. */
-bool prepare_local(struct slice text, struct buf *to);
-
 #endif

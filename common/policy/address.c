@@ -1,7 +1,7 @@
 /* common/policy/address.c -- see address.h; and the local users that local parts name. */
 #include "common/policy/address.h"
 
-#include "common/prepare.h"
+#include "common/nfc.h"
 
 static bool
 is_delimiter(const struct policy *p, uint8_t c)
@@ -71,9 +71,9 @@ take_apart(const struct policy *p, const struct address *a, struct subject *s)
 	bool bare = (a->flags & ADDRESS_POSTMASTER) != 0, ok;
 
 	ok = address_put(&text, a) && settle(&text, s->text, sizeof s->text, &s->whole);
-	ok = ok && prepare_local(address_local_of(s->whole), &local);
+	ok = ok && nfc_put(&local, address_local_of(s->whole));
 	ok = ok && settle(&local, s->compared, sizeof s->compared, &s->parts.local);
-	ok = ok && address_local_put(&plain, a) && prepare_local(buf_slice(&plain), &unquoted);
+	ok = ok && address_local_put(&plain, a) && nfc_put(&unquoted, buf_slice(&plain));
 	ok = ok && settle(&unquoted, s->unquoted, sizeof s->unquoted, &s->meaning);
 	buf_free(&text);
 	buf_free(&local);

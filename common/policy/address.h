@@ -12,7 +12,7 @@ struct subject {
 	struct pattern_address parts;
 	unsigned flags;			/* of struct address */
 	struct slice meaning;		/* the local part without quotes */
-	struct slice whole;		/* as it is written; parts and meaning are as they are compared (prepare_local()) */
+	struct slice whole;		/* as it is written; parts and meaning are as they are compared (nfc_put()) */
 	uint8_t text[ADDRESS_TEXT_MAX + DOMAIN_LITERAL_MAX];
 	uint8_t compared[SUBJECT_LOCAL_MAX];
 	uint8_t unquoted[SUBJECT_LOCAL_MAX];

@@ -3,7 +3,7 @@
 
 #include "common/escape.h"
 #include "common/idn.h"
-#include "common/prepare.h"
+#include "common/nfc.h"
 #include "common/wire/address.h"
 #include "common/wire/chars.h"
 #include "common/wire/utf8.h"
@@ -198,7 +198,7 @@ add_international(const struct reading *r, struct slice pattern)
 
 	if (!utf8_is_visible(pattern))
 		return refuse(r, RC_SYNTAX, pattern, "is not well-formed UTF-8");
-	if (prepare_local(pattern, &composed))
+	if (nfc_put(&composed, pattern))
 		rc = add_composed(r, buf_slice(&composed));
 	else
 		rc = refuse(r, RC_RANGE, pattern, "is too long for a pattern");

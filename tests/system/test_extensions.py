@@ -175,7 +175,8 @@ def test_a_recipient_in_utf8_is_named_everywhere(folder):
     """Whom the sender wrote to, in UTF-8: escaped for a server without SMTPUTF8, and in the report that comes back."""
     net, postern = house(folder)
     said = []
-    sink = lab.Sink(SINK, keywords=("PIPELINING", "8BITMIME", "DSN"), script={"RCPT": lambda peer, argument: said.append(argument)})
+    sink = lab.Sink(SINK, keywords=("PIPELINING", "8BITMIME", "DSN"),
+                    script={"RCPT": lambda peer, argument: said.append(argument)})
     with lab.Client(POSTERN) as c:
         c.ehlo()
         c.cmd("MAIL FROM:<alice@postern.test> SMTPUTF8", "250")
@@ -190,7 +191,8 @@ def test_a_recipient_in_utf8_is_named_everywhere(folder):
         c.cmd("RCPT TO:<x@sink.test> NOTIFY=FAILURE ORCPT=utf-8;j\u00f6rg@sink.test", "250")
         bdat(c, b"Subject: x\r\n\r\nbody\r\n", last=True)
     report = lab.wait_for(lambda: net.mailbox("alice"), "the report")[0]
-    lab.check(b"Original-Recipient: utf-8; j\\x{F6}rg@sink.test\nFinal-Recipient: rfc822; x@sink.test\n" in report, "of whom it tells")
+    lab.check(b"Original-Recipient: utf-8; j\\x{F6}rg@sink.test\nFinal-Recipient: rfc822; x@sink.test\n" in report,
+              "of whom it tells")
     postern.wait_empty()
 
 
