@@ -465,6 +465,27 @@ def flood_of_foes(folder, o):
     yield compare("loss of listed peers' rate; machine: when others are attacked", "%", [loss], None, False, "<20", [least])
 
 
+@figure("attack", "the same hostile connections, and nobody else: processor time of the rooms")
+def attack_alone(folder, o):
+    postern = servers.flooded(folder)
+    lab.send(postern.address, "good@client.test", ["alice@postern.test"], lab.message(0, 1000), source=servers.GOOD)
+    foes = flood.Flood(postern.address, o.some(20000, 200))
+    try:
+        foes.wait()
+        time.sleep(o.some(5, 0.1))
+        before, began, its_own = measure.cpu_by_name(postern.root), time.monotonic(), foes.cpu()
+        time.sleep(o.rounds * o.some(4, 0.1))
+        after, seconds = measure.cpu_by_name(postern.root), time.monotonic() - began
+        its_own = foes.cpu() - its_own
+    finally:
+        foes.stop()
+    for name in sorted(after):
+        spent = 100 * (after[name] - before.get(name, 0)) / seconds
+        if spent >= 0.5:
+            yield compare(name, "% of one processor", [spent], None, False)
+    yield compare("hostile clients", "% of one processor", [100 * its_own / seconds], None, False)
+
+
 def peer_rates(postern, o, rounds):
     """Messages a second of a listed peer with 20 sessions, a message each."""
     n = o.some(3000, 40)
