@@ -77,7 +77,7 @@
 	    "How long a client may take for a whole command (RFC 5321 4.5.3.2.7).")				\
 	TIME(timeout_tls, "timeout-tls", "10s", "1s", "10m",							\
 	    "How long a TLS handshake may take.")								\
-	U32(stranger_handshakes, "stranger-handshakes", "25", "0", "1000000",					\
+	U32(stranger_handshakes, "stranger-handshakes", "10", "0", "1000000",					\
 	    "TLS handshakes a second that one smtpd process begins for clients that are neither exempt from limits nor known " \
 	    "for good mail; more of them wait, the latest is served first. 0: any number.") \
 	U32(stress_sessions, "stress-sessions", "80", "1", "101",						\

@@ -5,6 +5,7 @@
 #include "common/rc.h"
 
 #include <event2/event.h>
+#include <poll.h>
 #include <stdlib.h>
 
 struct loop {
@@ -12,6 +13,7 @@ struct loop {
 	struct chore *first, **last;	/* to do at the end of this turn */
 	struct chore *running;		/* rest of the list being run */
 	uint64_t now;
+	unsigned gather_ms;
 	bool stop;
 	uint8_t scratch[LOOP_SCRATCH];
 };
@@ -84,8 +86,17 @@ void
 loop_run(struct loop *loop)
 {
 	loop->stop = false;
-	while (!loop->stop)
+	while (!loop->stop) {
 		loop_turn(loop, true);
+		if (loop->gather_ms > 0)
+			(void)poll(NULL, 0, (int)loop->gather_ms);
+	}
+}
+
+void
+loop_gather(struct loop *loop, unsigned ms)
+{
+	loop->gather_ms = ms;
 }
 
 void

@@ -14,6 +14,9 @@ struct loop;
 struct loop *loop_new(void);		/* NULL: no memory or no epoll */
 void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);	/* until loop_stop */
+/* After each turn of loop_run it sleeps so long, so that what comes meanwhile is handled together: for a room whose work
+ * nobody waits for. 0, as it is made: not at all. */
+void loop_gather(struct loop *loop, unsigned ms);
 void loop_stop(struct loop *loop);
 /* One turn: waits at most until the next event or timer (block), or not at all. For tests and simulators. */
 void loop_turn(struct loop *loop, bool block);

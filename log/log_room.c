@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 enum {
+	GATHER_MS = 4,		/* lines of so long are written together; what a room has sent is safe when it dies */
 	QUIET_MS = 100,		/* while stopping: so long without an event, and there is none to come */
 	REPORT_MS = 1000,	/* drops are reported at the next event, or after so long */
 	STATUS_ROW_MAX = 1024,
@@ -325,6 +326,7 @@ start(struct room *room)
 {
 	struct log_room *l = room->ctx;
 
+	loop_gather(room->loop, GATHER_MS);
 	sink_init(&l->sink, room->loop, &l->ring);
 	timer_setup(&l->report, room->loop, on_report, l);
 	timer_setup(&l->last, room->loop, quiet, l);

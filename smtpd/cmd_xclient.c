@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-/* A name that is said need not be asked for; that of another address must. */
+/* A name that is said need not be asked for; that of another address must, when a command needs it. */
 static void
 take_name(struct session *s, const struct xclient *x)
 {
@@ -18,9 +18,8 @@ take_name(struct session *s, const struct xclient *x)
 	s->name_handle = 0;
 	free(s->name);
 	s->name = NULL;
-	if (!x->name.given)
-		lookup_name(s);
-	else if (x->name.n > 0)
+	s->name_known = x->name.given;
+	if (x->name.given && x->name.n > 0)
 		s->name = text_copy(slice_of(x->name.text, x->name.n));	/* without memory: unknown */
 }
 

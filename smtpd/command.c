@@ -4,6 +4,7 @@
 #include "common/idn.h"
 #include "common/wire/smtp_command.h"
 #include "smtpd/deadline.h"
+#include "smtpd/lookups.h"
 #include "smtpd/offer.h"
 
 enum {
@@ -46,8 +47,8 @@ static const struct command commands[] = {
 	{ VERB("RSET"),	cmd_rset, ALWAYS, 0 },
 	{ VERB("NOOP"),	cmd_noop, ALWAYS, BEFORE_TLS | URGENT },
 	{ VERB("QUIT"),	cmd_quit, ALWAYS, BEFORE_TLS | URGENT },
-	{ VERB("VRFY"),	cmd_vrfy, ALWAYS, URGENT | TAKES_UTF8 },
-	{ VERB("EXPN"),	cmd_expn, ALWAYS, URGENT | TAKES_UTF8 },
+	{ VERB("VRFY"),	cmd_vrfy, ALWAYS, NEEDS_NAME | URGENT | TAKES_UTF8 },
+	{ VERB("EXPN"),	cmd_expn, ALWAYS, NEEDS_NAME | URGENT | TAKES_UTF8 },
 	{ VERB("HELP"),	cmd_help, ALWAYS, 0 },
 	{ VERB("STARTTLS"), cmd_starttls, PHASE_BIT(PH_READY), ALONE | BEFORE_TLS },
 	{ VERB("XCLIENT"), cmd_xclient, PHASE_BIT(PH_HELLO) | PHASE_BIT(PH_READY), ENDS_GROUP },
@@ -242,6 +243,9 @@ run_line(struct session *s, struct slice line, bool more_behind)
 		is_command = false;
 		c = NULL;
 	}
+	/* Not when it connects: most of those who come in a flood never say as much. */
+	if (c != NULL && (c->flags & NEEDS_NAME) != 0)
+		lookup_name(s);
 	if (must_wait(s, c))
 		return RC_AGAIN;
 	s->verb = c == NULL ? "" : c->name;

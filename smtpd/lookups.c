@@ -20,8 +20,9 @@ lookup_name(struct session *s)
 	struct smtpd *smtpd = s->smtpd;
 	struct v_ptr m = { s->ip };
 
-	if (!s->conf->smtpd.client_names || smtpd->resolver == NULL || s->ip.family == 0)
+	if (s->name_known || !s->conf->smtpd.client_names || smtpd->resolver == NULL || s->ip.family == 0)
 		return;
+	s->name_known = true;
 	s->name_handle = handle_new(&smtpd->names, s);
 	if (s->name_handle != 0 && v_ptr_send(smtpd->resolver, s->name_handle, &m) != RC_OK) {
 		handle_release(&smtpd->names, s->name_handle);

@@ -1,6 +1,6 @@
 /* smtpd/lookups.h -- the lines to the resolver and the router: who is this client, and may it send there?
  *
- * A client's name is asked for while it is greeted and needed at MAIL. The router is asked about each RCPT; several
+ * A client's name is asked for when a command needs it: at MAIL, for most. The router is asked about each RCPT; several
  * may be under way, and replies keep the order of the commands. No line, no answer, no sense: the name is unknown, the
  * recipient is told 451. */
 #ifndef POSTERN_SMTPD_LOOKUPS_H

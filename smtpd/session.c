@@ -74,7 +74,7 @@ session_speechless(struct session *s, size_t before)
 	if (s->phase < PH_LINGER && buf_len(&s->out) == 0) {
 		(void)snprintf(text, sizeof text, "421 4.3.0 %.*s Out of memory, try again later\r\n", (int)name.n,
 		    (const char *)name.p);
-		(void)stream_write(&s->stream, slice_str(text), &n);
+		(void)stream_write(&s->stream, slice_str(text), true, &n);
 		(void)stream_close_write(&s->stream);
 	}
 	session_end(s, "no memory for a reply");
@@ -225,7 +225,7 @@ flush_all_but(struct session *s, size_t keep)
 	while (s->phase < PH_LINGER && buf_len(&s->out) > keep) {
 		size_t n = 0;
 		enum stream_status status = stream_write(&s->stream, slice_first(buf_slice(&s->out), buf_len(&s->out) - keep),
-		    &n);
+		    s->phase == PH_LAST, &n);
 
 		if (status == STREAM_AGAIN)
 			return;
@@ -744,7 +744,6 @@ session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, st
 	smtpd->n_sessions++;
 	pressure_check(smtpd);
 	log_say(LOG_CONNECT, NULL, F_IP("client", ip), F_STR("listener", s->listener));
-	lookup_name(s);
 	begin(s);
 	settle(s);
 	return s;

@@ -42,12 +42,12 @@ plain_read(const struct stream *st, uint8_t *to, size_t max, size_t *ret_n)
 }
 
 static enum stream_status
-plain_write(const struct stream *st, struct slice bytes, size_t *ret_n)
+plain_write(const struct stream *st, struct slice bytes, bool last, size_t *ret_n)
 {
 	ssize_t n;
 
 	do
-		n = send(st->fd, bytes.p, bytes.n, MSG_NOSIGNAL);
+		n = send(st->fd, bytes.p, bytes.n, MSG_NOSIGNAL | (last ? MSG_MORE : 0));
 	while (n == -1 && errno == EINTR);
 	if (n >= 0) {
 		*ret_n = (size_t)n;
@@ -89,9 +89,9 @@ stream_read(struct stream *st, uint8_t *to, size_t max, size_t *ret_n)
 }
 
 enum stream_status
-stream_write(struct stream *st, struct slice bytes, size_t *ret_n)
+stream_write(struct stream *st, struct slice bytes, bool last, size_t *ret_n)
 {
-	return st->secure ? status_of(tls_write(st->tls, bytes, ret_n)) : plain_write(st, bytes, ret_n);
+	return st->secure ? status_of(tls_write(st->tls, bytes, last, ret_n)) : plain_write(st, bytes, last, ret_n);
 }
 
 bool

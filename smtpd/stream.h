@@ -30,8 +30,9 @@ void stream_free(struct stream *st);	/* closes the descriptor, without a word */
 
 /* At most max bytes; *ret_n > 0 when STREAM_OK. */
 enum stream_status stream_read(struct stream *st, uint8_t *to, size_t max, size_t *ret_n);
-/* As much of bytes (not empty) as goes now. */
-enum stream_status stream_write(struct stream *st, struct slice bytes, size_t *ret_n);
+/* As much of bytes (not empty) as goes now. last: the end follows at once (stream_close_write, stream_free), and what is
+ * written may wait for it: goodbye, last words and the end are one packet. */
+enum stream_status stream_write(struct stream *st, struct slice bytes, bool last, size_t *ret_n);
 
 /* Has the other side sent anything that was not read? Asks the system. */
 bool stream_has_more(const struct stream *st);

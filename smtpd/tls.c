@@ -1,6 +1,7 @@
 /* smtpd/tls.c -- see tls.h. */
 #include "smtpd/tls.h"
 
+#include "smtpd/tls_bio.h"
 #include "smtpd/tls_listener.h"
 #include "smtpd/tls_ticket.h"
 
@@ -282,10 +283,12 @@ tls_read(struct tls *t, uint8_t *to, size_t max, size_t *ret_n, bool *ret_more)
 }
 
 enum tls_status
-tls_write(struct tls *t, struct slice bytes, size_t *ret_n)
+tls_write(struct tls *t, struct slice bytes, bool last, size_t *ret_n)
 {
 	if (t->failed)
 		return TLS_FAILED;
+	if (last)
+		tls_bio_gather(SSL_get_wbio(t->ssl));
 	ERR_clear_error();
 	return status_of(t, SSL_write_ex(t->ssl, bytes.p, bytes.n, ret_n));
 }

@@ -74,7 +74,7 @@ enum tls_status tls_shake(struct tls *tls, bool *ret_more);
 const char *tls_trouble(const struct tls *tls);
 
 enum tls_status tls_read(struct tls *tls, uint8_t *to, size_t max, size_t *ret_n, bool *ret_more);
-enum tls_status tls_write(struct tls *tls, struct slice bytes, size_t *ret_n);
+enum tls_status tls_write(struct tls *tls, struct slice bytes, bool last, size_t *ret_n);
 /* close_notify, if it goes without waiting (RFC 8446 6.1). */
 void tls_say_goodbye(struct tls *tls);
 

@@ -2,13 +2,27 @@
 #include "smtpd/tls_bio.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
+/* Its data is no pointer: the descriptor, and a bit that says whether writes are gathered. */
 static int
 fd_of(BIO *b)
 {
-	return (int)(intptr_t)BIO_get_data(b);
+	return (int)((intptr_t)BIO_get_data(b) >> 1);
+}
+
+static bool
+gathers(BIO *b)
+{
+	return ((intptr_t)BIO_get_data(b) & 1) != 0;
+}
+
+static void
+set(BIO *b, int fd, bool gather)
+{
+	BIO_set_data(b, (void *)((intptr_t)fd << 1 | (intptr_t)gather));
 }
 
 /* What both directions answer: 1 with a count, or 0 and a retry. An error of the socket is the end of the connection, like
@@ -43,7 +57,7 @@ bio_read(BIO *b, char *to, size_t max, size_t *ret_n)
 static int
 bio_write(BIO *b, const char *from, size_t size, size_t *ret_n)
 {
-	return answer(b, send(fd_of(b), from, size, MSG_NOSIGNAL), ret_n, retry_write);
+	return answer(b, send(fd_of(b), from, size, MSG_NOSIGNAL | (gathers(b) ? MSG_MORE : 0)), ret_n, retry_write);
 }
 
 static long
@@ -81,7 +95,13 @@ tls_bio_new(const BIO_METHOD *method, int fd)
 
 	if (b == NULL)
 		return NULL;
-	BIO_set_data(b, (void *)(intptr_t)fd);
+	set(b, fd, false);
 	BIO_set_init(b, 1);
 	return b;
+}
+
+void
+tls_bio_gather(BIO *b)
+{
+	set(b, fd_of(b), true);
 }

@@ -10,4 +10,7 @@ BIO_METHOD *tls_bio_method(void);
 /* Over a descriptor that stays the caller's. NULL: no memory. */
 BIO *tls_bio_new(const BIO_METHOD *method, int fd);
 
+/* From here on what is written may wait for what follows, until the descriptor is closed (MSG_MORE). */
+void tls_bio_gather(BIO *b);
+
 #endif

@@ -15,11 +15,11 @@
  * being taken. */
 enum {
 	NICE = 10,
-	/* While more wait than may, each thread works this part of its time only, for the same reason: most of those who wait
-	 * are guessers then, and an honest user has little hope either way. */
+	/* While more wait than may, all threads together work this part of one processor's time only, for the same reason: most
+	 * of those who wait are guessers then, and an honest user has little hope either way. */
 	OVERLOAD_SHARE = 5,		/* per cent */
 	OVERLOAD_MS = 1000,		/* since the last that was turned away */
-	REST_MS_MAX = 2000,
+	REST_MS_MAX = 4000,
 };
 
 struct workers {
@@ -73,7 +73,7 @@ take(struct workers *w)
 static void
 rest(struct workers *w, uint64_t took)
 {
-	uint64_t now = clock_monotonic_ms(), ms = took * (100 - OVERLOAD_SHARE) / OVERLOAD_SHARE, until;
+	uint64_t now = clock_monotonic_ms(), ms = took * (100 * w->n_threads - OVERLOAD_SHARE) / OVERLOAD_SHARE, until;
 	struct timespec at;
 
 	if (w->overloaded == 0 || now - w->overloaded > OVERLOAD_MS)

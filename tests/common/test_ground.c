@@ -1,4 +1,5 @@
 /* tests/common/test_ground.c -- what everything stands on: buffers with a ceiling, the loop's timers and chores. */
+#include "common/clock.h"
 #include "common/loop.h"
 #include "tests/wire/check.h"
 
@@ -144,6 +145,40 @@ timers_and_descriptors(void **state)
 	loop_free(loop);
 }
 
+enum { GATHER_MS = 20, TURNS = 5 };
+
+/* It is always readable. */
+static void
+on_same_pipe(struct watch *w, bool readable, bool writable, void *ctx)
+{
+	(void)readable, (void)writable;
+	if (++*(int *)ctx == TURNS)
+		loop_stop(w->loop);
+}
+
+static void
+a_loop_that_gathers_sleeps_between_its_turns(void **state)
+{
+	struct loop *loop = loop_new();
+	uint64_t began = clock_monotonic_ms();
+	struct watch w;
+	int turns = 0, fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], "a", 1), 1);
+	watch_init(&w, loop, fds[0], on_same_pipe, &turns);
+	watch_set(&w, true, false);
+	loop_gather(loop, GATHER_MS);
+	loop_run(loop);
+	assert_int_equal(turns, TURNS);
+	assert_true(clock_monotonic_ms() - began >= (TURNS - 1) * GATHER_MS);
+	watch_stop(&w);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	loop_free(loop);
+}
+
 int
 main(void)
 {
@@ -152,6 +187,7 @@ main(void)
 		cmocka_unit_test(a_reader_cannot_run_past_the_end),
 		cmocka_unit_test(chores_run_once_and_in_order),
 		cmocka_unit_test(timers_and_descriptors),
+		cmocka_unit_test(a_loop_that_gathers_sleeps_between_its_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
