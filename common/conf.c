@@ -495,18 +495,17 @@ conf_add(struct conf *c, const struct conf_section *s, const char *title, void *
 struct conf_networks *
 conf_add_networks(struct conf *c, const char *table)
 {
-	struct conf_networks *grown = reallocarray(c->networks, c->n_networks + 1, sizeof *grown);
-	char *name = strdup(table);
+	struct conf_networks *grown = reallocarray(c->networks, c->n_networks + 1, sizeof *grown), *added;
 
-	if (grown != NULL)
-		c->networks = grown;
-	if (grown == NULL || name == NULL) {
-		free(name);
+	if (grown == NULL)
 		return NULL;
-	}
-	grown += c->n_networks++;
-	*grown = (struct conf_networks){ name, { NULL, 0 } };
-	return grown;
+	c->networks = grown;
+	added = &grown[c->n_networks];
+	*added = (struct conf_networks){ .table = strdup(table) };
+	if (added->table == NULL)
+		return NULL;
+	c->n_networks++;
+	return added;
 }
 
 /* --- the wire form: u32 generation, then per section u32 count and its options in the order of the table; behind them the

@@ -107,7 +107,8 @@ def test_config_check_reads_what_the_server_reads(folder):
     r = postern.ctl("config", "check", check=False)
     line = good.count("\n") + 1
     lab.equal(r.returncode, 78, "the status of a broken one")
-    lab.check(f"{postern.conf_file}:{line}: the section that begins here is not closed" in r.stderr, f"what is said: {r.stderr!r}")
+    lab.check(f"{postern.conf_file}:{line}: the section that begins here is not closed" in r.stderr,
+              f"what is said: {r.stderr!r}")
     r = postern.ctl("--json", "config", "check", check=False)
     lab.equal(json.loads(r.stdout.splitlines()[0])["line"], line, "the line as JSON")
     other = folder + "/other.conf"

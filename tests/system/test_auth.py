@@ -178,15 +178,17 @@ def test_passwd_of_the_running_server(folder):
     lab.check("carol" not in open(path).read(), "nothing was written")
     other = os.path.join(folder, "other")
     r = ctl("passwd", "--file", other, "--memory", "32", "carol")
-    lab.check(r.returncode == 0 and "warning: --memory 32" in r.stderr and f"reads {path}, not this file" in r.stderr, f"another: {r!r}")
+    lab.check(r.returncode == 0 and "warning: --memory 32" in r.stderr and f"reads {path}, not this file" in r.stderr,
+              f"another: {r!r}")
     explain = ("explain", "--client", "192.0.2.1", "--from", "a@b.test", "--to", "x@y.test", "--user")
     lab.equal(ctl(*explain, "bob").returncode, 0, "explain for a user")
     r = ctl(*explain, "bobb")
     lab.equal(r.returncode, 65, "explain for nobody")
-    lab.check("there is no user bobb" in r.stderr and "there are: alice, bob; did you mean bob?" in r.stderr, f"who there is: {r.stderr!r}")
+    lab.check("there is no user bobb" in r.stderr and "there are: alice, bob; did you mean bob?" in r.stderr,
+              f"who there is: {r.stderr!r}")
     postern.stop()
-    r = subprocess.run([os.path.join(STAGE, "sbin", "posternctl"), "--base", postern.base, "passwd", "--file", path, "--memory", "128",
-                        "dora"], capture_output=True, text=True, input="x\n")
+    r = subprocess.run([os.path.join(STAGE, "sbin", "posternctl"), "--base", postern.base, "passwd", "--file", path, "--memory",
+                        "128", "dora"], capture_output=True, text=True, input="x\n")
     lab.check(r.returncode == 0 and "than Postern takes by default (64 MiB)" in r.stderr, f"nobody to ask: {r!r}")
 
 
@@ -344,7 +346,8 @@ def test_a_users_file_broken_in_place(folder):
             with client() as c:
                 return plain(c, "alice", "correct horse")[0] == "235"
         lab.wait_for(logs_in, "alice to be known")
-    lab.wait_for(lambda: f"{path}:1:" in postern.log() and "table-refused table=users" in postern.log(), "the log to say what is wrong")
+    lab.wait_for(lambda: f"{path}:1:" in postern.log() and "table-refused table=users" in postern.log(),
+                 "the log to say what is wrong")
     lab.check(all(r["restarts"] <= 2 for r in postern.ctl_rows("status") if r.get("role") == "auth"), "and no room in a circle")
     with open(path, "r+") as f:
         f.truncate()

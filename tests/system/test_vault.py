@@ -39,7 +39,8 @@ class Files:
         os.chmod(key, 0o600)
         if span:
             with open(pem, "rb") as p, open(key, "rb") as k:
-                cert, signer = crypto.load_certificate(crypto.FILETYPE_PEM, p.read()), crypto.load_privatekey(crypto.FILETYPE_PEM, k.read())
+                cert = crypto.load_certificate(crypto.FILETYPE_PEM, p.read())
+                signer = crypto.load_privatekey(crypto.FILETYPE_PEM, k.read())
             cert.gmtime_adj_notBefore(span[0])
             cert.gmtime_adj_notAfter(span[1])
             cert.sign(signer, "sha256")
@@ -336,7 +337,8 @@ def test_certificates_end(folder):
     r = subprocess.run([postern.program, "-n", "-c", conf], capture_output=True, text=True)
     lab.equal(r.returncode, 0, "warnings are no errors")
     for name, words in (("late", "has expired on"), ("early", "is not valid before"), ("soon", "expires in 5 days")):
-        lab.check(re.search(rf'^{re.escape(conf)}:\d+: warning: certificate "{name}": \S+ {words}', r.stderr, re.M), f"{words!r} in {r.stderr!r}")
+        lab.check(re.search(rf'^{re.escape(conf)}:\d+: warning: certificate "{name}": \S+ {words}', r.stderr, re.M),
+                  f"{words!r} in {r.stderr!r}")
     lab.check('"rsa"' not in r.stderr, f"nothing about what is good: {r.stderr!r}")
 
 
