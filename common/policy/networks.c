@@ -106,18 +106,21 @@ networks_compile(const struct conf *conf, const struct conf_list *list, struct t
 /* --- which tables there are to read --- */
 
 static bool
+list_has(const struct conf_list *list, const char *title)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (*list->v[i] == '@' && strcmp(list->v[i] + 1, title) == 0)
+			return true;
+	return false;
+}
+
+static bool
 list_names(const struct conf *conf, const struct conf_list *list, const char *title)
 {
-	for (size_t i = 0; i < list->n; i++) {
-		const char *word = list->v[i];
-
-		if (*word == '@' && strcmp(word + 1, title) == 0)
+	for (size_t i = 0; i < list->n; i++)
+		if (strcmp(list->v[i], "relay-clients") == 0 && list_has(&conf->router.relay_clients, title))
 			return true;
-		if (strcmp(word, "relay-clients") == 0 && list != &conf->router.relay_clients &&
-		    list_names(conf, &conf->router.relay_clients, title))
-			return true;
-	}
-	return false;
+	return list_has(list, title);
 }
 
 bool
