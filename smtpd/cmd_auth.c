@@ -166,12 +166,13 @@ static const struct {
 	[AUTH_TEMPORARY] = { 454, "4.7.0", "Temporary authentication failure" },
 	[AUTH_MALFORMED] = { 501, "5.5.2", "Malformed response" },
 	[AUTH_NO_MECHANISM] = { 504, "5.5.4", "Unrecognized authentication mechanism" },
+	[AUTH_IDLE] = { 454, "4.7.0", "Temporary authentication failure" },
 };
 
 void
 login_fail(struct session *s, enum auth_failure kind, struct slice user, struct slice why)
 {
-	if (kind == AUTH_WRONG)
+	if (kind == AUTH_WRONG || kind == AUTH_IDLE)
 		client_note(s, CLIENT_FAILED_LOGIN, 1);
 	log_failed(s, mechanism_of(s), user, why, failures[kind].code);
 	leave(s, failures[kind].code, failures[kind].enhanced, failures[kind].text);
@@ -287,7 +288,7 @@ on_fail(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	struct au_fail m;
 
 	(void)p, (void)fd;
-	if (!au_fail_get(body, &m) || m.kind < AUTH_WRONG || m.kind > AUTH_NO_MECHANISM)
+	if (!au_fail_get(body, &m) || m.kind < AUTH_WRONG || m.kind >= AUTH_FAILURES)
 		return "malformed AU_FAIL";
 	/* It may also have lost its patience with a client that is still to answer. */
 	if (l == NULL || l->session->phase != PH_AUTH)

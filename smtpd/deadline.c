@@ -23,6 +23,14 @@ throw_out(struct session *s, const char *reason)
 	session_last(s, 421, "4.4.2", reason, reason);
 }
 
+/* A login that the client does not go on with: the auth room counts it for the network as well (held_a_place()). */
+static void
+no_response(struct session *s, const char *reason)
+{
+	client_note(s, CLIENT_FAILED_LOGIN, 1);
+	throw_out(s, reason);
+}
+
 static void
 hang_up(struct session *s, const char *reason)
 {
@@ -150,7 +158,7 @@ login_deadlines(const struct session *s, struct deadline *d)
 	if ((s->waits & WAIT_LOGIN) != 0)
 		sooner(d, s->since + s->conf->auth.failure_delay_max + LOGIN_PATIENCE_MS, no_login, "");
 	else
-		sooner(d, s->since + s->conf->smtpd.timeout_command, throw_out, "Timeout: no response");
+		sooner(d, s->since + command_time(s), no_response, "Timeout: no response");
 }
 
 static struct deadline

@@ -10,6 +10,7 @@
 #include "common/room.h"
 #include "vault/auth_delay.h"
 #include "vault/auth_dovecot.h"
+#include "vault/auth_share.h"
 #include "vault/auth_usage.h"
 #include "vault/auth_users.h"
 #include "vault/auth_workers.h"
@@ -45,6 +46,8 @@ struct auth {
 	struct usage usage;
 	struct exchange *buckets[AUTH_BUCKETS];
 	unsigned n_exchanges;
+	struct asker *askers[AUTH_SMTPDS_MAX];	/* NULL: has not asked yet */
+	struct share *shares[SHARE_BUCKETS];
 	struct auth_file *files;
 	unsigned n_files;
 	struct dovecot dovecot;

@@ -97,7 +97,7 @@ find(struct auth *auth, const struct peer *p, uint32_t handle)
 }
 
 static struct exchange *
-make(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism *m)
+make(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism *m, struct ip client)
 {
 	struct exchange *x = calloc(1, sizeof *x), **bucket = bucket_of(auth, p, handle);
 
@@ -107,6 +107,11 @@ make(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism 
 	x->peer = p;
 	x->handle = handle;
 	x->mechanism = m;
+	x->client = client;
+	if (!share_enter(auth, x)) {
+		free(x);
+		return NULL;
+	}
 	x->ends = loop_now(auth->loop) + auth->conf->auth.timeout;
 	timer_setup(&x->timer, auth->loop, on_timer, x);
 	timer_start(&x->timer, auth->conf->auth.timeout);
@@ -126,6 +131,7 @@ unmake(struct exchange *x)
 	if (x->next != NULL)
 		x->next->link = x->link;
 	x->auth->n_exchanges--;
+	share_leave(x->auth, x);
 	timer_cancel(&x->timer);
 	password_forget(x);
 	scram_free(x);
@@ -149,6 +155,7 @@ void
 exchanges_free(struct auth *auth)
 {
 	exchanges_forget(auth, NULL);
+	shares_free(auth);
 }
 
 /* --- what mechanisms say --- */
@@ -193,11 +200,20 @@ send_no(struct peer *p, uint32_t handle, enum auth_failure kind, struct slice us
 		peer_drop(p, "does not read its answers");
 }
 
+/* The client left us waiting: its network has failed once more. Whomever it claimed to be has nothing to do with it. */
+static void
+held_a_place(const struct exchange *x)
+{
+	delays_failed(&x->auth->delays, &x->auth->conf->auth, x->client, S(""), loop_now(x->auth->loop));
+}
+
 void
 exchange_no(struct exchange *x, enum auth_failure kind, const char *why)
 {
 	if (kind == AUTH_WRONG)
 		delays_failed(&x->auth->delays, &x->auth->conf->auth, x->client, exchange_user(x), loop_now(x->auth->loop));
+	else if (kind == AUTH_IDLE)
+		held_a_place(x);
 	/* Names that guessers make up are nobody's. */
 	if (kind == AUTH_WRONG && (users_find(x->auth->users, exchange_user(x)) != NULL ||
 	    usage_find(&x->auth->usage, exchange_user(x)) != NULL))
@@ -267,7 +283,7 @@ on_timer(struct timer *t, void *ctx)
 		x->go_on(x);
 		return;
 	}
-	exchange_no(x, AUTH_TEMPORARY, "takes too long");
+	exchange_no(x, x->state == EX_CLIENT ? AUTH_IDLE : AUTH_TEMPORARY, "takes too long");
 }
 
 /* --- the frames of smtpd --- */
@@ -286,7 +302,6 @@ copy_binding(uint8_t *to, size_t *ret_n, struct slice s)
 static bool
 take_facts(struct exchange *x, const struct au_begin *m)
 {
-	x->client = m->client;
 	x->secure = m->secure != 0;
 	x->plus = m->plus != 0;
 	x->has_certificate = m->fingerprint.n == FINGERPRINT_BYTES;
@@ -298,9 +313,9 @@ take_facts(struct exchange *x, const struct au_begin *m)
 
 /* NULL: it has been answered. */
 static struct exchange *
-begin(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism *m)
+begin(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism *m, struct ip client)
 {
-	struct exchange *x = NULL;
+	struct exchange *x;
 
 	if (m == NULL) {
 		if (dovecot_unknown(auth))
@@ -309,10 +324,9 @@ begin(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism
 			send_no(p, handle, AUTH_NO_MECHANISM, S(""), "no such mechanism");
 		return NULL;
 	}
-	if (auth->n_exchanges < auth->conf->auth.max_exchanges)
-		x = make(auth, p, handle, m);
+	x = make(auth, p, handle, m, client);
 	if (x == NULL)
-		send_no(p, handle, AUTH_TEMPORARY, S(""), "too many logins are under way");
+		send_no(p, handle, AUTH_TEMPORARY, S(""), "out of memory");
 	return x;
 }
 
@@ -326,7 +340,7 @@ exchange_on_begin(void *ctx, struct peer *p, uint32_t handle, struct rd *body, i
 	(void)fd;
 	if (!au_begin_get(body, &m) || m.initial.n > AUTH_RESPONSE_MAX || find(auth, p, handle) != NULL)
 		return "malformed AU_BEGIN";
-	x = begin(auth, p, handle, find_mechanism(auth, m.mechanism));
+	x = begin(auth, p, handle, find_mechanism(auth, m.mechanism), m.client);
 	if (x == NULL)
 		return NULL;
 	if (!take_facts(x, &m)) {
@@ -376,7 +390,11 @@ exchange_on_abort(void *ctx, struct peer *p, uint32_t handle, struct rd *body, i
 	(void)fd;
 	if (!au_abort_get(body, &m))
 		return "malformed AU_ABORT";
-	if (x != NULL)
-		unmake(x);
+	if (x == NULL)
+		return NULL;
+	/* Leaving just in time is no way around that. */
+	if (x->state == EX_CLIENT && loop_now(x->auth->loop) + x->auth->conf->auth.timeout / 2 >= x->ends)
+		held_a_place(x);
+	unmake(x);
 	return NULL;
 }

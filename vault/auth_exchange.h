@@ -30,6 +30,8 @@ enum exchange_state {
 
 struct exchange {
 	struct exchange *next, **link;
+	struct exchange *older, *newer;	/* of its share */
+	struct share *share;
 	struct auth *auth;
 	struct peer *peer;		/* the smtpd that asks */
 	uint32_t handle;

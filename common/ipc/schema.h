@@ -445,6 +445,8 @@ enum auth_failure {		/* AU_FAIL */
 	AUTH_TEMPORARY,		/* nothing can be said now */
 	AUTH_MALFORMED,		/* a response that the mechanism does not know */
 	AUTH_NO_MECHANISM,	/* not offered, or not to this client */
+	AUTH_IDLE,		/* the client did not answer in time */
+	AUTH_FAILURES,
 };
 
 enum route_kind { ROUTE_MX = 1, ROUTE_HOST };	/* V_ROUTE: MX rules of RFC 5321 5.1, or addresses of a host only */

@@ -54,7 +54,7 @@ frame(struct fuzz_world *w, struct fuzz_end *e, unsigned type, uint32_t handle, 
 	}
 	if (type == AU_CHALLENGE && (!au_challenge_get(&r, &challenge) || challenge.challenge.n > 8192))
 		abort();
-	if (type == AU_FAIL && (!au_fail_get(&r, &fail) || fail.kind < AUTH_WRONG || fail.kind > AUTH_NO_MECHANISM ||
+	if (type == AU_FAIL && (!au_fail_get(&r, &fail) || fail.kind < AUTH_WRONG || fail.kind >= AUTH_FAILURES ||
 	    fail.why.n == 0))
 		abort();
 }

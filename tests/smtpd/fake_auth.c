@@ -191,5 +191,5 @@ fake_auth_give_up(struct fake_auth *a)
 {
 	for (size_t i = 0; i < FAKE_LOGINS_MAX; i++)
 		if (a->logins[i].handle != 0)
-			refuse(a, &a->logins[i], AUTH_TEMPORARY);
+			refuse(a, &a->logins[i], AUTH_IDLE);
 }

@@ -463,6 +463,197 @@ flood(void **state)
 	house_close(&h);
 }
 
+/* --- places --- */
+
+static bool
+is_quiet(const struct house *h, unsigned who)
+{
+	uint8_t byte;
+
+	return recv(h->fd[who], &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+}
+
+/* A login that stays at its first challenge. */
+static uint32_t
+hold(struct house *h, unsigned who, const char *ip)
+{
+	uint32_t handle = begin(h, who, "LOGIN", ip, S("somebody"));
+	struct answer a = hear(h, who);
+
+	assert_int_equal(a.type, AU_CHALLENGE);
+	assert_int_equal(a.handle, handle);
+	return handle;
+}
+
+/* The same, and it takes the place of `other`. */
+static uint32_t
+hold_instead(struct house *h, unsigned who, const char *ip, unsigned of, uint32_t other)
+{
+	uint32_t handle = begin(h, who, "LOGIN", ip, S("somebody"));
+	struct answer gone = hear(h, of), a = hear(h, who);
+
+	assert_int_equal(gone.type, AU_FAIL);
+	assert_int_equal(gone.kind, AUTH_TEMPORARY);
+	assert_int_equal(gone.handle, other);
+	assert_int_equal(a.type, AU_CHALLENGE);
+	assert_int_equal(a.handle, handle);
+	return handle;
+}
+
+/* A network has so many places, not one more, and its oldest login goes; work that is under way is not thrown away for it. */
+static void
+places_of_a_network(void **state)
+{
+	uint32_t x[4], last;
+	struct house h;
+
+	(void)state;
+	house_open(&h);
+	h.conf->auth.max_exchanges_network = 3;
+	for (unsigned i = 0; i < 3; i++)
+		x[i] = hold(&h, 0, "192.0.2.1");
+	assert_int_equal(h.auth.n_exchanges, 3);
+	assert_true(is_quiet(&h, 0));
+	x[3] = hold_instead(&h, 0, "192.0.2.1", 0, x[0]);
+	assert_int_equal(h.auth.n_exchanges, 3);
+	/* Another network, and another smtpd, are not touched. */
+	(void)hold(&h, 0, "192.0.2.2");
+	(void)hold(&h, 1, "192.0.2.1");
+	/* An IPv6 network is 64 bits. */
+	(void)hold(&h, 0, "2001:db8::1");
+	(void)hold(&h, 0, "2001:db8::2");
+	last = hold(&h, 0, "2001:db8::3");
+	abort_it(&h, 0, last);
+	(void)hold(&h, 0, "2001:db8::4");
+	/* x[1] waits for nobody but us: it stays, x[2] goes. */
+	for (size_t i = 0; i < AUTH_BUCKETS; i++)
+		for (struct exchange *e = h.auth.buckets[i]; e != NULL; e = e->next)
+			if (e->handle == x[1])
+				e->state = EX_REMOTE;
+	(void)hold_instead(&h, 0, "192.0.2.1", 0, x[2]);
+	/* One place; and a reload that takes places away. */
+	h.conf->auth.max_exchanges_network = 1;
+	(void)begin(&h, 0, "LOGIN", "192.0.2.1", S("somebody"));
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(hear(&h, 0).kind, AUTH_TEMPORARY);
+	assert_int_equal(hear(&h, 0).type, AU_CHALLENGE);
+	assert_int_equal(log_in(&h, 0, "192.0.2.9", "user1", "right").type, AU_OK);
+	house_close(&h);
+}
+
+/* All places are taken by idle logins of 40 networks, as many each as a network may have: whoever comes gets in at once, and
+ * those who are ended are theirs, each network in its turn. */
+static void
+places_run_out(void **state)
+{
+	enum { NETWORKS = 40, EACH = 50 };
+	uint32_t first[NETWORKS][2], one;
+	char ip[32];
+	struct house h;
+
+	(void)state;
+	house_open(&h);
+	for (unsigned k = 0; k < EACH; k++)
+		for (unsigned i = 0; i < NETWORKS; i++) {
+			(void)snprintf(ip, sizeof ip, "198.51.100.%u", i);
+			one = hold(&h, 0, ip);
+			if (k < 2)
+				first[i][k] = one;
+		}
+	assert_int_equal(h.auth.n_exchanges, h.conf->auth.max_exchanges);
+	assert_true(is_quiet(&h, 0));
+	(void)hold_instead(&h, 1, "192.0.2.1", 0, first[0][0]);
+	/* They come back at once: nobody but they themselves has less of it. */
+	for (unsigned i = 0; i + 1 < 2 * NETWORKS; i++) {
+		(void)snprintf(ip, sizeof ip, "198.51.100.%u", i % NETWORKS);
+		(void)hold_instead(&h, 0, ip, 0, first[(i + 1) % NETWORKS][(i + 1) / NETWORKS % 2]);
+	}
+	one = begin(&h, 1, "PLAIN", "192.0.2.2", slice_of("\0user1\0right", 12));
+	assert_int_equal(hear(&h, 1).type, AU_OK);
+	assert_true(h.auth.n_exchanges <= h.conf->auth.max_exchanges);
+	house_close(&h);
+}
+
+/* An smtpd that has been broken into names a new network each time, as fast as it can: the other one keeps its half. */
+static void
+places_of_an_smtpd(void **state)
+{
+	uint32_t mine[10];
+	char ip[32];
+	struct house h;
+
+	(void)state;
+	house_open(&h);
+	h.conf->auth.max_exchanges = 20;
+	for (unsigned i = 0; i < 20; i++) {
+		(void)snprintf(ip, sizeof ip, "10.0.0.%u", i);
+		(void)hold(&h, 0, ip);
+	}
+	/* One network alone at the other: it has more than any of theirs, and gets its half all the same. */
+	for (unsigned i = 0; i < 10; i++)
+		mine[i] = hold_instead(&h, 1, "192.0.2.1", 0, i + 1);
+	for (unsigned i = 0; i < 200; i++) {
+		(void)snprintf(ip, sizeof ip, "10.0.1.%u", i);
+		(void)begin(&h, 0, "LOGIN", ip, S("somebody"));
+		assert_int_equal(hear(&h, 0).type, AU_FAIL);
+		assert_int_equal(hear(&h, 0).type, AU_CHALLENGE);
+	}
+	assert_true(is_quiet(&h, 1));
+	assert_int_equal(h.auth.n_exchanges, 20);
+	/* More than its half is at its own cost. */
+	(void)hold_instead(&h, 1, "192.0.2.2", 1, mine[0]);
+	house_close(&h);
+}
+
+static uint64_t
+wait_of(struct house *h, const char *ip, const char *user)
+{
+	uint64_t ms = 0;
+	struct ip client;
+
+	assert_int_equal(ip_parse(slice_str(ip), &client), RC_OK);
+	assert_true(delays_wait(&h->auth.delays, &h->conf->auth, client, slice_str(user), loop_now(h->loop), &ms));
+	return ms;
+}
+
+/* A login that is left lying fails its network as a wrong password does, and nobody's account; so does one that is given up just
+ * in time. One that is given up early does not. */
+static void
+idling_costs(void **state)
+{
+	struct house h;
+	struct answer a;
+	uint32_t x;
+
+	(void)state;
+	house_open(&h);
+	h.conf->auth.failure_delay = 10000;
+	h.conf->auth.failure_delay_max = 60000;
+	h.conf->auth.timeout = 100;
+	x = begin(&h, 0, "LOGIN", "192.0.2.1", S("user1"));
+	assert_int_equal(hear(&h, 0).type, AU_CHALLENGE);
+	a = hear(&h, 0);
+	assert_int_equal(a.type, AU_FAIL);
+	assert_int_equal(a.handle, x);
+	assert_int_equal(a.kind, AUTH_IDLE);
+	assert_in_range(wait_of(&h, "192.0.2.1", "user2"), 9000, 10000);
+	assert_int_equal(wait_of(&h, "192.0.2.3", "user1"), 0);
+	h.conf->auth.timeout = 10000;
+	x = hold(&h, 0, "192.0.2.4");
+	abort_it(&h, 0, x);
+	while (h.auth.n_exchanges > 0)
+		loop_turn(h.loop, false);
+	assert_int_equal(wait_of(&h, "192.0.2.4", "user2"), 0);
+	h.conf->auth.timeout = 400;
+	x = hold(&h, 0, "192.0.2.5");
+	(void)usleep(250000);
+	abort_it(&h, 0, x);
+	while (h.auth.n_exchanges > 0)
+		loop_turn(h.loop, false);
+	assert_in_range(wait_of(&h, "192.0.2.5", "user2"), 9000, 10000);
+	house_close(&h);
+}
+
 /* What others do to an account holds its owner up for account-delay-max at most, however many they are; a network pays for
  * itself. */
 static void
@@ -511,8 +702,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_costs_what_somebody_costs), cmocka_unit_test(salts_of_nobody),
-		cmocka_unit_test(out_of_turn),
-		cmocka_unit_test(hanging_up_costs), cmocka_unit_test(flood), cmocka_unit_test(who_pays),
+		cmocka_unit_test(out_of_turn), cmocka_unit_test(hanging_up_costs), cmocka_unit_test(places_of_a_network),
+		cmocka_unit_test(places_run_out), cmocka_unit_test(places_of_an_smtpd), cmocka_unit_test(idling_costs),
+		cmocka_unit_test(flood), cmocka_unit_test(who_pays),
 	};
 
 	return sodium_init() == -1 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,183 @@
+/* vault/auth_share.c -- see auth_share.h. */
+#include "vault/auth_share.h"
+
+#include "vault/auth_exchange.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+/* --- networks, by how many they have --- */
+
+static struct share **
+bucket_of(struct auth *auth, unsigned smtpd, struct ip_net net)
+{
+	uint8_t in[2 + 1 + sizeof net.ip.b] = { (uint8_t)smtpd, (uint8_t)(smtpd >> 8), net.ip.family };
+	union {
+		uint8_t b[crypto_shorthash_BYTES];
+		uint64_t n;
+	} hash;
+
+	memcpy(in + 3, net.ip.b, sizeof net.ip.b);
+	(void)crypto_shorthash(hash.b, in, sizeof in, auth->delays.hash_key);
+	return &auth->shares[hash.n % SHARE_BUCKETS];
+}
+
+static struct share *
+find(struct auth *auth, unsigned smtpd, struct ip_net net)
+{
+	struct share *s = *bucket_of(auth, smtpd, net);
+
+	while (s != NULL && (s->smtpd != smtpd || !ip_eq(s->net.ip, net.ip)))
+		s = s->next;
+	return s;
+}
+
+static void
+rank(struct asker *a, struct share *s)
+{
+	s->newer = NULL;
+	s->older = a->ranks[s->n].newest;
+	*(s->older == NULL ? &a->ranks[s->n].oldest : &s->older->newer) = s;
+	a->ranks[s->n].newest = s;
+	if (s->n > a->top)
+		a->top = s->n;
+}
+
+static void
+unrank(struct asker *a, struct share *s)
+{
+	*(s->older == NULL ? &a->ranks[s->n].oldest : &s->older->newer) = s->newer;
+	*(s->newer == NULL ? &a->ranks[s->n].newest : &s->newer->older) = s->older;
+	while (a->top > 0 && a->ranks[a->top].oldest == NULL)
+		a->top--;
+}
+
+static struct share *
+make(struct auth *auth, unsigned smtpd, struct ip_net net)
+{
+	struct share *s = calloc(1, sizeof *s), **bucket = bucket_of(auth, smtpd, net);
+
+	if (s == NULL)
+		return NULL;
+	s->smtpd = smtpd;
+	s->net = net;
+	s->next = *bucket;
+	if (s->next != NULL)
+		s->next->link = &s->next;
+	s->link = bucket;
+	*bucket = s;
+	rank(auth->askers[smtpd], s);
+	return s;
+}
+
+static void
+unmake(struct auth *auth, struct share *s)
+{
+	unrank(auth->askers[s->smtpd], s);
+	*s->link = s->next;
+	if (s->next != NULL)
+		s->next->link = s->link;
+	free(s);
+}
+
+static void
+set_count(struct auth *auth, struct share *s, unsigned n)
+{
+	struct asker *a = auth->askers[s->smtpd];
+
+	unrank(a, s);
+	a->n = a->n - s->n + n;
+	s->n = n;
+	rank(a, s);
+}
+
+/* --- who goes --- */
+
+/* Work that is under way would be done for nobody: rather one that waits for its client. */
+static struct exchange *
+victim_of(const struct share *s)
+{
+	struct exchange *x = s->oldest;
+
+	while (x != NULL && x->state != EX_CLIENT)
+		x = x->newer;
+	return x == NULL ? s->oldest : x;
+}
+
+/* Whose place does this smtpd get, now that all are taken? */
+static const struct asker *
+gives_way(const struct auth *auth, unsigned smtpd)
+{
+	const struct asker *most = auth->askers[smtpd];
+	unsigned lines = 0;
+
+	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
+		lines += auth->smtpds[i] != NULL;
+	/* Where there are more smtpds than places, an even part is none at all: it can only be somebody else's. */
+	if (lines == 0 || (most->n > 0 && most->n >= auth->conf->auth.max_exchanges / lines))
+		return most;
+	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
+		if (auth->askers[i] != NULL && auth->askers[i]->n > most->n)
+			most = auth->askers[i];
+	return most;
+}
+
+static void
+make_room(const struct auth *auth, unsigned smtpd)
+{
+	const struct asker *a = gives_way(auth, smtpd);
+
+	exchange_no(victim_of(a->ranks[a->top].oldest), AUTH_TEMPORARY, "too many logins are under way: this one made room");
+}
+
+bool
+share_enter(struct auth *auth, struct exchange *x)
+{
+	const struct conf *conf = auth->conf;
+	struct ip_net net = ip_client_network(x->client, conf->limits.ipv4_prefix, conf->limits.ipv6_prefix);
+	unsigned smtpd = peer_index(x->peer);
+	struct share *s;
+
+	if (auth->askers[smtpd] == NULL && (auth->askers[smtpd] = calloc(1, sizeof *auth->askers[smtpd])) == NULL)
+		return false;
+	/* More than one when a reload has made the number smaller. */
+	while ((s = find(auth, smtpd, net)) != NULL && s->n >= conf->auth.max_exchanges_network)
+		exchange_no(victim_of(s), AUTH_TEMPORARY, "too many logins of this network are under way: this one made room");
+	while (auth->n_exchanges >= conf->auth.max_exchanges)
+		make_room(auth, smtpd);
+	/* It may have gone with its last one. */
+	s = find(auth, smtpd, net);
+	if (s == NULL && (s = make(auth, smtpd, net)) == NULL)
+		return false;
+	set_count(auth, s, s->n + 1);
+	x->share = s;
+	x->newer = NULL;
+	x->older = s->newest;
+	*(x->older == NULL ? &s->oldest : &x->older->newer) = x;
+	s->newest = x;
+	return true;
+}
+
+void
+share_leave(struct auth *auth, struct exchange *x)
+{
+	struct share *s = x->share;
+
+	if (s == NULL)
+		return;
+	x->share = NULL;
+	*(x->older == NULL ? &s->oldest : &x->older->newer) = x->newer;
+	*(x->newer == NULL ? &s->newest : &x->newer->older) = x->older;
+	set_count(auth, s, s->n - 1);
+	if (s->n == 0)
+		unmake(auth, s);
+}
+
+void
+shares_free(struct auth *auth)
+{
+	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++) {
+		free(auth->askers[i]);
+		auth->askers[i] = NULL;
+	}
+}
