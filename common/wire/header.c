@@ -44,7 +44,7 @@ static enum rc
 field_end(struct header_iter *it, size_t *ret_end)
 {
 	struct slice in = it->in;
-	size_t from = it->seen > it->at ? it->seen : it->at;
+	size_t from = it->seen > it->at + it->colon ? it->seen : it->at + it->colon;
 
 	for (;;) {
 		size_t crlf = find_crlf(in, from);
@@ -72,60 +72,81 @@ end_header(struct header_iter *it, size_t body, bool malformed)
 	return RC_NOTFOUND;
 }
 
-/* Does a field name start here? *ret_name: its length; *ret_colon: behind the colon, which white space may precede
- * (RFC 5322 4.5). RC_MORE: cannot be told yet. */
+/* Does a field name start here, in s? it->name: its length; it->colon: behind the colon, which white space may precede
+ * (RFC 5322 4.5). RC_MORE: cannot be told yet; what was looked at is not looked at again. */
 static enum rc
-field_name(struct slice s, size_t *ret_name, size_t *ret_colon)
+field_name(struct header_iter *it, struct slice s)
 {
-	size_t n = 0, at;
+	size_t at = it->named;
 
-	while (n < s.n && is_ftext(s.p[n]))
-		n++;
-	at = n;
-	while (at < s.n && is_wsp(s.p[at]))
+	if (it->colon > 0)
+		return RC_OK;
+	for (; at == it->name && at < s.n && at <= HEADER_NAME_BYTES_MAX && is_ftext(s.p[at]); at++)
+		it->name++;
+	while (at < s.n && at <= HEADER_NAME_BYTES_MAX && is_wsp(s.p[at]))
 		at++;
+	it->named = at;
+	if (at > HEADER_NAME_BYTES_MAX)
+		return RC_SYNTAX;
 	if (at == s.n)
 		return RC_MORE;
-	if (n == 0 || s.p[at] != ':')
+	if (it->name == 0 || s.p[at] != ':')
 		return RC_SYNTAX;
-	*ret_name = n;
-	*ret_colon = at + 1;
+	it->colon = at + 1;
 	return RC_OK;
+}
+
+/* The field is over: the next one's name starts at `end`. */
+static void
+take_field(struct header_iter *it, size_t end, struct header_field *ret_field)
+{
+	struct slice raw = slice_first(slice_from(it->in, it->at), end - it->at);
+
+	ret_field->raw = raw;
+	ret_field->name = slice_first(raw, it->name);
+	ret_field->value = slice_from(raw, it->colon);
+	if (ret_field->value.n >= 2 && raw.p[raw.n - 1] == '\n' && raw.p[raw.n - 2] == '\r')
+		ret_field->value.n -= 2;
+	it->at = it->seen = end;
+	it->name = it->named = it->colon = 0;
+	it->n_fields++;
+}
+
+/* No field name starts here, or not all of it is there. */
+static enum rc
+end_without_name(struct header_iter *it, struct slice rest, enum rc rc)
+{
+	if (rc == RC_MORE && !it->whole)
+		return rest.n > HEADER_BYTES_MAX - it->at ? RC_RANGE : RC_MORE;
+	if (rest.n == 0)
+		return end_header(it, it->at, false);
+	if (!it->whole && rest.n == 1 && rest.p[0] == '\r')
+		return RC_MORE;
+	return end_header(it, it->at, true);
 }
 
 enum rc
 header_next(struct header_iter *it, struct header_field *ret_field)
 {
 	struct slice rest = slice_from(it->in, it->at);
-	size_t name, colon, end;
+	size_t end;
 	enum rc rc;
 
 	if (it->ended)
 		return RC_NOTFOUND;
-	if (slice_starts(rest, S("\r\n")))
+	if (it->named == 0 && slice_starts(rest, S("\r\n")))
 		return end_header(it, it->at + 2, false);
 	if (it->at >= HEADER_BYTES_MAX || it->n_fields >= HEADER_FIELDS_MAX)
 		return rest.n == 0 && it->whole ? end_header(it, it->at, false) : RC_RANGE;
-	rc = field_name(rest, &name, &colon);
-	if (rc == RC_MORE && !it->whole)
-		return rest.n > HEADER_BYTES_MAX - it->at ? RC_RANGE : RC_MORE;
+	rc = field_name(it, rest);
 	if (rc != RC_OK)
-		return rest.n == 0 ? end_header(it, it->at, false) :
-		    !it->whole && rest.n == 1 && rest.p[0] == '\r' ? RC_MORE : end_header(it, it->at, true);
+		return end_without_name(it, rest, rc);
 	rc = field_end(it, &end);
 	if (end > HEADER_BYTES_MAX)
 		return RC_RANGE;
-	if (rc != RC_OK)
-		return rc;
-	ret_field->raw = slice_first(rest, end - it->at);
-	ret_field->name = slice_first(rest, name);
-	ret_field->value = slice_from(ret_field->raw, colon);
-	if (ret_field->value.n >= 2 && ret_field->raw.p[ret_field->raw.n - 1] == '\n' &&
-	    ret_field->raw.p[ret_field->raw.n - 2] == '\r')
-		ret_field->value.n -= 2;
-	it->at = it->seen = end;
-	it->n_fields++;
-	return RC_OK;
+	if (rc == RC_OK)
+		take_field(it, end, ret_field);
+	return rc;
 }
 
 enum rc
@@ -249,7 +270,7 @@ watch_name_byte(struct header_watch *w, uint8_t c)
 			keep_id_byte(w, c);
 	} else if (is_ftext(c) && w->state != W_BEFORE_COLON) {
 		if (w->state == W_LINE_START)
-			w->name_len = 0;
+			w->name_len = w->name_bytes = 0;
 		w->state = W_NAME;
 		/* One byte more than fits would match no name that is asked for; it is told by its length. */
 		if (w->name_len < HEADER_NAME_MAX)
@@ -262,6 +283,8 @@ watch_name_byte(struct header_watch *w, uint8_t c)
 	} else {
 		watch_end(w, true);
 	}
+	if ((w->state == W_NAME || w->state == W_BEFORE_COLON) && ++w->name_bytes > HEADER_NAME_BYTES_MAX && !w->ended)
+		watch_end(w, true);
 }
 
 /* Of a value: everything up to the next CR at one go. Returns the bytes taken. */

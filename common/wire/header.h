@@ -17,6 +17,7 @@
 enum {
 	HEADER_BYTES_MAX = 256 * 1024,	/* THREATS 38 */
 	HEADER_FIELDS_MAX = 1000,	/* THREATS 38 */
+	HEADER_NAME_BYTES_MAX = 998,	/* up to the colon: RFC 5322 2.1.1 has no longer lines, and what begins one is no field then */
 	HEADER_NAME_MAX = 76,		/* the watch tells names apart up to this; registered ones are shorter */
 	HEADER_ID_MAX = 255,		/* of a Message-ID, what the watch keeps */
 };
@@ -33,7 +34,9 @@ struct header_iter {
 	struct slice in;	/* what is there so far; may be replaced by a longer one with the same beginning */
 	bool whole;		/* nothing will follow `in` */
 	size_t at;		/* where the next field starts */
-	size_t seen;
+	size_t seen;		/* looked at so far; and from `at` on: */
+	size_t named;		/* for a name and the white space behind it, */
+	size_t name, colon;	/* their lengths; colon 0: not reached */
 	size_t n_fields;
 	size_t body;		/* after RC_NOTFOUND: where the body starts */
 	bool malformed;		/* after RC_NOTFOUND: the header ended before a line that is no field */
@@ -80,7 +83,7 @@ struct header_watch {
 	uint8_t tls_len;
 	bool tls_seen;
 	uint8_t name[HEADER_NAME_MAX];
-	size_t name_len;
+	size_t name_len, name_bytes;
 };
 
 void header_watch_init(struct header_watch *w);

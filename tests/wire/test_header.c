@@ -2,6 +2,9 @@
 #include "common/wire/header.h"
 #include "tests/wire/check.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 static void
 fields_and_the_body(void **state)
 {
@@ -92,6 +95,78 @@ a_header_has_an_end(void **state)
 	buf_free(&big);
 }
 
+/* A name may be so long as a line; what is longer is no field, to either reader, however it comes. */
+static void
+names_have_an_end(void **state)
+{
+	static const struct {
+		size_t name, gap;
+		bool field;
+	} cases[] = {
+		{ HEADER_NAME_BYTES_MAX - 1, 0, true }, { HEADER_NAME_BYTES_MAX, 0, true }, { HEADER_NAME_BYTES_MAX + 1, 0, false },
+		{ 1, HEADER_NAME_BYTES_MAX - 1, true }, { 1, HEADER_NAME_BYTES_MAX, false }, { 100000, 0, false }, { 1, 100000, false },
+	};
+	struct buf text = BUF_INIT(1 << 18);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct header_iter whole, grows;
+		struct header_watch w;
+		struct header_field f;
+		size_t looks = 0;
+
+		buf_clear(&text);
+		for (size_t k = 0; k < cases[i].name; k++)
+			(void)buf_put_byte(&text, 'N');
+		for (size_t k = 0; k < cases[i].gap; k++)
+			(void)buf_put_byte(&text, ' ');
+		(void)buf_put_str(&text, ": value\r\n\r\n");
+		header_begin(&whole, buf_slice(&text), true);
+		assert_int_equal(header_next(&whole, &f), cases[i].field ? RC_OK : RC_NOTFOUND);
+		assert_int_equal(whole.malformed, !cases[i].field);
+		if (cases[i].field)
+			assert_int_equal(f.name.n, cases[i].name);
+		header_begin(&grows, S(""), false);
+		while (header_next(&grows, &f) == RC_MORE)
+			grows.in = slice_first(buf_slice(&text), ++looks);
+		assert_int_equal(grows.malformed, !cases[i].field);
+		assert_true(looks <= HEADER_NAME_BYTES_MAX + 20);
+		header_watch_init(&w);
+		for (size_t at = 0; at < buf_len(&text); at++)
+			header_watch_feed(&w, slice_first(slice_from(buf_slice(&text), at), 1));
+		header_watch_end(&w);
+		assert_int_equal(w.n_fields, cases[i].field);
+		assert_int_equal(w.malformed, !cases[i].field);
+	}
+	buf_free(&text);
+}
+
+/* A field that grows is read once: the pages that it has been read in are taken away, and it is none the wiser. What it costs to
+ * send it in small pieces is then what it costs at one go. */
+static void
+nothing_is_read_again(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), all = HEADER_BYTES_MAX / page * page, start = page - 500;
+	uint8_t *memory = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct header_iter it;
+	struct header_field f;
+
+	(void)state;
+	assert_true(memory != MAP_FAILED);
+	memset(memory, 'v', all);
+	memory[start + HEADER_NAME_BYTES_MAX] = ':';
+	memcpy(memory + all - 3, "\r\nA", 3);
+	header_begin(&it, slice_of(memory + start, 0), false);
+	for (size_t upto = start + 1; upto <= all; upto++) {
+		/* The last byte may be half of a CRLF: it is looked at once more. */
+		if (upto % page == 2)
+			assert_int_equal(mprotect(memory, upto - 2, PROT_NONE), 0);
+		it.in = slice_of(memory + start, upto - start);
+		assert_int_equal(header_next(&it, &f), upto == all ? RC_OK : RC_MORE);
+	}
+	(void)munmap(memory, all);
+}
+
 int
 main(void)
 {
@@ -99,6 +174,8 @@ main(void)
 		cmocka_unit_test(fields_and_the_body),
 		cmocka_unit_test(values_and_names),
 		cmocka_unit_test(a_header_has_an_end),
+		cmocka_unit_test(names_have_an_end),
+		cmocka_unit_test(nothing_is_read_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
