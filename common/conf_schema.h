@@ -330,10 +330,14 @@
 	    "Passwords that wait for a worker at most; further clients are told 454.")				\
 	SIZE(hash_memory, "max-hash-memory", "64M", "8M", "1G",							\
 	    "Memory that checking one password may take at most; a users file that asks for more is refused.")	\
-	U32(max_exchanges, "max-exchanges", "2000", "10", "100000", "Logins under way at most. When there are so many, the next one takes the place of the oldest of the client network that has most of them, which is told 454; each smtpd process keeps its even part of the places.") \
+	U32(max_exchanges, "max-exchanges", "2000", "10", "100000",							\
+	    "Logins under way at most. When there are so many, the next one takes the place of the oldest of the client "	\
+	    "network that has most of them, which is told 454; each smtpd process keeps its even part of the places.")	\
 	U32(max_exchanges_network, "max-exchanges-network", "50", "1", "1000",					\
-	    "Logins of one client network that are under way at one smtpd process at most; the next one takes the place of the oldest, which is told 454. What a network is: limits { ipv4-prefix, ipv6-prefix }.") \
-	TIME(timeout, "timeout", "2m", "1s", "1h", "How long a login may take in all. Letting it run out counts as a failed login of the client network.")				\
+	    "Logins of one client network that are under way at one smtpd process at most; the next one takes the place "	\
+	    "of the oldest, which is told 454. What a network is: limits { ipv4-prefix, ipv6-prefix }.")		\
+	TIME(timeout, "timeout", "2m", "1s", "1h",									\
+	    "How long a login may take in all. Letting it run out counts as a failed login of the client network.")	\
 	TIME(failure_delay, "failure-delay", "1s", "0s", "1m",							\
 	    "After a failed login the next one from the same client network or for the same user has to wait this long, after " \
 	    "a second failure twice as long, and so on. 0: no delay.") \

@@ -17,7 +17,7 @@
 enum {
 	HEADER_BYTES_MAX = 256 * 1024,	/* THREATS 38 */
 	HEADER_FIELDS_MAX = 1000,	/* THREATS 38 */
-	HEADER_NAME_BYTES_MAX = 998,	/* up to the colon: RFC 5322 2.1.1 has no longer lines, and what begins one is no field then */
+	HEADER_NAME_BYTES_MAX = 998,	/* up to the colon: RFC 5322 2.1.1 has no longer lines */
 	HEADER_NAME_MAX = 76,		/* the watch tells names apart up to this; registered ones are shorter */
 	HEADER_ID_MAX = 255,		/* of a Message-ID, what the watch keeps */
 };

@@ -103,8 +103,9 @@ names_have_an_end(void **state)
 		size_t name, gap;
 		bool field;
 	} cases[] = {
-		{ HEADER_NAME_BYTES_MAX - 1, 0, true }, { HEADER_NAME_BYTES_MAX, 0, true }, { HEADER_NAME_BYTES_MAX + 1, 0, false },
-		{ 1, HEADER_NAME_BYTES_MAX - 1, true }, { 1, HEADER_NAME_BYTES_MAX, false }, { 100000, 0, false }, { 1, 100000, false },
+		{ HEADER_NAME_BYTES_MAX - 1, 0, true }, { HEADER_NAME_BYTES_MAX, 0, true },
+		{ HEADER_NAME_BYTES_MAX + 1, 0, false }, { 1, HEADER_NAME_BYTES_MAX - 1, true },
+		{ 1, HEADER_NAME_BYTES_MAX, false }, { 100000, 0, false }, { 1, 100000, false },
 	};
 	struct buf text = BUF_INIT(1 << 18);
 
