@@ -82,19 +82,47 @@ static const struct watched {
 	struct slice name;
 	const char *text;
 	const char *syntax, *unqualified;
+	bool author;		/* whoever it names is shown as the one who has written it */
 } watched[] = {
-	{ SLICE("From"), "From", "5.1.7", "5.1.8" },
-	{ SLICE("Sender"), "Sender", "5.1.7", "5.1.8" },
-	{ SLICE("Reply-To"), "Reply-To", "5.1.7", "5.1.8" },
-	{ SLICE("To"), "To", "5.1.3", "5.1.2" },
-	{ SLICE("Cc"), "Cc", "5.1.3", "5.1.2" },
-	{ SLICE("Bcc"), "Bcc", "5.1.3", "5.1.2" },
-	{ SLICE("Resent-From"), "Resent-From", "5.1.7", "5.1.8" },
-	{ SLICE("Resent-Sender"), "Resent-Sender", "5.1.7", "5.1.8" },
-	{ SLICE("Resent-To"), "Resent-To", "5.1.3", "5.1.2" },
-	{ SLICE("Resent-Cc"), "Resent-Cc", "5.1.3", "5.1.2" },
-	{ SLICE("Resent-Bcc"), "Resent-Bcc", "5.1.3", "5.1.2" },
+	{ SLICE("From"), "From", "5.1.7", "5.1.8", true },
+	{ SLICE("Sender"), "Sender", "5.1.7", "5.1.8", true },
+	{ SLICE("Reply-To"), "Reply-To", "5.1.7", "5.1.8", false },
+	{ SLICE("To"), "To", "5.1.3", "5.1.2", false },
+	{ SLICE("Cc"), "Cc", "5.1.3", "5.1.2", false },
+	{ SLICE("Bcc"), "Bcc", "5.1.3", "5.1.2", false },
+	{ SLICE("Resent-From"), "Resent-From", "5.1.7", "5.1.8", true },
+	{ SLICE("Resent-Sender"), "Resent-Sender", "5.1.7", "5.1.8", true },
+	{ SLICE("Resent-To"), "Resent-To", "5.1.3", "5.1.2", false },
+	{ SLICE("Resent-Cc"), "Resent-Cc", "5.1.3", "5.1.2", false },
+	{ SLICE("Resent-Bcc"), "Resent-Bcc", "5.1.3", "5.1.2", false },
 };
+
+/* RFC 2047 5 (3): none stands in an address. Readers that decode one all the same show another address than was checked. */
+static bool
+has_encoded_word(struct slice s)
+{
+	bool begun = false;
+
+	for (size_t i = 0; i + 1 < s.n; i++) {
+		begun = begun || (s.p[i] == '=' && s.p[i + 1] == '?');
+		if (begun && s.p[i] == '?' && s.p[i + 1] == '=')
+			return true;
+	}
+	return false;
+}
+
+/* Would people see another sender than the one that is checked? Then it is refused, and true. */
+static bool
+deceives(struct transaction *tx, const struct watched *what, const struct mailbox_list *list, const struct address *a)
+{
+	if (!what->author)
+		return false;
+	if (mailbox_list_name_deceives(list))
+		refuse(tx, 554, what->syntax, "Name before the address in %s holds an @ outside quotes", what->text);
+	else if (has_encoded_word(a->local))
+		refuse(tx, 554, what->syntax, "Encoded word in the address in %s", what->text);
+	return tx->receive->gone;
+}
 
 /* One address of it, which is kept in `to` unless that is NULL. False: refused. */
 static bool
@@ -131,7 +159,7 @@ take_addresses(struct transaction *tx, const struct watched *what, struct slice 
 			refuse(tx, 554, "5.6.0", "Too many addresses in %s", what->text);
 			return false;
 		}
-		if (!take_address(tx, what, &a, to))
+		if (deceives(tx, what, &list, &a) || !take_address(tx, what, &a, to))
 			return false;
 	}
 	if (rc != RC_NOTFOUND)

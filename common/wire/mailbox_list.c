@@ -36,7 +36,7 @@ static void
 gather_anew(struct mailbox_list *l)
 {
 	l->n = 0;
-	l->overflows = false;
+	l->overflows = l->has_at = false;
 	gather(l, '<');
 }
 
@@ -107,6 +107,7 @@ gather_word(struct mailbox_list *l)
 	if (c == '"' || c == '[')
 		return gather_until(l, c == '"' ? '"' : ']');
 	if (c == '@' || c == '.') {
+		l->has_at = l->has_at || c == '@';
 		gather(l, c);
 		l->at++;
 		return true;
@@ -201,23 +202,6 @@ skip_route(struct mailbox_list *l)
 	return false;
 }
 
-/* Could the name of a group, which stands in text behind the <, be an address? Then others may take it for one. */
-static bool
-is_like_an_address(const struct mailbox_list *l)
-{
-	bool quoted = false;
-
-	for (size_t i = 1; i < l->n; i++) {
-		if (quoted && l->text[i] == '\\')
-			i++;
-		else if (l->text[i] == '"')
-			quoted = !quoted;
-		else if (!quoted && l->text[i] == '@')
-			return true;
-	}
-	return false;
-}
-
 /* Behind the <. */
 static enum rc
 read_angle(struct mailbox_list *l, struct address *ret_address)
@@ -268,6 +252,7 @@ mailbox_list_next(struct mailbox_list *l, struct address *ret_address)
 {
 	for (;;) {
 		enum rc rc = skip_to_member(l);
+		size_t start = l->at;
 		bool gap;
 
 		if (rc != RC_OK)
@@ -277,16 +262,32 @@ mailbox_list_next(struct mailbox_list *l, struct address *ret_address)
 		if (rc != RC_OK)
 			return rc;
 		if (is_next(l, ':') && !l->in_group && l->n > 1) {
-			if (is_like_an_address(l) || l->overflows)
+			/* Others may take it for an address. */
+			if (l->has_at || l->overflows)
 				return RC_SYNTAX;
 			l->in_group = true;
 			l->at++;
 			continue;
 		}
-		if (is_next(l, '<'))
+		l->name = S("");
+		l->name_has_at = false;
+		if (is_next(l, '<')) {
+			l->name = slice_first(slice_from(l->in, start), l->at - start);
+			l->name_has_at = l->has_at;
 			rc = read_angle(l, ret_address);
-		else
+		} else
 			rc = gap ? RC_SYNTAX : read_address(l, ret_address);
 		return rc == RC_SYNTAX || !ends_here(l) ? RC_SYNTAX : rc;
 	}
+}
+
+bool
+mailbox_list_name_deceives(const struct mailbox_list *l)
+{
+	struct slice name = l->name;
+
+	while (name.n > 0 && slice_find(S(" \t\r\n"), name.p[name.n - 1]) < 4)
+		name.n--;
+	/* text has < and > around it. */
+	return l->name_has_at && !slice_caseeq(name, slice_of(l->text + 1, l->n - 2));
 }

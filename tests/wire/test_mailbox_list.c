@@ -117,12 +117,57 @@ long_words(void **state)
 	buf_free(&found);
 }
 
+/* What stands before an address and looks like another. */
+static void
+names_that_deceive(void **state)
+{
+	static const struct {
+		const char *in;
+		bool deceives;
+	} rows[] = {
+		{ "boss@x.y <a@b.c>", true }, { "The boss boss@x.y <a@b.c>", true }, { "boss @ x.y<a@b.c>", true },
+		{ "\"boss\"@x.y <a@b.c>", true }, { "boss@x.y (it is I) <a@b.c>", true }, { "friends: boss@x.y <a@b.c>;", true },
+		{ "a@b.c <a@b.c>", false }, { "A@B.c \t<a@b.c>", false }, { "a@b.c boss@x.y <a@b.c>", true },
+		{ "@ <a@b.c>", true },
+		{ "\"boss@x.y\" <a@b.c>", false }, { "=?utf-8?q?boss=40x.y?= <a@b.c>", false },
+		{ "a@b.c (boss@x.y)", false },
+		{ "<a@b.c>", false }, { "a@b.c", false }, { "(boss@x.y) <a@b.c>", false }, { "J. Q. Public <a@b.c>", false },
+	};
+	struct mailbox_list list;
+	struct buf in = BUF_INIT(8192);
+	struct address a;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		mailbox_list_begin(&list, slice_str(rows[i].in));
+		assert_int_equal(mailbox_list_next(&list, &a), RC_OK);
+		if (mailbox_list_name_deceives(&list) != rows[i].deceives)
+			fail_msg("%s", rows[i].in);
+		assert_int_equal(mailbox_list_next(&list, &a), RC_NOTFOUND);
+	}
+	/* Behind more than is kept. */
+	for (int i = 0; i < 4000; i++)
+		(void)buf_put_str(&in, i % 40 == 0 ? " " : "x");
+	(void)buf_put_str(&in, " boss@x.y <a@b.c>");
+	mailbox_list_begin(&list, buf_slice(&in));
+	assert_int_equal(mailbox_list_next(&list, &a), RC_OK);
+	assert_true(mailbox_list_name_deceives(&list));
+	/* One that does not is not blamed for the one before it. */
+	mailbox_list_begin(&list, S("boss@x.y <a@b.c>, d@e.f"));
+	assert_int_equal(mailbox_list_next(&list, &a), RC_OK);
+	assert_true(mailbox_list_name_deceives(&list));
+	assert_int_equal(mailbox_list_next(&list, &a), RC_OK);
+	assert_false(mailbox_list_name_deceives(&list));
+	buf_free(&in);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists),
 		cmocka_unit_test(long_words),
+		cmocka_unit_test(names_that_deceive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
