@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <unicase.h>
 #include <unictype.h>
 #include <uninorm.h>
 #include <unistr.h>
@@ -130,4 +131,20 @@ enum rc
 prepare_password(struct slice text, struct buf *to)
 {
 	return prepare(text, PREPARE_PASSWORD_MAX, to);
+}
+
+bool
+prepare_folded(struct slice text, struct buf *to)
+{
+	uint8_t *folded = NULL;
+	size_t n = 0;
+
+	if (!is_plain(text))
+		folded = u8_casefold(text.p, text.n, NULL, UNINORM_NFKC, NULL, &n);
+	for (size_t i = 0; folded == NULL && i < text.n; i++)
+		(void)buf_put_byte(to, ascii_lower(text.p[i]));
+	if (folded != NULL)
+		(void)buf_put_slice(to, slice_of(folded, n));
+	free(folded);
+	return !to->failed;
 }

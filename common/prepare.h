@@ -21,4 +21,8 @@ enum {
 enum rc prepare_user(struct slice text, struct buf *to);
 enum rc prepare_password(struct slice text, struct buf *to);
 
+/* Appends the form in which names are the same that somebody may take for the same: without case, compatibility forms folded.
+ * For names that others decide about; what is no UTF-8 has the case of ASCII letters alone folded. False: `to` is full. */
+bool prepare_folded(struct slice text, struct buf *to);
+
 #endif

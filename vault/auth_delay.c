@@ -1,10 +1,13 @@
 /* vault/auth_delay.c -- see auth_delay.h. */
 #include "vault/auth_delay.h"
 
+#include "common/prepare.h"
+
 #include <stdlib.h>
 
 enum what { NETWORK = 1, ACCOUNT, FRIEND };
 
+enum { FOLDED_MAX = 4 * PREPARE_USER_MAX };	/* folding may make a name longer */
 enum { FRIEND_MS = 7 * 24 * 3600 * 1000 };	/* how long a network is known to be an account's */
 
 bool
@@ -22,11 +25,23 @@ delays_free(struct delays *d)
 	d->sets = NULL;
 }
 
+/* The account's name in a form of fixed size. Whoever decides about it may see no difference between letters of either case, or
+ * between two ways to write one (Dovecot's auth_username_format): all of these are one account here. */
+static void
+digest(const struct delays *d, struct slice user, uint8_t to[crypto_shorthash_BYTES])
+{
+	struct buf folded = BUF_INIT(FOLDED_MAX);
+	bool ok = prepare_folded(user, &folded);
+
+	(void)crypto_shorthash(to, ok ? buf_slice(&folded).p : user.p, ok ? buf_len(&folded) : user.n, d->hash_key);
+	buf_free(&folded);
+}
+
 static uint64_t
 key_of(const struct delays *d, enum what what, struct ip client, struct slice user)
 {
 	struct ip_net net = ip_client_network(client, 32, 64);
-	uint8_t in[1 + 1 + sizeof net.ip.b + 256] = { (uint8_t)what };
+	uint8_t in[1 + 1 + sizeof net.ip.b + crypto_shorthash_BYTES] = { (uint8_t)what };
 	union {
 		uint8_t b[crypto_shorthash_BYTES];
 		uint64_t n;
@@ -39,10 +54,8 @@ key_of(const struct delays *d, enum what what, struct ip client, struct slice us
 		n += sizeof net.ip.b;
 	}
 	if (what != NETWORK) {
-		user = slice_first(user, sizeof in - n);
-		if (user.n > 0)
-			memcpy(in + n, user.p, user.n);
-		n += user.n;
+		digest(d, user, in + n);
+		n += crypto_shorthash_BYTES;
 	}
 	(void)crypto_shorthash(hash.b, in, n, d->hash_key);
 	return hash.n == 0 ? 1 : hash.n;

@@ -697,6 +697,41 @@ who_pays(void **state)
 	conf_unref(conf);
 }
 
+/* Names that a directory may take for one account have one delay, and one friend. */
+static void
+names_fold(void **state)
+{
+	static const char *const same[][2] = {
+		{ "alice", "ALICE" }, { "alice@b.test", "Alice@B.TEST" }, { "j\xc3\xbcrgen", "J\xc3\x9cRGEN" },
+		{ "j\xc3\xbcrgen", "ju\xcc\x88rgen" }, { "j\xc3\xbcrgen", "JU\xcc\x88RGEN" }, { "stra\xc3\x9f" "e", "STRASSE" },
+		{ "alice", "\xef\xbc\xa1lice" },
+	};
+	struct conf *conf = conf_new();
+	struct ip guesser, owner;
+	uint64_t ms;
+
+	(void)state;
+	conf->auth.account_delay_max = 5000;
+	assert_int_equal(ip_parse(S("192.0.2.1"), &guesser), RC_OK);
+	assert_int_equal(ip_parse(S("198.51.100.1"), &owner), RC_OK);
+	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+		struct delays d;
+
+		assert_true(delays_init(&d));
+		delays_failed(&d, &conf->auth, guesser, slice_str(same[i][0]), 1000);
+		assert_true(delays_wait(&d, &conf->auth, owner, slice_str(same[i][1]), 1000, &ms));
+		assert_true(ms > 0);
+		assert_true(delays_wait(&d, &conf->auth, owner, S("bob"), 1000, &ms));
+		assert_int_equal(ms, 0);
+		delays_passed(&d, &conf->auth, owner, slice_str(same[i][1]), 1000);
+		delays_failed(&d, &conf->auth, guesser, slice_str(same[i][1]), 1000);
+		assert_true(delays_wait(&d, &conf->auth, owner, slice_str(same[i][0]), 1000, &ms));
+		assert_int_equal(ms, 0);
+		delays_free(&d);
+	}
+	conf_unref(conf);
+}
+
 int
 main(void)
 {
@@ -704,7 +739,7 @@ main(void)
 		cmocka_unit_test(nobody_costs_what_somebody_costs), cmocka_unit_test(salts_of_nobody),
 		cmocka_unit_test(out_of_turn), cmocka_unit_test(hanging_up_costs), cmocka_unit_test(places_of_a_network),
 		cmocka_unit_test(places_run_out), cmocka_unit_test(places_of_an_smtpd), cmocka_unit_test(idling_costs),
-		cmocka_unit_test(flood), cmocka_unit_test(who_pays),
+		cmocka_unit_test(flood), cmocka_unit_test(who_pays), cmocka_unit_test(names_fold),
 	};
 
 	return sodium_init() == -1 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
