@@ -23,7 +23,8 @@
 	X(SELFTEST,		"selftest",		MASTER,		1)	\
 	X(LOG_STATUS,		"log status",		LOG,		0)	\
 	X(TLS_SHOW,		"tls show",		MASTER,		0)	\
-	X(USERS,		"users",		AUTH,		0)
+	X(USERS,		"users",		AUTH,		0)	\
+	X(CLIENTS,		"clients",		CONTROL,	0)
 
 enum admin_verb {
 	ADMIN_NONE,

@@ -125,6 +125,17 @@ counts_open(struct counts *c, void *own, const void *all, size_t size, uint32_t 
 }
 
 enum rc
+counts_look(struct counts *c, const void *all, size_t size)
+{
+	*c = (struct counts){ .own_index = UINT32_MAX };
+	if (!counts_shape(all, size, &c->n_rows, &c->n_tables))
+		return RC_SYNTAX;
+	c->key = ((const struct header *)all)->key;
+	c->others = all;
+	return RC_OK;
+}
+
+enum rc
 counts_alone(struct counts *c, uint32_t n_rows, const struct hash_key *key)
 {
 	*c = (struct counts){ .n_rows = n_rows, .n_tables = 1 };
@@ -374,6 +385,39 @@ next_view(const struct counts *c, const struct row_key *k, uint64_t hash, struct
 			}
 	}
 	return false;
+}
+
+static bool
+is_idle(const struct counts_view *v)
+{
+	uint32_t any = v->sessions;
+
+	for (size_t i = 0; i < COUNT_KINDS; i++)
+		any |= v->rates[i];
+	return any == 0;
+}
+
+bool
+counts_sum(const struct counts *c, uint32_t table, struct counts_time t, struct counts_view *v)
+{
+	struct counts_view one, sum = { .net = v->net };
+	struct row_key k = key_of(v->net);
+	uint64_t hash;
+
+	if (is_idle(v))
+		return false;
+	hash = counts_hash(c, v->net);
+	for (uint32_t next = 0; next_view(c, &k, hash, t, &next, &one);) {
+		if (next - 1 < table && !is_idle(&one))
+			return false;
+		sum.sessions = add_capped(sum.sessions, one.sessions);
+		sum.seen = one.seen > sum.seen ? one.seen : sum.seen;
+		sum.good = one.good > sum.good ? one.good : sum.good;
+		for (size_t i = 0; i < COUNT_KINDS; i++)
+			sum.rates[i] = add_capped(sum.rates[i], one.rates[i]);
+	}
+	*v = sum;
+	return true;
 }
 
 uint32_t

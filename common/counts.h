@@ -82,6 +82,9 @@ size_t counts_table_size(uint32_t n_rows);
 /* From the start of the memory. False: not formatted. */
 bool counts_shape(const void *memory, size_t size, uint32_t *ret_rows, uint32_t *ret_tables);
 
+/* For one that only looks, with counts_view() and counts_sum(): all is to be read. RC_SYNTAX. */
+enum rc counts_look(struct counts *c, const void *all, size_t size);
+
 /* A process alone. RC_NOMEM. */
 enum rc counts_alone(struct counts *c, uint32_t n_rows, const struct hash_key *key);
 void counts_close(struct counts *c);
@@ -119,6 +122,10 @@ struct counts_view {
 };
 /* For listings: row number `row` of table `table`. False: empty. */
 bool counts_view(const struct counts *c, uint32_t table, uint32_t row, struct counts_time t, struct counts_view *ret_view);
+
+/* Of all processes, for a network that counts_view() has shown in this table. False: it is idle there, or an earlier table has
+ * shown it, so that each network that is not idle everywhere is summed up once. */
+bool counts_sum(const struct counts *c, uint32_t table, struct counts_time t, struct counts_view *v);
 
 const char *count_kind_name(enum count_kind kind);	/* "failed-logins" */
 

@@ -60,7 +60,8 @@ static enum rc
 send_request(int fd, const struct request *q, uint64_t cursor)
 {
 	struct a_request m = { (uint8_t)q->verb, slice_str(q->arg == NULL ? "" : q->arg),
-	    slice_str(q->arg2 == NULL ? "" : q->arg2), cursor, ADMIN_PAGE_MAX };
+	    slice_str(q->arg2 == NULL ? "" : q->arg2), cursor,
+	    q->limit == 0 ? ADMIN_PAGE_MAX : q->limit };
 	uint8_t space[64 + 2 * ADMIN_ARG_MAX];
 	struct wr w = { space, 0, sizeof space, false };
 

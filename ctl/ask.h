@@ -12,6 +12,7 @@ struct request {
 	enum admin_verb verb;
 	const char *arg, *arg2;	/* NULL: empty */
 	bool all_pages;		/* follow A_END.cursor to the end */
+	uint32_t limit;		/* rows of a page; 0: as many as fit */
 };
 
 /* A row has come: JSON text or raw bytes. False stops the listing. */

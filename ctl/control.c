@@ -152,6 +152,10 @@ on_request(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		log_say(LOG_ADMIN, NULL, F_TEXT("verb", verbs[c->verb].words), F_U64("user", c->uid), F_STR("arg", m.arg));
 	if (m.limit == 0 || m.limit > ADMIN_PAGE_MAX)
 		m.limit = ADMIN_PAGE_MAX;
+	if (c->verb == ADMIN_CLIENTS) {
+		client_counts_list(&control->counts, control->room->conf, loop_now(control->room->loop), c->peer, handle, &m);
+		return NULL;
+	}
 	line = line_to(control, c->room);
 	c->room_handle = new_handle(control);
 	if (line == NULL || a_request_send(line, c->room_handle, &m) != RC_OK)
@@ -323,6 +327,7 @@ prepare(struct room *room, struct buf *why)
 
 	control->room = room;
 	control->listener.fd = -1;
+	client_counts_map(&control->counts, room);
 	if (name[0] == '\0')
 		return RC_OK;
 	group = getgrnam(name);

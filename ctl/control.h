@@ -7,6 +7,7 @@
 #define POSTERN_CTL_CONTROL_H
 
 #include "common/room.h"
+#include "ctl/clients.h"
 
 #include <sys/types.h>
 
@@ -26,6 +27,7 @@ struct control {
 	uint32_t last_handle;
 	gid_t admin_gid;
 	bool has_admin_gid;
+	struct client_counts counts;
 };
 
 extern const struct room_ops control_ops;

@@ -13,13 +13,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { STATUS_PATIENCE = 5 };	/* seconds for a room to say how it is */
+enum {
+	STATUS_PATIENCE = 5,	/* seconds for a room to say how it is */
+	CLIENTS_SHOWN = 50,	/* without --limit */
+};
 
 struct options {
 	const char *socket, *base;
 	bool json;
 	/* explain */
 	const char *client, *from, *to, *listener, *helo, *client_name, *tls, *fingerprint, *user;
+	const char *limit;	/* of clients */
 };
 
 static const char usage[] =
@@ -34,6 +38,8 @@ static const char usage[] =
     "  config check [FILE]         is the configuration right? (postern -n); that of the running server, or FILE\n"
     "  config show                 every option, its value and where it was set\n"
     "  users                       who has sent how much in the last hour and day, his limits, his logins\n"
+    "  clients [WHAT] [--limit N]  who is connected and has done what lately, beside the limits; most of WHAT first: sessions,\n"
+    "                              connections, messages, recipients, errors, unknown-recipients, tls-handshakes, failed-logins\n"
     "  tls show                    certificates: names, keys, how long they last, and what is wrong\n"
     "  explain --client IP --from ADDRESS --to ADDRESS [--listener NAME] [--helo NAME] [--client-name NAME]\n"
     "          [--tls yes|no] [--fingerprint SHA256] [--user NAME]\n"
@@ -64,6 +70,7 @@ static const struct command commands[] = {
 	{ "config", "show", ADMIN_CONFIG_SHOW, ARG_NONE, true, &view_config },
 	{ "tls", "show", ADMIN_TLS_SHOW, ARG_NONE, false, &view_tls },
 	{ "users", NULL, ADMIN_USERS, ARG_NONE, true, &view_users },
+	{ "clients", NULL, ADMIN_CLIENTS, ARG_MAY, false, &view_clients },
 	{ "explain", NULL, ADMIN_EXPLAIN, ARG_NONE, true, &view_explain },
 	{ "reload", NULL, ADMIN_RELOAD, ARG_NONE, false, &view_done },
 	{ "stop", NULL, ADMIN_STOP, ARG_NONE, false, &view_done },
@@ -150,6 +157,25 @@ socket_path(const struct options *o, struct buf *space)
 	return buf_cstr(space);
 }
 
+/* --limit, for the one command that has it. */
+static bool
+take_limit(const struct options *o, const struct command *c, uint32_t *ret_limit)
+{
+	char *rest;
+	unsigned long n;
+
+	*ret_limit = c->verb == ADMIN_CLIENTS ? CLIENTS_SHOWN : 0;
+	if (o->limit == NULL)
+		return true;
+	n = strtoul(o->limit, &rest, 10);
+	if (c->verb != ADMIN_CLIENTS || *o->limit < '1' || *o->limit > '9' || *rest != '\0' || n > ADMIN_PAGE_MAX) {
+		(void)fprintf(stderr, "posternctl: --limit goes with clients, and is 1 to %d\n", ADMIN_PAGE_MAX);
+		return false;
+	}
+	*ret_limit = (uint32_t)n;
+	return true;
+}
+
 static int
 run_command(const struct options *o, const struct command *c, const char *arg)
 {
@@ -157,6 +183,8 @@ run_command(const struct options *o, const struct command *c, const char *arg)
 	struct request q = { .verb = c->verb, .arg = arg, .all_pages = c->pages };
 	int fd, status;
 
+	if (!take_limit(o, c, &q.limit))
+		return EX_USAGE;
 	if (c->verb == ADMIN_EXPLAIN) {
 		if (!explain_arg(o, &explain))
 			return EX_USAGE;
@@ -211,6 +239,7 @@ take_options(struct options *o, int argc, char **argv, bool *ret_all)
 		{ "--socket", &o->socket }, { "--base", &o->base }, { "--client", &o->client }, { "--from", &o->from },
 		{ "--to", &o->to }, { "--listener", &o->listener }, { "--helo", &o->helo }, { "--client-name", &o->client_name },
 		{ "--user", &o->user },
+		{ "--limit", &o->limit },
 		{ "--tls", &o->tls }, { "--fingerprint", &o->fingerprint },
 	};
 	int left = 0;

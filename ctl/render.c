@@ -399,6 +399,59 @@ users_end(struct render *r)
 
 const struct view view_users = { .columns = users_columns, .end = users_end };
 
+/* What a client network did, and behind a slash what it may do. */
+static const struct {
+	const char *head, *key, *limit;
+	int width;
+} client_columns[] = {
+	{ "SESSIONS", "sessions", "sessions_max", 10 },
+	{ "CONNECTS", "connections", "connections_max", 10 },
+	{ "MESSAGES", "messages", "messages_max", 10 },
+	{ "RCPTS", "recipients", "recipients_max", 10 },
+	{ "ERRORS", "errors", "errors_max", 8 },
+	{ "UNKNOWN", "unknown_recipients", "unknown_recipients_max", 8 },
+	{ "TLS", "tls_handshakes", "tls_handshakes_max", 8 },
+	{ "BAD LOGINS", "failed_logins", "failed_logins_max", 10 },
+};
+enum { N_CLIENT_COLUMNS = sizeof client_columns / sizeof client_columns[0], NETWORK_WIDTH = 24 };
+
+static void
+clients_row(struct render *r, const json_t *row)
+{
+	const char *net = text_of(row, "network");
+
+	if (r->rows == 0) {
+		(void)fprintf(r->to, "%-*s", NETWORK_WIDTH, "NETWORK");
+		for (size_t i = 0; i < N_CLIENT_COLUMNS; i++)
+			(void)fprintf(r->to, "  %*s", client_columns[i].width, client_columns[i].head);
+		(void)fputs("  NOTE\n", r->to);
+	}
+	put_safe(r->to, net);
+	pad(r->to, NETWORK_WIDTH - (int)strlen(net));
+	for (size_t i = 0; i < N_CLIENT_COLUMNS; i++) {
+		char text[64];
+		int n = snprintf(text, sizeof text, "%lld", number_of(row, client_columns[i].key));
+
+		if (member(row, client_columns[i].limit) != NULL)
+			(void)snprintf(text + n, sizeof text - (size_t)n, "/%lld", number_of(row, client_columns[i].limit));
+		(void)fprintf(r->to, "  %*s", client_columns[i].width, text);
+	}
+	if (json_is_true(member(row, "exempt")))
+		(void)fputs("  exempt", r->to);
+	if (json_is_true(member(row, "good")))
+		(void)fputs("  good", r->to);
+	(void)fputc('\n', r->to);
+}
+
+static void
+clients_end(struct render *r)
+{
+	if (r->rows == 0)
+		(void)fputs("No client is connected or has done anything lately.\n", r->to);
+}
+
+const struct view view_clients = { .row = clients_row, .end = clients_end };
+
 const struct view view_tls = { .columns = tls_columns, .row = tls_row, .end = tls_end };
 
 static const struct column selftest_columns[] = {

@@ -36,7 +36,7 @@ struct render {
 };
 
 extern const struct view view_status, view_queue_list, view_queue_show, view_mailq, view_config, view_explain,
-    view_selftest, view_tls, view_users, view_done, view_cat;
+    view_selftest, view_tls, view_users, view_clients, view_done, view_cat;
 
 /* Bytes that a terminal would act on become '?'; UTF-8 above them passes. Whatever is shown goes through here, names as well
  * as values: a room that has been broken into may have written them. */

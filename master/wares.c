@@ -126,16 +126,20 @@ shared_counts(const struct wares *old, const char *name)
 static enum rc
 open_counts(struct opening *o)
 {
-	int write = shared_counts(o->old, "write"), read = shared_counts(o->old, "read");
+	int write = shared_counts(o->old, "write"), read = shared_counts(o->old, "read"), look;
 	enum rc rc = write != -1 && read != -1 ? RC_OK : counts_memory_make(o->conf, &write, &read, o->why);
 
 	if (rc != RC_OK)
 		return rc;
 	rc = ware_add(o, ROLE_SMTPD, FILE_COUNTS, "write", "", write);
-	if (rc == RC_OK)
-		return ware_add(o, ROLE_SMTPD, FILE_COUNTS, "read", "", read);
-	(void)close(read);
-	return rc;
+	if (rc != RC_OK) {
+		(void)close(read);
+		return rc;
+	}
+	rc = ware_add(o, ROLE_SMTPD, FILE_COUNTS, "read", "", read);
+	/* What posternctl clients shows. */
+	look = rc == RC_OK ? fcntl(read, F_DUPFD_CLOEXEC, 0) : -1;
+	return rc != RC_OK ? rc : look == -1 ? RC_IO : ware_add(o, ROLE_CONTROL, FILE_COUNTS, "read", "", look);
 }
 
 /* --- files --- */

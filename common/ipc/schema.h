@@ -392,7 +392,7 @@ enum file_purpose {		/* M_FILE */
 	FILE_HINTS,		/* resolver: root hints, trust anchor or resolv.conf, open for reading; name says which */
 	FILE_KEY,		/* vault: a private key (PEM), open for reading; name is its key id (common/identity.h) */
 	FILE_CHAIN,		/* smtpd: a certificate and its chain, as in common/identity.h; name is the title */
-	FILE_COUNTS = 20,	/* smtpd, when it starts only: memory for common/counts.h; name is "write" or "read" */
+	FILE_COUNTS = 20,	/* when they start only, memory for common/counts.h: smtpd ("write", "read"), control ("read") */
 	FILE_CLIENT_CA,		/* smtpd: who signs clients' certificates (PEM), open for reading; name is the listener's */
 	FILE_AUTH,		/* auth: open for reading; name is "users" or "certificates" */
 	FILE_USERS,		/* auth: the same, for M_USERS; generation is its serial */

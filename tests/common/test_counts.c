@@ -92,6 +92,45 @@ a_count_is_the_sum_of_all_processes(void **state)
 	memory_free(memory);
 }
 
+/* Who only looks sees each network once that is not idle, with what all processes say. */
+static void
+a_listing_has_each_network_once(void **state)
+{
+	uint8_t *memory = memory_new();
+	const struct counts_time t = counts_time(5 * MINUTE, MINUTE);
+	struct counts a, b, looks;
+	struct counts_view v;
+	unsigned n = 0;
+
+	(void)state;
+	open_as(&a, memory, 0);
+	open_as(&b, memory, 2);
+	counts_add(row_of(&a, net("192.0.2.7")), COUNT_ERROR, 3, 5);
+	counts_add(row_of(&b, net("192.0.2.7")), COUNT_ERROR, 4, 5);
+	counts_sessions(&b, row_of(&b, net("192.0.2.7")), 2);
+	(void)row_of(&a, net("192.0.2.8"));		/* idle here, busy there */
+	counts_add(row_of(&b, net("192.0.2.8")), COUNT_MESSAGE, 1, 5);
+	(void)row_of(&a, net("192.0.2.9"));		/* idle */
+	counts_add(row_of(&b, net("2001:db8::/64")), COUNT_CONNECTION, 1, 2);	/* long ago */
+	assert_int_equal(counts_look(&looks, memory, counts_size(ROWS, TABLES) - 1), RC_SYNTAX);
+	assert_int_equal(counts_look(&looks, memory, counts_size(ROWS, TABLES)), RC_OK);
+	for (uint32_t table = 0; table < TABLES; table++)
+		for (uint32_t row = 0; row < ROWS; row++) {
+			if (!counts_view(&looks, table, row, t, &v) || !counts_sum(&looks, table, t, &v))
+				continue;
+			n++;
+			if (ip_eq(v.net.ip, net("192.0.2.7").ip)) {
+				assert_int_equal(v.rates[COUNT_ERROR], 7);
+				assert_int_equal(v.sessions, 2);
+			} else {
+				assert_true(ip_eq(v.net.ip, net("192.0.2.8").ip));
+				assert_int_equal(v.rates[COUNT_MESSAGE], 1);
+			}
+		}
+	assert_int_equal(n, 2);
+	memory_free(memory);
+}
+
 /* What a network has done fades away evenly in the interval after. */
 static void
 a_count_fades(void **state)
@@ -309,6 +348,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_count_is_the_sum_of_all_processes),
+		cmocka_unit_test(a_listing_has_each_network_once),
 		cmocka_unit_test(a_count_fades),
 		cmocka_unit_test(a_count_never_overflows),
 		cmocka_unit_test(a_process_that_died_has_no_sessions),

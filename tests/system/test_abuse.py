@@ -1,12 +1,17 @@
 #!/usr/bin/python3
 """Limits of client networks hold for all processes together, and good clients go on being served."""
 import os
+import signal
+import socket
+import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
 import time  # noqa: E402
 from lab.hosts import POSTERN  # noqa: E402
+from lab.postern import STAGE  # noqa: E402
 
 STRANGER = "10.77.0.20"
 OTHER = "10.77.0.21"
@@ -95,6 +100,126 @@ def test_connections_have_a_limit(folder):
     lab.equal(codes, ["220"] * 8 + ["421"] * 4, "greetings of one network")
     time.sleep(9)
     lab.equal(greeting(STRANGER)[1], "220", "the greeting after a while")
+
+
+def test_clients_are_listed(folder):
+    """posternctl clients: sorted, bounded, beside the limits, of all processes together."""
+    net, postern = house(folder, "smtpd { processes = 2 }\nlimits { interval = \"10m\"\n exempt = {\"10.77.0.1\"} }\n")
+    net.host(OTHER)
+    held = [greeting(STRANGER)[0] for _ in range(4)] + [greeting(OTHER)[0], greeting("10.77.0.1")[0]]
+    for _ in range(3):
+        held[4].cmd("NONSENSE", "500")
+    held[0].ehlo()
+    held[0].cmd("MAIL FROM:<a@b.test>", "250")
+    held[0].cmd("RCPT TO:<alice@postern.test>", "250")
+    held[0].cmd("RCPT TO:<nobody@postern.test>", "550")
+    rows = postern.ctl_rows("clients")
+    lab.equal([row["network"] for row in rows], [STRANGER, "10.77.0.1", OTHER], "networks, most sessions first")
+    first = rows[0]
+    lab.equal({k: first[k] for k in ("sessions", "connections", "messages", "recipients", "unknown_recipients")},
+              {"sessions": 4, "connections": 4, "messages": 1, "recipients": 2, "unknown_recipients": 1}, "what it did")
+    lab.equal((first["sessions_max"], first["connections_max"], first["exempt"]), (50, 600, False), "what it may")
+    lab.check(rows[1]["exempt"] and "errors_max" not in rows[1], f"no limits for who is exempt: {rows[1]}")
+    rows = postern.ctl_rows("clients", "errors", "--limit", "1")
+    lab.equal([(row["network"], row["errors"]) for row in rows], [(OTHER, 3)], "most errors first, one row")
+    table = postern.ctl("clients")
+    lab.check("NETWORK" in table and "3/200" in table and "exempt" in table, f"as a table: {table}")
+    for words in (("clients", "--limit", "0"), ("clients", "--limit", "257"), ("status", "--limit", "1"), ("clients", "x")):
+        r = subprocess.run([os.path.join(STAGE, "sbin", "posternctl"), "--base", postern.base, *words],
+                           capture_output=True, text=True, timeout=20)
+        lab.check(r.returncode in (64, 65) and r.stderr, f"{words} is refused: {r}")
+    for c in held:
+        c.close()
+    lab.wait_for(lambda: all(row["sessions"] == 0 for row in postern.ctl_rows("clients")), "the sessions to go")
+    lab.equal(len(postern.ctl_rows("clients")), 3, "what they did is still there")
+
+
+def deliver(source):
+    with lab.Client(POSTERN, source=source) as c:
+        c.ehlo()
+        c.mail("a@b.test", ["alice@postern.test"], b"From: a@b.test\r\n\r\nhello\r\n")
+        c.quit()
+
+
+class Flood:
+    """Strangers who take every place that they can get, and come back when they are thrown out."""
+
+    def __init__(self, sources, each):
+        self.sources, self.each, self.ends, self.came = sources, each, False, 0
+        self.threads = [threading.Thread(target=self.run, args=(source,), daemon=True) for source in sources]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, source):
+        held = []
+        while not self.ends:
+            while len(held) < self.each:
+                s = socket.socket()
+                s.setblocking(False)
+                s.bind((source, 0))
+                s.connect_ex((POSTERN, 25))
+                held.append(s)
+                self.came += 1
+            time.sleep(0.05)
+            still = []
+            for s in held:
+                try:
+                    gone = s.recv(4096, socket.MSG_DONTWAIT) == b""
+                except BlockingIOError:
+                    gone = False
+                except OSError:
+                    gone = True
+                if gone:
+                    s.close()
+                else:
+                    still.append(s)
+            held = still
+        for s in held:
+            s.close()
+
+    def end(self):
+        self.ends = True
+        for thread in self.threads:
+            thread.join(10)
+
+
+def test_known_clients_get_in_under_a_flood(folder):
+    """Those who are exempt, and those whose mail was taken before, find a place while strangers want them all, and also when
+    the queue of connections that wait to be accepted was full."""
+    strangers = [f"10.77.0.{n}" for n in range(30, 40)]
+    net, postern = house(folder, "smtpd { processes = 1\n max-sessions = 40 }\nlimits { connections = 0\n errors = 0 }\n")
+    for address in strangers + [OTHER]:
+        net.host(address)
+    deliver(OTHER)
+    flood = Flood(strangers, 50)
+
+    def get_in(source, most, what):
+        began = time.monotonic()
+        while True:
+            try:
+                c, code = greeting(source)
+                c.close()
+            except (OSError, lab.Failed):
+                code = ""
+            took = time.monotonic() - began
+            if code == "220":
+                break
+            lab.check(took < most, f"{what}: not let in after {took:.1f} s")
+        lab.check(took < most, f"{what}: let in after {took:.1f} s")
+        return took
+    lab.wait_for(lambda: flood.came > 1000, "the flood to come")
+    took = [get_in(source, 3, what) for _ in range(10) for source, what in ((OTHER, "a known client"), ("10.77.0.1", "one exempt"))]
+    print(f"# {flood.came} connections of strangers; the slowest good one waited {max(took):.2f} s")
+    # Nobody accepts for a while: the queue fills up, and the kernel answers no more.
+    pid = postern.pids("smtpd")[0]
+    os.kill(pid, signal.SIGSTOP)
+    late = Flood(strangers, 600)
+    time.sleep(3)
+    os.kill(pid, signal.SIGCONT)
+    took = [get_in(source, 15, what) for source, what in ((OTHER, "a known client, late"), ("10.77.0.1", "one exempt, late"))]
+    print(f"# with the queue full: {late.came} connections; the slowest good one waited {max(took):.2f} s")
+    late.end()
+    flood.end()
 
 
 lab.main(globals())

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Users: who they are (AUTH), by a users file of our own, and what only they may do."""
+import collections
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -373,6 +375,70 @@ def test_guesses_do_not_fill_the_log(folder):
     lab.equal(sum("auth-failed client=10.77.0.1 " in line for line in lines), 1, "the other network has its own")
     more = [line.split("auth-failed-more ")[1] for line in lines if "-more" in line]
     lab.equal(more, ["client=10.77.0.20 count=27"], "the rest")
+
+
+def rss(pid):
+    with open(f"/proc/{pid}/statm") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def test_ten_thousand_wrong_logins(folder):
+    """Twenty networks guess all the time: no room grows, and the owner of the account that they guess at gets in soon."""
+    guesses, networks = 10000, [f"10.77.0.{n}" for n in range(30, 50)]
+    net, postern = house(folder, auth='failure-delay = "10ms"\n failure-delay-max = "50ms"', more="""
+        limits { failed-logins = 0
+            errors = 0
+            exempt = {"192.0.2.1"} }
+        smtpd { max-errors = 1000000
+            delay-errors = 1000000
+            max-commands = 1000000
+            processes = 1 }
+        """)
+    for address in networks:
+        net.host(address)
+    codes, left = collections.Counter(), guesses
+    lock = threading.Lock()
+
+    def take(n):
+        nonlocal left
+        with lock:
+            n = min(n, left)
+            left -= n
+            return n
+
+    def guess(source, most):
+        with client(source=source) as c:
+            while most > 0 and (n := take(1)) == 1:
+                most -= n
+                code = plain(c, "alice" if left % 2 else f"nobody{left}", f"guess{left}")[0]
+                with lock:
+                    codes[code] += 1
+
+    def owner():
+        began = time.monotonic()
+        with client(source="10.77.0.1") as c:
+            lab.equal(plain(c, "alice", USERS["alice"])[0], "235", "the owner's login")
+        return time.monotonic() - began
+    owner()
+    guess(STRANGER, 200)
+    rooms = {room: postern.pids(room)[0] for room in ("auth", "smtpd")}
+    before = {room: rss(pid) for room, pid in rooms.items()}
+    threads = [threading.Thread(target=guess, args=(source, guesses), daemon=True) for source in networks]
+    for thread in threads:
+        thread.start()
+    waits = []
+    while any(thread.is_alive() for thread in threads):
+        waits.append(owner())
+        time.sleep(0.2)
+    lab.equal(sum(codes.values()), guesses, f"answers: {codes}")
+    lab.check(set(codes) <= {"535", "454"} and codes["535"] > 0, f"what guesses are told: {codes}")
+    lab.check(max(waits) < 2, f"the owner waited {max(waits):.2f} s")
+    for room, pid in rooms.items():
+        lab.equal(postern.pids(room)[0], pid, f"{room} is the same process")
+        grown = rss(pid) - before[room]
+        lab.check(grown < 4 << 20, f"{room} grew by {grown >> 10} KiB")
+        print(f"# {room} grew by {grown >> 10} KiB of {before[room] >> 10}")
+    print(f"# {dict(codes)}; {len(waits)} logins of the owner, the slowest {max(waits):.2f} s")
 
 
 lab.main(globals())
