@@ -58,19 +58,39 @@ put_user(struct buf *to, const struct usage_user *user)
 	return !w.bad && buf_put(to, space, w.n);
 }
 
-bool
-usage_put(const struct usage *u, struct buf *to)
+static void
+put_head(const struct usage *u, struct buf *to)
 {
-	uint8_t head[sizeof magic + 8], hash[HASH_BYTES];
+	uint8_t head[sizeof magic + 8];
 	struct wr w = { head, 0, sizeof head, false };
 
 	wr_bytes(&w, magic, sizeof magic);
 	wr_u64(&w, u->serial);
 	(void)buf_put(to, head, w.n);
+}
+
+static void
+put_users(const struct usage *u, struct buf *to)
+{
 	for (const struct usage_user *user = u->oldest; user != NULL; user = user->newer)
 		(void)put_user(to, user);
+}
+
+static bool
+put_hash(struct buf *to)
+{
+	uint8_t hash[HASH_BYTES];
+
 	(void)crypto_generichash(hash, sizeof hash, buf_slice(to).p, buf_len(to), NULL, 0);
 	return buf_put(to, hash, sizeof hash);
+}
+
+bool
+usage_put(const struct usage *u, struct buf *to)
+{
+	put_head(u, to);
+	put_users(u, to);
+	return put_hash(to);
 }
 
 /* The oldest come first: what has no place any more falls out. */
@@ -199,9 +219,12 @@ static void
 write_file(struct work *work)
 {
 	struct usage_save *s = (struct usage_save *)(void *)work;
-	struct slice bytes = buf_slice(&s->bytes);
+	struct slice bytes;
 	off_t at = 0;
 
+	if (!put_hash(&s->bytes))
+		s->error = ENOMEM;
+	bytes = buf_slice(&s->bytes);
 	while (bytes.n > 0 && s->error == 0) {
 		ssize_t n = pwrite(s->fd, bytes.p, bytes.n, at);
 
@@ -265,17 +288,31 @@ save_new(struct usage *u)
 	s->fd = u->fds[s->file];
 	s->work = (struct work){ .run = write_file, .done = written };
 	buf_init(&s->bytes, FILE_BYTES_MAX);
-	if (s->fd != -1 && usage_put(u, &s->bytes))
+	put_head(u, &s->bytes);
+	if (s->fd != -1 && !s->bytes.failed)
 		return s;
 	save_free(s);
 	return NULL;
+}
+
+/* What is gathered is nobody's: it is begun anew. */
+void
+usage_give_up(struct usage *u)
+{
+	save_free(u->save);
+	u->save = NULL;
+	u->gathers = false;
+	u->next_kept = NULL;
+	u->dirty = true;
 }
 
 /* A write that a worker has: only one is under way at a time. */
 static void
 finish_first(struct usage *u)
 {
-	if (workers_take_back(u->workers, &u->save->work)) {
+	if (u->gathers) {
+		usage_give_up(u);
+	} else if (workers_take_back(u->workers, &u->save->work)) {
 		save_free(u->save);
 		u->save = NULL;
 		u->dirty = true;
@@ -294,28 +331,72 @@ usage_finish(struct usage *u)
 	s = u->dirty ? save_new(u) : NULL;
 	if (s == NULL)
 		return;
+	put_users(u, &s->bytes);
 	write_file(&s->work);
 	u->dirty = false;
 	note(u, s);
 	save_free(s);
 }
 
-void
-usage_save(struct usage *u)
+static void
+begin_save(struct usage *u)
 {
-	struct usage_save *s;
-
-	if (!u->dirty || u->save != NULL || u->workers == NULL)
+	if (!u->dirty || u->workers == NULL)
 		return;
-	s = save_new(u);
-	if (s == NULL || workers_submit(u->workers, &s->work, UINT32_MAX) != RC_OK) {
-		if (s != NULL)
-			save_free(s);
+	u->save = save_new(u);
+	if (u->save == NULL) {
 		timer_start(&u->timer, USAGE_SAVE_MS);
 		return;
 	}
-	u->save = s;
 	u->dirty = false;
+	u->gathers = true;
+	u->next_kept = u->oldest;
+}
+
+void
+usage_keep(struct usage *u, struct usage_user *user)
+{
+	if (!u->gathers || user->kept == u->serial)
+		return;
+	user->kept = u->serial;
+	(void)put_user(&u->save->bytes, user);
+}
+
+/* Users who have changed since, and new ones, stand behind all others: the first of them ends it. True: all are there. */
+static bool
+gather(struct usage *u)
+{
+	for (size_t i = 0; i < USAGE_SLICE && u->next_kept != NULL; i++) {
+		struct usage_user *user = u->next_kept;
+
+		if (user->kept == u->serial)
+			u->next_kept = NULL;
+		else {
+			usage_keep(u, user);
+			u->next_kept = user->newer;
+		}
+	}
+	return u->next_kept == NULL;
+}
+
+void
+usage_save(struct usage *u)
+{
+	if (u->save == NULL)
+		begin_save(u);
+	if (!u->gathers)
+		return;
+	if (!gather(u)) {
+		timer_start(&u->timer, 0);
+		return;
+	}
+	if (u->save->bytes.failed) {
+		usage_give_up(u);
+		timer_start(&u->timer, USAGE_SAVE_MS);
+		return;
+	}
+	u->gathers = false;
+	workers_submit_first(u->workers, &u->save->work);
 }
 
 void

@@ -36,6 +36,8 @@ bucket_of(struct usage *u, struct slice user)
 static void
 unlink_age(struct usage *u, struct usage_user *user)
 {
+	if (u->next_kept == user)
+		u->next_kept = user->newer;
 	*(user->older != NULL ? &user->older->newer : &u->oldest) = user->newer;
 	*(user->newer != NULL ? &user->newer->older : &u->newest) = user->older;
 }
@@ -74,6 +76,8 @@ usage_clear(struct usage *u)
 void
 usage_free(struct usage *u)
 {
+	if (u->gathers)
+		usage_give_up(u);
 	usage_clear(u);
 	timer_cancel(&u->timer);
 }
@@ -106,6 +110,7 @@ touch(struct usage *u, const struct conf_auth *conf, struct slice name)
 	bucket = bucket_of(u, name);
 	user = find(u, name);
 	if (user != NULL) {
+		usage_keep(u, user);
 		unlink_age(u, user);
 		link_newest(u, user);
 		return user;
@@ -116,6 +121,7 @@ touch(struct usage *u, const struct conf_auth *conf, struct slice name)
 	if (user == NULL)
 		return NULL;
 	user->key = ++u->last_key;
+	user->kept = u->gathers ? u->serial : 0;
 	user->n = name.n;
 	memcpy(user->name, name.p, name.n);
 	user->next = *bucket;

@@ -3,8 +3,12 @@
  *
  * One owner for all smtpd processes. Counts move: an hour is twelve parts of five minutes, a day 24 hours, and the oldest part
  * drops out. A bounded number of users is kept, those who did something lately. The table is written to two files in turn, so
- * that one is whole whatever happens, by a worker thread (auth_kept.c): what the last few seconds have counted is lost
- * when the room dies, and never more. */
+ * that one is whole whatever happens, by a worker thread (auth_kept.c), to whom it goes before all passwords that wait: what the
+ * last few seconds have counted is lost when the room dies, and never more. The loop gathers it a part at a time.
+ *
+ * What an smtpd that dies has spent for its open transactions is not given back, for some of these may have been sent: it stays
+ * counted until it drops out of the hour and the day. That is at most what its users had under way there at that time, and
+ * errs on the strict side. What is settled while this room is away is lost likewise. */
 #ifndef POSTERN_VAULT_AUTH_USAGE_H
 #define POSTERN_VAULT_AUTH_USAGE_H
 
@@ -22,6 +26,7 @@ enum {
 	USAGE_DAY_PARTS = 24,
 	USAGE_DAY_PART = 3600,
 	USAGE_BUCKETS = 4096,
+	USAGE_SLICE = 256,		/* users that one turn of the loop gathers for a write */
 	USAGE_SAVE_MS = 5000,		/* between two writes: what a crash may cost */
 	USAGE_FILES = 2,
 	USAGE_TEXT_MAX = 200,		/* of a refusal */
@@ -38,6 +43,7 @@ struct usage_user {
 	struct usage_user *older, *newer;		/* by when they did something */
 	struct usage_user *made_before, *made_after;	/* by when they were made: */
 	uint64_t key;					/* in the order of their keys */
+	uint64_t kept;					/* serial of the last write that has him, or was begun before him */
 	int64_t login, failure;				/* wall clock, seconds; 0: never */
 	struct usage_window hour, day;
 	size_t n;
@@ -56,7 +62,9 @@ struct usage {
 	uint64_t serial;		/* of the last write, whatever became of it */
 	unsigned good;			/* the file that holds the last whole state: the other one is written next */
 	int fds[USAGE_FILES];		/* -1: there is none */
-	struct usage_save *save;	/* a thread has it */
+	struct usage_save *save;	/* it is gathered, or a thread has it */
+	bool gathers;
+	struct usage_user *next_kept;	/* while it is gathered: from here on there may be users who are not in it yet */
 	struct timer timer;
 	struct workers *workers;	/* NULL: nothing is written */
 };
@@ -94,7 +102,10 @@ enum rc usage_read(struct usage *u, struct slice bytes);
 void usage_load(struct usage *u);
 /* From now on changes are written now and then. */
 void usage_attach(struct usage *u, struct workers *workers);
-void usage_save(struct usage *u);	/* by a worker, if there is anything new */
+void usage_save(struct usage *u);	/* a step of it: gathers a part, then gives all to a worker, if there is anything new */
+/* Before this user changes: the write that is gathered has everybody as he was when it was begun. */
+void usage_keep(struct usage *u, struct usage_user *user);
+void usage_give_up(struct usage *u);	/* what is gathered, if anything is */
 /* At the end: at once. Blocks. */
 void usage_finish(struct usage *u);
 

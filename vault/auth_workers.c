@@ -30,6 +30,7 @@ struct workers {
 	unsigned n_ready;		/* threads that have set themselves up: the filter may come */
 	struct work *first, **last;	/* waits */
 	unsigned n_waiting;
+	unsigned n_urgent;		/* of them, at their head */
 	struct work *finished;
 	bool stopping;
 	int bell;			/* eventfd: something is finished */
@@ -66,6 +67,7 @@ take(struct workers *w)
 	if (w->first == NULL)
 		w->last = &w->first;
 	w->n_waiting--;
+	w->n_urgent -= work->urgent;
 	return work;
 }
 
@@ -80,7 +82,7 @@ rest(struct workers *w, uint64_t took)
 		return;
 	until = now + (ms > REST_MS_MAX ? REST_MS_MAX : ms);
 	at = (struct timespec){ (time_t)(until / 1000), (long)(until % 1000 * 1000000) };
-	while (!w->stopping && clock_monotonic_ms() < until)
+	while (!w->stopping && w->n_urgent == 0 && clock_monotonic_ms() < until)
 		if (pthread_cond_timedwait(&w->rest, &w->lock, &at) == ETIMEDOUT)
 			return;
 }
@@ -146,7 +148,7 @@ workers_submit(struct workers *w, struct work *work, unsigned max_waiting)
 		w->overloaded = clock_monotonic_ms();
 	} else {
 		work->next = NULL;
-		work->ran = false;
+		work->ran = work->urgent = false;
 		*w->last = work;
 		w->last = &work->next;
 		w->n_waiting++;
@@ -154,6 +156,23 @@ workers_submit(struct workers *w, struct work *work, unsigned max_waiting)
 	}
 	(void)pthread_mutex_unlock(&w->lock);
 	return rc;
+}
+
+void
+workers_submit_first(struct workers *w, struct work *work)
+{
+	(void)pthread_mutex_lock(&w->lock);
+	work->ran = false;
+	work->urgent = true;
+	work->next = w->first;
+	w->first = work;
+	if (work->next == NULL)
+		w->last = &work->next;
+	w->n_waiting++;
+	w->n_urgent++;
+	(void)pthread_cond_signal(&w->more);
+	(void)pthread_cond_broadcast(&w->rest);
+	(void)pthread_mutex_unlock(&w->lock);
 }
 
 bool
@@ -171,6 +190,7 @@ workers_take_back(struct workers *w, struct work *work)
 		if (*at == NULL)
 			w->last = at;
 		w->n_waiting--;
+		w->n_urgent -= work->urgent;
 	}
 	while (!waits && !work->ran)
 		(void)pthread_cond_wait(&w->changed, &w->lock);

@@ -13,7 +13,7 @@ struct work {
 	struct work *next;
 	void (*run)(struct work *w);	/* in a thread: touches nothing but the work itself */
 	void (*done)(struct work *w);	/* in the loop, afterwards */
-	bool ran;			/* of the workers */
+	bool ran, urgent;		/* of the workers */
 };
 
 struct workers;
@@ -27,6 +27,8 @@ void workers_stop(struct workers *w);
 
 /* RC_AGAIN: max_waiting others wait already. */
 enum rc workers_submit(struct workers *w, struct work *work, unsigned max_waiting);
+/* Before all that waits, and by a thread that rests, too. */
+void workers_submit_first(struct workers *w, struct work *work);
 /* Of work that was submitted and not reported: true: it had not begun, and is the submitter's again; false: it has run, and the
  * loop will hear of it. Blocks while it runs. */
 bool workers_take_back(struct workers *w, struct work *work);

@@ -43,6 +43,13 @@ workers_submit(struct workers *w, struct work *work, unsigned max_waiting)
 	abort();
 }
 
+void
+workers_submit_first(struct workers *w, struct work *work)
+{
+	(void)w, (void)work;
+	abort();
+}
+
 bool
 workers_take_back(struct workers *w, struct work *work)
 {

@@ -54,6 +54,12 @@ workers_submit(struct workers *w, struct work *work, unsigned max_waiting)
 	return RC_OK;
 }
 
+void
+workers_submit_first(struct workers *w, struct work *work)
+{
+	(void)workers_submit(w, work, UINT32_MAX);
+}
+
 bool
 workers_take_back(struct workers *w, struct work *work)
 {

@@ -5,8 +5,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "common/clock.h"
 #include "tests/folder.h"
-
 #include "vault/auth_usage.h"
 
 #include <fcntl.h>
@@ -316,6 +316,127 @@ a_write_that_fails_costs_no_good_file(void **state)
 	end(&w);
 }
 
+static struct slice
+numbered(char *space, unsigned i)
+{
+	return slice_of(space, (size_t)snprintf(space, 32, "user%u", i));
+}
+
+/* However many users there are, a turn of the loop gathers few of them; and what is written is what was there when it began,
+ * whoever sends, comes or is forgotten meanwhile. */
+static void
+it_is_gathered_in_parts(void **state)
+{
+	enum { USERS = 10 * USAGE_SLICE };
+	struct world w, again;
+	struct workers *workers;
+	int fds[2] = { scratch(), scratch() };
+	char name[32];
+	unsigned turns = 0;
+
+	(void)state;
+	begin(&w);
+	conf->auth.max_counted_users = USERS;
+	assert_int_equal(workers_start(1, &workers), RC_OK);
+	workers_attach(workers, w.loop);
+	memcpy(w.u.fds, fds, sizeof fds);
+	for (unsigned i = 0; i < USERS; i++)
+		usage_login(&w.u, &conf->auth, numbered(name, i), true, START);
+	usage_attach(&w.u, workers);
+	usage_save(&w.u);
+	assert_true(w.u.gathers);
+	/* One that is written already, one that is not, the last of all, and one who is new, for whom the oldest is forgotten. */
+	usage_login(&w.u, &conf->auth, S("user3"), true, START + 9);
+	usage_login(&w.u, &conf->auth, S("user2000"), true, START + 9);
+	usage_login(&w.u, &conf->auth, numbered(name, USERS - 1), true, START + 9);
+	usage_login(&w.u, &conf->auth, S("somebody new"), true, START + 9);
+	while (w.u.gathers && turns < 100) {
+		loop_turn(w.loop, true);
+		turns++;
+	}
+	assert_in_range(turns, USERS / USAGE_SLICE - 2, USERS / USAGE_SLICE + 2);
+	while (w.u.save != NULL)
+		loop_turn(w.loop, true);
+	assert_true(w.u.dirty);
+	usage_init(&again.u, w.loop);
+	memcpy(again.u.fds, fds, sizeof fds);
+	usage_load(&again.u);
+	assert_int_equal(again.u.n_users, USERS);
+	for (unsigned i = 0; i < USERS; i++)
+		assert_int_equal(usage_find(&again.u, numbered(name, i))->login, START);
+	usage_free(&again.u);
+	/* The end comes in the middle of it: all is written, as it is then. */
+	usage_save(&w.u);
+	assert_true(w.u.gathers);
+	usage_login(&w.u, &conf->auth, S("user5"), true, START + 10);
+	usage_finish(&w.u);
+	usage_init(&again.u, w.loop);
+	memcpy(again.u.fds, fds, sizeof fds);
+	usage_load(&again.u);
+	assert_int_equal(usage_find(&again.u, S("user5"))->login, START + 10);
+	assert_int_equal(usage_find(&again.u, S("somebody new"))->login, START + 9);
+	assert_null(usage_find(&again.u, S("user0")));
+	usage_free(&again.u);
+	/* Nor is anything left when it is not finished. */
+	w.u.dirty = true;
+	usage_save(&w.u);
+	assert_true(w.u.gathers);
+	workers_stop(workers);
+	conf->auth.max_counted_users = 20000;
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	end(&w);
+}
+
+static void
+hash_for_long(struct work *work)
+{
+	(void)work;
+	(void)usleep(20000);
+}
+
+static void
+hashed(struct work *work)
+{
+	(void)work;
+}
+
+/* Under a flood of passwords, whose threads rest for nineteen times as long as they work, the write comes first. */
+static void
+it_is_kept_under_a_flood(void **state)
+{
+	struct work jobs[40] = { 0 };
+	struct world w;
+	struct workers *workers;
+	int fds[2] = { scratch(), scratch() };
+	uint64_t began;
+
+	(void)state;
+	begin(&w);
+	assert_int_equal(workers_start(1, &workers), RC_OK);
+	workers_attach(workers, w.loop);
+	memcpy(w.u.fds, fds, sizeof fds);
+	for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+		jobs[i].run = hash_for_long;
+		jobs[i].done = hashed;
+		assert_int_equal(workers_submit(workers, &jobs[i], 1000), RC_OK);
+	}
+	assert_int_equal(workers_submit(workers, &jobs[0], 1), RC_AGAIN);	/* now they rest */
+	(void)usleep(100000);
+	usage_attach(&w.u, workers);
+	assert_string_equal(spend(&w, "alice", 1, 3, START), "");
+	began = clock_monotonic_ms();
+	usage_save(&w.u);
+	while (w.u.save != NULL)
+		loop_turn(w.loop, true);
+	assert_true(clock_monotonic_ms() - began < 2000);
+	assert_int_equal(kept_rcpts(&w, fds), 3);
+	workers_stop(workers);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	end(&w);
+}
+
 int
 main(void)
 {
@@ -327,6 +448,8 @@ main(void)
 		cmocka_unit_test(some_are_forgotten),
 		cmocka_unit_test(it_is_kept),
 		cmocka_unit_test(a_write_that_fails_costs_no_good_file),
+		cmocka_unit_test(it_is_gathered_in_parts),
+		cmocka_unit_test(it_is_kept_under_a_flood),
 	};
 	int failed;
 
