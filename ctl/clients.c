@@ -116,7 +116,11 @@ send_row(const struct conf *conf, struct table *exempt, uint64_t now_ms, const s
 	struct json j;
 	bool ok;
 
-	(void)ip_net_format(v->net, net);
+	/* A network of one address is called by it. */
+	if (v->net.bits == (v->net.ip.family == 4 ? 32 : 128))
+		(void)ip_format(v->net.ip, net);
+	else
+		(void)ip_net_format(v->net, net);
 	json_init(&j, &row);
 	json_object(&j);
 	json_key_str(&j, "network", slice_str(net));
