@@ -385,13 +385,13 @@ def rss(pid):
 def test_ten_thousand_wrong_logins(folder):
     """Twenty networks guess all the time: no room grows, and the owner of the account that they guess at gets in soon."""
     guesses, networks = 10000, [f"10.77.0.{n}" for n in range(30, 50)]
-    net, postern = house(folder, auth='failure-delay = "10ms"\n failure-delay-max = "50ms"', more="""
+    net, postern = house(folder, auth='failure-delay = "5ms"\n failure-delay-max = "20ms"\n account-delay-max = "20ms"', more="""
         limits { failed-logins = 0
             errors = 0
             exempt = {"192.0.2.1"} }
-        smtpd { max-errors = 1000000
-            delay-errors = 1000000
-            max-commands = 1000000
+        smtpd { max-errors = 100000
+            delay-errors = 100000
+            max-commands = 100000
             processes = 1 }
         """)
     for address in networks:
