@@ -454,7 +454,8 @@ queue_status(struct listing *l)
 	json_key_u64(&j, "messages", messages_count(&q->messages));
 	json_key_u64(&j, "recipients", q->messages.n_rcpts);
 	json_key_u64(&j, "bytes", q->messages.bytes);
-	json_key_u64(&j, "ready", q->schedule.n_ready);
+	json_key_u64(&j, "ready", q->schedule.n_ready - q->schedule.n_held);
+	json_key_u64(&j, "waiting", q->schedule.waiting.n + q->schedule.n_held);
 	json_key_u64(&j, "active", q->schedule.n_busy);
 	json_key_u64(&j, "sessions", q->schedule.n_sessions);
 	json_key_u64(&j, "destinations", q->schedule.destinations.by_name.n);

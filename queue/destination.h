@@ -41,6 +41,7 @@ struct destination {
 	uint8_t kind;			/* enum carrier_kind */
 	uint8_t sweep;			/* enum sweep */
 	bool down;
+	bool flushed;			/* was down when an operator wanted it tried; due.at is when it would have been */
 	char enhanced[12];
 	char *why;			/* of the last failure: text for people; NULL: none */
 	uint16_t transport_len, nexthop_len;

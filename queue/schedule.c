@@ -119,21 +119,29 @@ go_down(struct schedule *s, struct destination *d)
 {
 	uint64_t ms;
 
-	if (d->failures < UINT16_MAX)
+	if (d->failures < UINT16_MAX && !d->flushed)
 		d->failures++;
-	ms = backoff_destination(&s->limits.backoff, d->failures, random_next(&s->random));
-	d->due.at = s->now + (uint32_t)((ms + 999) / 1000);
+	/* The attempt was an operator's: the next is when it would have been without it. */
+	if (!d->flushed || d->due.at <= s->now) {
+		ms = backoff_destination(&s->limits.backoff, d->failures, random_next(&s->random));
+		d->due.at = s->now + (uint32_t)((ms + 999) / 1000);
+	}
+	d->flushed = false;
 	d->down = true;
+	s->n_held += d->n_ready;
 	d->window = WINDOW_ONE;		/* the next attempt is one session */
 	wheel_add(&s->down, &d->due);
 	start_sweep(s, d, SWEEP_EXPIRE);
 }
 
+/* Before its time: it works, or an operator wants to see whether it does. */
 static void
 come_up(struct schedule *s, struct destination *d)
 {
 	wheel_remove(&s->down, &d->due);
+	d->flushed = true;
 	d->down = false;
+	s->n_held -= d->n_ready;
 	consider(s, d);
 }
 
@@ -179,6 +187,7 @@ schedule_ready(struct schedule *s, struct rcpt *r)
 	link_before((rcpt_message(r)->flags & MESSAGE_URGENT) != 0 ? d->ready.next : &d->ready, &r->due.link);
 	d->n_ready++;
 	s->n_ready++;
+	s->n_held += d->down;
 	consider(s, d);
 }
 
@@ -198,6 +207,7 @@ leave_ready(struct schedule *s, struct rcpt *r)
 	link_remove(&r->due.link);
 	r->destination->n_ready--;
 	s->n_ready--;
+	s->n_held -= r->destination->down;
 }
 
 void
@@ -273,7 +283,9 @@ run_down(struct schedule *s, unsigned *budget)
 	while ((due = wheel_take(&s->down, s->now, budget)) != NULL) {
 		struct destination *d = DESTINATION_OF(due, due);
 
+		d->flushed = d->due.at > s->now;
 		d->down = false;
+		s->n_held -= d->n_ready;
 		consider(s, d);
 		release(s, d);
 	}
@@ -428,6 +440,7 @@ schedule_up(struct schedule *s, struct destination *d)
 	d->failures = 0;
 	if (d->down)
 		come_up(s, d);
+	d->flushed = false;
 	consider(s, d);
 	return was_down ? NEWS_UP : NEWS_NONE;
 }

@@ -37,6 +37,7 @@ struct schedule {
 	struct link wanting[CARRIER_KINDS], offering, sweeping, stale;
 	uint64_t random;
 	uint64_t n_ready, n_busy, n_stale;
+	uint64_t n_held;		/* of n_ready: their destination is down */
 	uint32_t n_sessions;
 	uint32_t now;
 	uint32_t origin;		/* when this process began to count */

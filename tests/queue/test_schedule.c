@@ -186,9 +186,15 @@ a_dead_destination_backs_off_as_a_whole(void **state)
 	assert_null(schedule_next_swept(&w->s, &budget, &how, &more));
 	assert_int_equal(open_sessions(w), 0);
 	assert_int_equal(d->n_ready, 10);
+	assert_int_equal(w->s.n_held, 10);
+	schedule_cancel(&w->s, &w->messages[9]->rcpts[0]);
+	assert_int_equal(w->s.n_held, 9);
+	schedule_ready(&w->s, &w->messages[9]->rcpts[0]);
+	assert_int_equal(w->s.n_held, 10);
 	run(w, 299);
 	assert_int_equal(open_sessions(w), 0);
 	run(w, 1);
+	assert_int_equal(w->s.n_held, 0);
 	assert_int_equal(open_sessions(w), 1);		/* one to try */
 	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_DOWN);
 	run(w, 599);
@@ -338,6 +344,48 @@ flushes_bring_forward(void **state)
 	schedule_flush_all(&w->s);
 	run(w, 0);
 	assert_int_equal(a->rcpts[0].due.state, RCPT_READY);
+	world_free(w);
+}
+
+/* Who flushes often does not have the mail wait for longer than without. */
+static void
+a_flush_leaves_the_back_off_as_it_was(void **state)
+{
+	struct world *w = world_new();
+	struct message *m = mail(w, "a.test", 1);
+	struct destination *d = find(w, "a.test");
+
+	(void)state;
+	assert_int_equal(open_sessions(w), 1);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_DOWN);
+	for (unsigned i = 0; i < 9; i++) {
+		run(w, 10);
+		switch (i % 3) {
+		case 0: schedule_flush_destination(&w->s, d); break;
+		case 1: schedule_flush_message(&w->s, m); break;
+		case 2: schedule_flush_all(&w->s); break;
+		}
+		run(w, 0);
+		assert_false(d->down);
+		assert_int_equal(open_sessions(w), 1);
+		assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_DOWN);
+		assert_int_equal(d->failures, 1);
+	}
+	run(w, 300 - 9 * 10 - 1);
+	assert_true(d->down);
+	run(w, 1);
+	assert_false(d->down);
+	assert_int_equal(open_sessions(w), 1);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_DOWN);
+	assert_int_equal(d->failures, 2);	/* its own attempt counts */
+	/* A flush that helps ends it all: the next failure is the first. */
+	schedule_flush_destination(&w->s, d);
+	assert_int_equal(open_sessions(w), 1);
+	assert_int_equal(schedule_up(&w->s, d), NEWS_UP);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_DONE, true, false), NEWS_NONE);
+	assert_int_equal(open_sessions(w), 1);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_DOWN);
+	assert_int_equal(d->failures, 1);
 	world_free(w);
 }
 
@@ -591,6 +639,7 @@ main(void)
 		cmocka_unit_test(a_destination_that_never_takes_mail_fails_all),
 		cmocka_unit_test(a_new_configuration_has_every_route_asked_again),
 		cmocka_unit_test(flushes_bring_forward),
+		cmocka_unit_test(a_flush_leaves_the_back_off_as_it_was),
 		cmocka_unit_test(waits_follow_the_age),
 		cmocka_unit_test(mail_from_before_the_start_has_its_time),
 		cmocka_unit_test(a_disk_that_reads_nothing_is_told_seldom),
