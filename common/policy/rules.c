@@ -538,7 +538,12 @@ compile_senders(struct work *w)
 	struct buf what = BUF_INIT(2048);
 	enum rc rc = compile_list(w, "senders", &w->p->conf->router.senders, TABLE_FOR_LOGINS, wanted_logins, &w->p->senders);
 
-	if (rc == RC_OK && (rc = senders_check(w->p, &what)) != RC_OK) {
+	/* A name alone says nothing of what it may send: every sender of that user's would be refused, his own too. */
+	if (rc == RC_OK && w->p->senders.own != NULL) {
+		w->option = "senders";
+		rc = refuse(w, RC_SYNTAX, "only tables can stand here, for behind a user stand his addresses; write senders = "
+		    "{\"@name\"}, and a table \"name\" with lines such as: bob bob@example.org");
+	} else if (rc == RC_OK && (rc = senders_check(w->p, &what)) != RC_OK) {
 		w->option = "senders";
 		say_place(w);
 		(void)buf_put_slice(w->why, buf_slice(&what));

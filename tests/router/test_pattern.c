@@ -124,6 +124,8 @@ static const struct refusal refusals[] = {
 	    { "router", "", "senders", "@who" } },
 	    "\"@net\" holds what is no address" },
 	{ { { "table", "who", "values", "alice * @who a@b.test *.b.test" }, { "router", "", "senders", "@who" } }, NULL },
+	{ { { "router", "", "senders", "bob@example.org" } }, "postern.conf:1: senders: only tables can stand here" },
+	{ { { "table", "who", "values", "alice *" }, { "router", "", "senders", "@who, bob" } }, "only tables can stand here" },
 	{ { { "local", "", "users", "dave" } }, "postern.conf:1: users: \"dave\" is no user; write name:uid:gid:home" },
 	{ { { "local", "", "users", "dave:10:10:/" } }, "users: \"dave:10:10:/\" has a uid below local { min-uid }" },
 };
