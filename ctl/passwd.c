@@ -217,15 +217,34 @@ act(const struct passwd *p, struct slice user, struct passwd_file *f)
 
 /* --- the words --- */
 
+/* The number behind an option. */
 static bool
-number(const char *text, unsigned long min, unsigned long max, unsigned long *ret_n)
+number(const char *option, const char *text, unsigned long min, unsigned long max, unsigned long *ret_n)
 {
 	char *end = NULL;
 	unsigned long n = text == NULL ? 0 : strtoul(text, &end, 10);
 
-	if (text == NULL || *text < '0' || *text > '9' || *end != '\0' || n < min || n > max)
+	if (text == NULL || *text < '0' || *text > '9' || *end != '\0' || n < min || n > max) {
+		(void)fprintf(stderr, "posternctl: behind %s stands a number from %lu to %lu\n", option, min, max);
 		return false;
+	}
 	*ret_n = n;
+	return true;
+}
+
+/* --memory, --iterations. False: wrong, and said so. */
+static bool
+take_cost(struct passwd *p, const char *option, const char *text)
+{
+	bool memory = strcmp(option, "--memory") == 0;
+	unsigned long n;
+
+	if (!number(option, text, memory ? MEMORY_MIN : SCRAM_ITERATIONS_MIN, memory ? MEMORY_MAX : SCRAM_ITERATIONS_MAX, &n))
+		return false;
+	if (memory)
+		p->memory = (uint64_t)n << 20;
+	else
+		p->iterations = (uint32_t)n;
 	return true;
 }
 
@@ -235,7 +254,6 @@ take_words(struct passwd *p, int argc, char **argv)
 	static const struct { const char *word; enum what what; } whats[] = {
 		{ "--remove", PASSWD_REMOVE }, { "--lock", PASSWD_LOCK }, { "--check", PASSWD_CHECK }, { "--list", PASSWD_LIST },
 	};
-	unsigned long n;
 
 	for (int i = 1; i < argc; i++) {
 		const char *next = i + 1 < argc ? argv[i + 1] : NULL;
@@ -247,15 +265,15 @@ take_words(struct passwd *p, int argc, char **argv)
 			p->what = whats[k].what;
 		} else if (strcmp(argv[i], "--file") == 0 && next != NULL) {
 			p->file = argv[++i];
-		} else if (strcmp(argv[i], "--memory") == 0 && number(next, MEMORY_MIN, MEMORY_MAX, &n)) {
-			p->memory = (uint64_t)n << 20;
-			i++;
-		} else if (strcmp(argv[i], "--iterations") == 0 && number(next, SCRAM_ITERATIONS_MIN, SCRAM_ITERATIONS_MAX, &n)) {
-			p->iterations = (uint32_t)n;
+		} else if (strcmp(argv[i], "--memory") == 0 || strcmp(argv[i], "--iterations") == 0) {
+			if (!take_cost(p, argv[i], next))
+				return false;
 			i++;
 		} else if (argv[i][0] != '-' && p->user == NULL) {
 			p->user = argv[i];
 		} else {
+			(void)fprintf(stderr, "posternctl: %s %s\n", argv[i], argv[i][0] == '-' ?
+			    "is no option of passwd, or lacks its value" : "is one word too many");
 			return false;
 		}
 	}
@@ -328,6 +346,22 @@ say_if_unused(const struct passwd *p, const struct house *h)
 		    (int)buf_len(&h->users_file), (const char *)buf_slice(&h->users_file).p);
 }
 
+/* What others wrote into the file may keep Postern from taking it, and with it what was changed now. */
+static void
+look_again(const struct passwd *p, const struct house *h)
+{
+	uint64_t most = h->memory_max;
+	struct passwd_file f;
+
+	/* Of a password that takes more has been said so already. */
+	if (!is_users_file(h, p->file) && p->memory > most)
+		most = p->memory;
+	if (!passwd_file_open(&f, p->file, false, false))
+		return;
+	(void)passwd_file_check(&f, most);
+	passwd_file_close(&f);
+}
+
 static int
 run(struct passwd *p, const struct house *h)
 {
@@ -344,6 +378,8 @@ run(struct passwd *p, const struct house *h)
 	status = act(p, buf_slice(&user), &f);
 	passwd_file_close(&f);
 	buf_free(&user);
+	if (status == EX_OK && p->what != PASSWD_CHECK && p->what != PASSWD_LIST)
+		look_again(p, h);
 	if (status == EX_OK)
 		say_if_unused(p, h);
 	return status;
@@ -356,6 +392,10 @@ passwd_main(int argc, char **argv, const char *socket)
 	struct house h;
 	int status;
 
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		(void)fputs(usage, stdout);
+		return EX_OK;
+	}
 	if (!take_words(&p, argc, argv)) {
 		(void)fputs(usage, stderr);
 		return EX_USAGE;

@@ -32,4 +32,8 @@ bool passwd_file_find(const struct passwd_file *f, struct slice user, struct cre
  * returns true; else it complains, and the file is what it was. */
 bool passwd_file_replace(struct passwd_file *f, struct slice user, struct slice line);
 
+/* Is it one that Postern takes, which is all of it or nothing? Else the first reason not to is said on stderr, with file and
+ * line. memory_max: of auth { max-hash-memory }. */
+bool passwd_file_check(const struct passwd_file *f, uint64_t memory_max);
+
 #endif

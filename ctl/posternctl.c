@@ -307,6 +307,25 @@ is_passwd(int argc, char **argv)
 	return i < argc && strcmp(argv[i], "passwd") == 0;
 }
 
+/* The first of two words alone: which can follow? False: it is no such word. */
+static bool
+say_second_words(const char *first)
+{
+	const char *between = "";
+
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		if (commands[i].word2 != NULL && strcmp(commands[i].word, first) == 0) {
+			if (*between == '\0')
+				(void)fprintf(stderr, "posternctl: behind %s stands one of: %s", first,
+				    strcmp(first, "config") == 0 ? "check, " : "");
+			(void)fprintf(stderr, "%s%s", between, commands[i].word2);
+			between = ", ";
+		}
+	if (*between != '\0')
+		(void)fputs("\nposternctl --help tells what they do\n", stderr);
+	return *between != '\0';
+}
+
 /* Nothing that we know: what could be meant? */
 static int
 unknown_command(int n, char **argv)
@@ -316,6 +335,13 @@ unknown_command(int n, char **argv)
 	struct suggest close;
 	size_t i;
 
+	if (n == 1 && say_second_words(argv[0]))
+		return EX_USAGE;
+	if (strcmp(argv[0], "passwd") == 0) {
+		(void)fputs("posternctl: passwd has no --json, and its options stand behind it; posternctl passwd --help tells"
+		    " how\n", stderr);
+		return EX_USAGE;
+	}
 	(void)snprintf(typed, sizeof typed, "%s%s%s", argv[0], n > 1 ? " " : "", n > 1 ? argv[1] : "");
 	for (i = 0; i < sizeof commands / sizeof commands[0]; i++)
 		(void)snprintf(names[i], sizeof names[i], "%s%s%s", commands[i].word, commands[i].word2 == NULL ? "" : " ",

@@ -160,7 +160,7 @@ const struct view view_status = { .columns = status_columns, .row = status_row }
 /* --- the queue --- */
 
 static const struct column list_columns[] = {
-	{ "QUEUE ID", "id", -12 }, { "SIZE", "size", 9 }, { "ARRIVED", "arrived", -20 }, { "STATE", "state", -8 },
+	{ "QUEUE ID", "id", -12 }, { "SIZE", "size", 9 }, { "ARRIVED", "arrived", -27 }, { "STATE", "state", -8 },
 	{ "RCPTS", "n_rcpts", 5 }, { "SENDER", "sender", -24 }, { "DESTINATION", "destination", -10 }, { NULL, NULL, 0 },
 };
 

@@ -127,12 +127,21 @@ def test_words_that_are_wrong(folder):
                                 (("config", "chekc"), 64, "did you mean config check?"),
                                 (("passwrd", "alice"), 64, "did you mean passwd?"),
                                 (("queue", "show"), 64, "queue show needs to know which one"),
+                                (("queue",), 64, "behind queue stands one of: list, show, cat, flush, remove"),
+                                (("config",), 64, "behind config stands one of: check, show"),
+                                (("tls",), 64, "behind tls stands one of: show"),
+                                (("--json", "passwd", "c"), 64, "passwd has no --json"),
+                                (("passwd", "--json", "c"), 64, "--json is no option of passwd"),
+                                (("passwd", "--memory", "2048", "c"), 64, "behind --memory stands a number from 8 to 1024"),
+                                (("passwd", "c", "d"), 64, "d is one word too many"),
                                 (("reload", "now"), 64, "reload takes no argument"),
                                 (("queue", "show", "a", "b"), 64, "queue show takes one argument"),
                                 ((*explain, "--listener", "smpt"), 65, 'there is no listener "smpt"; there are: ')):
         r = postern.ctl(*words, check=False)
         lab.equal(r.returncode, status, f"the status of {words!r}: {r.stderr!r}")
         lab.check(said in r.stderr, f"{said!r} in {r.stderr!r}")
+    r = postern.ctl("passwd", "--help")
+    lab.check("usage: posternctl passwd" in r.stdout and not r.stderr, f"help that was asked for: {r!r}")
     lab.equal(postern.ctl(*explain, "--user", "whoever").returncode, 0, "users cannot be known without a users file")
 
 
