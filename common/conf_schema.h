@@ -31,7 +31,8 @@
 	    "address. With an address elsewhere double bounces leave this host, over SMTP like other mail; when that address " \
 	    "itself cannot be reached, nobody is told, and the log says so.") \
 	TIME(stop_grace, "stop-grace", "30s", "0s", "1h",							\
-	    "How long sessions and deliveries may take to end when Postern is stopped.")			\
+	    "How long sessions and deliveries may take to end when Postern is stopped. Under systemd TimeoutStopSec of its " \
+	    "unit must be longer by half a minute (60 seconds as it comes): systemd ends by force what takes longer.") \
 	STR(admin_group, "admin-group", "", NULL, NULL,								\
 	    "Members of this group may use posternctl beside root. Empty: root only.")
 
@@ -69,7 +70,9 @@
 	SIZE(max_text_line, "max-text-line", "1000", "1000", "1M",						\
 	    "Longest line of message text accepted, with its CRLF (RFC 5321 4.5.3.1.6 asks for 1000).")		\
 	U32(max_commands, "max-commands", "100000", "10", "100000000", "Commands of one session at most.")	\
-	U32(max_errors, "max-errors", "20", "1", "100000", "Refused or malformed commands of one session at most; then 421.") \
+	U32(max_errors, "max-errors", "20", "1", "100000",							\
+	    "Refused or malformed commands of one session at most; then 421. The first 100 recipients that are refused do not " \
+	    "count: a list has some dead addresses.") \
 	U32(max_messages, "max-messages", "10000", "1", "100000000", "Messages of one session at most; then 421.")	\
 	U32(max_hops, "max-hops", "100", "10", "1000",								\
 	    "Received fields that make a message a loop (RFC 5321 6.3 asks for 100 at least).") \

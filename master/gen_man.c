@@ -93,6 +93,8 @@ conf_page(void)
 			put_option(&s->options[k]);
 	}
 	(void)fputs(".SH RULES AND ROUTES\n"
+	    "Before all of them stands\n.I senders\nof section\n.IR router :\na user who may not use the sender's address is "
+	    "refused, whatever the rules say.\n"
 	    "For each recipient the rules are tried in the order of the file, and the first that matches decides. Behind them\n"
 	    "stand rules that are always there: mail for postmaster is accepted; mail for a user of a local domain is accepted,\n"
 	    "for any other name in it refused (550 5.1.1); clients in relay\\-clients may send anywhere; everything else is\n"
