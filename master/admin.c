@@ -90,6 +90,27 @@ status_row(struct child *control, uint32_t handle, const struct child *c, const 
 	buf_free(&b);
 }
 
+/* Who was added to such a file gets in no sooner than it is mended, and nothing else tells the operator. */
+static void
+users_trouble_row(struct child *control, uint32_t handle)
+{
+	const char *why = users_watch_trouble(&control->master->users);
+	struct buf b = BUF_INIT(ROW_MAX), text = BUF_INIT(1024);
+	struct json j;
+
+	if (why == NULL)
+		return;
+	(void)buf_printf(&text, "NOT TAKEN: a file of auth { } %s; the last good one stays in use", why);
+	json_init(&j, &b);
+	json_object(&j);
+	json_key_str(&j, "users", buf_slice(&text));
+	json_end(&j);
+	if (json_ok(&j))
+		admin_row(control, handle, &b);
+	buf_free(&b);
+	buf_free(&text);
+}
+
 static void
 status(struct child *control, uint32_t handle)
 {
@@ -105,6 +126,7 @@ status(struct child *control, uint32_t handle)
 			if (c != NULL)
 				status_row(control, handle, c, m);
 		}
+	users_trouble_row(control, handle);
 	admin_end(control, handle, RC_OK, "");
 }
 

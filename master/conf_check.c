@@ -9,11 +9,14 @@
 #include "master/dovecot.h"
 #include "master/listen.h"
 
+#include <errno.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 struct checking {
 	const struct conf_source *source;
@@ -105,8 +108,25 @@ check_global(struct checking *k)
 		complain(k, &g->hostname,
 		    "'%s' has no dot, and other servers refuse such names (RFC 5321 2.3.5); write a full domain name",
 		    g->hostname);
+	if (*g->admin_group != '\0' && getgrnam(g->admin_group) == NULL)
+		complain(k, &g->admin_group, "there is no group %s; make it with groupadd, or leave the option empty",
+		    g->admin_group);
 	if (*g->postmaster == '\0')
 		complain(k, &g->postmaster, "must not be empty: mail for postmaster has to go somewhere (RFC 5321 4.5.1)");
+}
+
+/* A start finds it out too, but -n is what people ask before a reload. */
+static void
+check_log_folder(struct checking *k, char *const *path)
+{
+	const char *slash = strrchr(*path, '/');
+	char *folder = slash == *path ? strdup("/") : strndup(*path, (size_t)(slash - *path));
+	struct stat st;
+
+	/* What this user may not look at, others may. */
+	if (folder != NULL && (stat(folder, &st) == 0 ? !S_ISDIR(st.st_mode) : errno == ENOENT || errno == ENOTDIR))
+		complain(k, path, "there is no folder %s; make it", folder);
+	free(folder);
 }
 
 static void
@@ -117,6 +137,8 @@ check_log(struct checking *k)
 	CHECK_WORD(k, l->format, "text", "json");
 	if (strcmp(l->to, "stderr") != 0 && strcmp(l->to, "syslog") != 0 && *l->to != '/')
 		complain(k, &l->to, "'%s' makes no sense; write stderr, syslog, or the whole path of a file", l->to);
+	else if (*l->to == '/')
+		check_log_folder(k, &l->to);
 }
 
 static void

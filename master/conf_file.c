@@ -176,9 +176,27 @@ origin_add(const struct conf_section *s, size_t nth, const struct conf_option *o
 	if (more == NULL)
 		return RC_NOMEM;
 	source->origins = more;
-	more[source->n_origins] = (struct conf_origin){ s, nth, o, file == NULL ? NULL : strdup(file), line };
+	more[source->n_origins] = (struct conf_origin){ s, nth, o, file == NULL ? NULL : strdup(file), line, 0 };
 	source->n_origins++;
 	return RC_OK;
+}
+
+/* Of a list every element comes here. The first place stays the option's, and the next is kept beside it. */
+static void
+note_origin(const struct conf_section *s, size_t nth, const struct conf_option *o, const cfg_t *cfg, bool goes_on)
+{
+	struct conf_source *source = reading.source;
+
+	for (size_t i = 0; i < source->n_origins; i++) {
+		struct conf_origin *had = &source->origins[i];
+
+		if (had->section != s || had->nth != nth || had->option != o)
+			continue;
+		if (!goes_on)
+			had->again = (uint32_t)cfg->line;
+		return;
+	}
+	(void)origin_add(s, nth, o, file_of(cfg), (uint32_t)cfg->line);
 }
 
 const struct conf_origin *
@@ -243,8 +261,7 @@ on_value(cfg_t *cfg, cfg_opt_t *opt)
 	if (section == NULL || o == NULL)
 		return -1;
 	note_place(section, cfg);
-	if (conf_origin_find(reading.source, s, nth, o) == NULL)
-		(void)origin_add(s, nth, o, file_of(cfg), (uint32_t)cfg->line);
+	note_origin(s, nth, o, cfg, o->kind == CONF_LIST && cfg_opt_size(opt) > 1);
 	if (o->kind == CONF_LIST) {
 		struct conf_list *list = (struct conf_list *)(void *)((char *)section + o->offset);
 

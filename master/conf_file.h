@@ -14,6 +14,7 @@ struct conf_origin {
 	const struct conf_option *option;
 	char *file;		/* NULL: on the command line */
 	uint32_t line;
+	uint32_t again;		/* the last line where it stands once more in the file, and what it says there counts; 0: once */
 };
 
 struct conf_source {

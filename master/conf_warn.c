@@ -1,6 +1,7 @@
 /* master/conf_warn.c -- see conf_warn.h. */
 #include "master/conf_warn.h"
 
+#include "common/ip.h"
 #include "common/log.h"
 
 #include <stdlib.h>
@@ -78,6 +79,61 @@ conf_warn(const struct conf *c, struct buf *notes)
 {
 	for (size_t i = 0; i < c->n_listeners; i++)
 		warn_of_listener(c, &c->listeners[i], notes);
+}
+
+/* --- how it is written --- */
+
+static void
+put_option(const struct conf_source *s, const struct conf_origin *o, struct buf *notes)
+{
+	const char *title = conf_section_title(s->conf, o->section, o->nth);
+
+	if (o->file != NULL)
+		(void)buf_printf(notes, "%s:%u: ", o->file, o->line);
+	(void)buf_put_str(notes, "warning: ");
+	if (*o->section->name != '\0' && title != NULL)
+		(void)buf_printf(notes, "%s \"%s\": ", o->section->name, title);
+	else if (*o->section->name != '\0')
+		(void)buf_printf(notes, "%s: ", o->section->name);
+	(void)buf_printf(notes, "%s: ", o->option->name);
+}
+
+/* 10.0.0.1/8 is read as 10.0.0.0/8, which may be much more than was meant. */
+static void
+warn_of_networks(const struct conf_source *s, const struct conf_origin *o, struct buf *notes)
+{
+	const struct conf_list *l = (const struct conf_list *)(const void *)((const char *)conf_section_at(s->conf, o->section,
+	    o->nth) + o->option->offset);
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct slice word = slice_str(l->v[i]);
+		char text[IP_NET_TEXT_MAX];
+		struct ip_net net;
+		struct ip ip;
+
+		if (slice_find(word, '/') == word.n || ip_net_parse(word, &net) != RC_OK ||
+		    ip_parse(slice_first(word, slice_find(word, '/')), &ip) != RC_OK || ip_eq(ip, net.ip))
+			continue;
+		(void)ip_net_format(net, text);
+		put_option(s, o, notes);
+		(void)buf_printf(notes, "%s means all of %s; write that, or the address alone\n", l->v[i], text);
+	}
+}
+
+void
+conf_warn_text(const struct conf_source *s, struct buf *notes)
+{
+	for (size_t i = 0; i < s->n_origins; i++) {
+		const struct conf_origin *o = &s->origins[i];
+
+		if (o->again != 0) {
+			put_option(s, o, notes);
+			(void)buf_printf(notes, "stands a second time, in line %u, and only what it says there counts; leave one"
+			    " of them out\n", o->again);
+		}
+		if (o->option->kind == CONF_LIST && conf_origin_find(s, o->section, o->nth, o->option) == o)
+			warn_of_networks(s, o, notes);
+	}
 }
 
 void

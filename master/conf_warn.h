@@ -7,6 +7,9 @@
 /* notes: a line for each, "file:line: warning: what, and what to do". */
 void conf_warn(const struct conf *c, struct buf *notes);
 
+/* The same of how it is written: options that stand twice, networks with bits behind their prefix. */
+void conf_warn_text(const struct conf_source *s, struct buf *notes);
+
 /* The same, to the log: for a configuration that is in use from now on. */
 void conf_warn_log(const struct conf *c);
 

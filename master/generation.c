@@ -38,6 +38,7 @@ generation_read(const struct options *o, struct conf_source *ret_source, struct 
 		conf_source_free(&source);
 		return rc;
 	}
+	conf_warn_text(&source, notes);
 	conf_warn(source.conf, notes);
 	*ret_source = source;
 	return RC_OK;

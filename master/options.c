@@ -71,6 +71,11 @@ options_parse(int argc, char **argv, struct options *ret_options)
 		options_free(&o);
 		return EX_USAGE;
 	}
+	if (o.base != NULL && *o.base != '/') {
+		(void)fprintf(stderr, "postern: --base %s: write the whole path, from / on\n", o.base);
+		options_free(&o);
+		return EX_USAGE;
+	}
 	/* With --base alone everything is at its default: the embedded configuration. */
 	if (o.file == NULL && o.base == NULL)
 		o.file = POSTERN_SYSCONFDIR "/postern.conf";

@@ -144,6 +144,13 @@ offer(struct master *m, struct child *c)
 
 /* --- looking --- */
 
+const char *
+users_watch_trouble(const struct users_ware *u)
+{
+	return u->unfit != NULL ? u->unfit : u->refused ?
+	    "was changed and is not taken, for a line in it is wrong; posternctl config check tells which" : NULL;
+}
+
 static void
 say_unfit(struct users_ware *u, const char *why)
 {
@@ -175,6 +182,7 @@ look_again(struct master *m)
 		return;
 	if (u->generation != m->generation) {
 		u->generation = m->generation;
+		u->refused = false;
 		memcpy(u->tried, now, sizeof u->tried);
 		if (is_young(now))
 			memset(u->tried, 0, sizeof u->tried);
@@ -241,6 +249,7 @@ users_watch_on_taken(void *ctx, struct peer *p, uint32_t handle, struct rd *body
 	for (unsigned i = 0; i < USERS_FILES && m.status == RC_OK && u->generation == c->master->generation; i++)
 		if (u->fds[i] != -1)
 			replace_ware(c->master, i);
+	u->refused = m.status != RC_OK;
 	forget_offer(u);
 	return NULL;
 }

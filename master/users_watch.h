@@ -24,11 +24,14 @@ struct users_ware {
 	struct file_look last[USERS_FILES];	/* at the last look, */
 	struct file_look tried[USERS_FILES];	/* and as given to the room last */
 	const char *unfit;		/* what was said of them last; NULL: they are as they should be */
+	bool refused;			/* by the room, which has said why in the log: what was there before stays in use */
 	bool offered;			/* the room has not answered yet, */
 	pid_t offered_to;		/* this process */
 	int fds[USERS_FILES];		/* of what was offered; -1: there is no such file in the configuration */
 };
 
+/* Why files as they are now are not in use, for people; NULL: they are, or soon will be. */
+const char *users_watch_trouble(const struct users_ware *u);
 void users_watch_start(struct master *m);
 void users_watch_stop(struct master *m);
 ipc_fn users_watch_on_taken;

@@ -91,9 +91,14 @@ open_listener(struct opening *o, const struct conf_listener *l, const char *addr
 	}
 	if (fd == -1) {
 		rc = rc_from_errno(errno);
-		(void)buf_printf(o->why,
-		    "listener \"%s\": cannot listen on %s port %u: %m; see who does with: ss -ltnp 'sport = :%u'",
-		    l->title, text, l->port, l->port);
+		(void)buf_printf(o->why, "listener \"%s\": cannot listen on %s port %u: ", l->title, text, l->port);
+		if (errno == EADDRNOTAVAIL)
+			(void)buf_put_str(o->why, "no interface of this machine has this address; ip address shows which there"
+			    " are");
+		else if (errno == EADDRINUSE)
+			(void)buf_printf(o->why, "%m; see who does with: ss -ltnp 'sport = :%u'", l->port);
+		else
+			(void)buf_printf(o->why, "%m");
 	} else
 		rc = ware_add(o, ROLE_SMTPD, FILE_LISTENER, l->title, buf_cstr(&b), fd);
 	buf_free(&b);

@@ -362,11 +362,43 @@ warns(const char *text, const char *word)
 	assert_int_equal(conf_complete(s.conf, false, &errors), RC_OK);
 	if (conf_check(&s, &errors) != RC_OK)
 		fail_msg("%s", buf_cstr(&errors));
+	conf_warn_text(&s, &notes);
 	conf_warn(s.conf, &notes);
 	if (word == NULL ? buf_len(&notes) > 0 : buf_len(&notes) == 0 || strstr(buf_cstr(&notes), word) == NULL)
 		fail_msg("expected '%s' in: %s", word == NULL ? "nothing" : word, buf_cstr(&notes));
 	buf_free(&notes);
 	conf_source_free(&s);
+}
+
+static void
+test_written_twice_or_wider_than_it_looks(void **state)
+{
+	(void)state;
+	warns("hostname = \"a.b\"\nsmtpd { max-errors = 5\n max-errors = 6 }\n",
+	    ":2: warning: smtpd: max-errors: stands a second time, in line 3, and only");
+	warns("hostname = \"a.b\"\nsmtpd { max-errors = 5 }\nsmtpd { max-hops = 50 }\nsmtpd { max-errors = 6 }\n", "in line 4");
+	warns("hostname = \"a.b\"\nrouter { local-domains = {\"a.b\", \"c.d\"}\n local-domains = {\"e.f\"} }\n",
+	    "local-domains: stands a second time, in line 3");
+	warns("hostname = \"a.b\"\nrouter { relay-clients = {\"192.0.2.0/24\", \"10.0.0.1/8\"} }\n",
+	    ":2: warning: router: relay-clients: 10.0.0.1/8 means all of 10.0.0.0/8; write that");
+	warns("hostname = \"a.b\"\nrule \"r\" { client = {\"2001:db8::1/32\"} }\n",
+	    "rule \"r\": client: 2001:db8::1/32 means all of 2001:db8::/32");
+	warns("hostname = \"a.b\"\nrouter { relay-clients = {\"192.0.2.0/24\", \"192.0.2.1\", \"2001:db8::1/128\", \"@t\"}\n"
+	    " local-domains = {\"a.b\", \"c.d\"} }\nrule \"r\" { client = {\"10.0.0.0/8\"} }\n"
+	    "rule \"s\" { client = {\"10.0.0.0/8\"} }\ntable \"t\" { values = {\"10.1.0.0/16\"} }\n", NULL);
+}
+
+/* What a start would not find is no news to -n. */
+static void
+test_what_is_not_there(void **state)
+{
+	(void)state;
+	refused_by_check("hostname = \"a.b\"\nadmin-group = \"no-such-group-here\"\n",
+	    ":2: admin-group: there is no group no-such-group-here");
+	refused_by_check("hostname = \"a.b\"\nlog { to = \"/nonexistent/folder/log\" }\n",
+	    ":2: log: to: there is no folder /nonexistent/folder; make it");
+	refused_by_check("hostname = \"a.b\"\nlog { to = \"/dev/null/log\" }\n", "there is no folder /dev/null; make it");
+	warns("hostname = \"a.b\"\nlog { to = \"/dev/log-of-ours\" }\nadmin-group = \"root\"\n", NULL);
 }
 
 /* A listener for logins at which nobody can log in. */
@@ -473,6 +505,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_networks_of_table_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_table_files_that_hold_no_networks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nobody_can_log_in, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_written_twice_or_wider_than_it_looks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_not_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_networks_are_named_where_they_stand, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_does_not_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lines_behind_comments, set_up, tear_down),

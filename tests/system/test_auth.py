@@ -215,7 +215,20 @@ def test_passwd(folder):
     lab.check(passwd(path, "carol", "").returncode != 0, "an empty password")
     lab.check(passwd(path, "carol", "\x01").returncode != 0, "a control character")
     with open(path) as f:
-        lab.check("three" not in f.read(), "no password in the file")
+        good = f.read()
+    lab.check("three" not in good, "no password in the file")
+    lab.equal(passwd(path, "dave", "four").stderr, "", "nothing to warn of")
+    for lines, why in (("broken line\n", "has no colon"), ("carol:*:\ncarol:*:\n", "names a user that an earlier line has"),
+                       ("#secret x\n", "is not #secret")):
+        with open(path, "w") as f:
+            f.write(good + lines)
+        r = passwd(path, "bob", None, "--lock")
+        with open(path) as f:
+            number = len(f.read().splitlines())
+        lab.equal(r.returncode, 0, f"changing a file with {lines!r}: {r.stderr}")
+        lab.check(f"warning: {path}:{number}: this line {why}" in r.stderr, f"what keeps Postern from taking it: {r.stderr!r}")
+    r = passwd(path, "erin", "x", "--memory", "2048")
+    lab.check(r.returncode == 64 and "behind --memory stands a number from 8 to 1024" in r.stderr, f"too much memory: {r!r}")
     lab.equal(os.listdir(os.path.dirname(path)).count(".users.new"), 0, "nothing stays behind")
 
 
@@ -252,12 +265,18 @@ def test_changed_users(folder):
     postern.wait_log("table-refused")
     lab.check("users:6" in postern.log(), "the line is named")
     lab.equal(tries("carol", "new"), "235", "the last good one stays")
+
+    def trouble():
+        return "".join(r.get("users", "") for r in postern.ctl_rows("status"))
+    lab.wait_for(lambda: "a line in it is wrong; posternctl config check tells which" in trouble(), "the status to tell", 5)
+    lab.check("NOT TAKEN: a file of auth" in postern.ctl("status").stdout, "and the table does")
     r = postern.ctl("reload", check=False)
     lab.check(r.returncode != 0 and "users:6" in r.stdout + r.stderr + postern.log(), f"nor does a reload take it: {r}")
     os.rename(path, path + ".away")
     time.sleep(1.5)
     lab.equal(tries("carol", "new"), "235", "nor is one needed that is gone")
     lab.check("is not there" in postern.log(), "and that is said")
+    lab.check("is not there" in trouble(), "by the status, too")
     # One that everybody may read is refused by a reload, and so not taken before one either.
     with open(path + ".next", "w") as f:
         os.chmod(path + ".next", 0o644)
@@ -272,6 +291,7 @@ def test_changed_users(folder):
     os.rename(path + ".next", path)
     lab.equal(passwd(path, "dave", "four").returncode, 0, "adding to a good one")
     lab.wait_for(lambda: tries("dave", "four") == "235", "dave to get in", 10)
+    lab.equal(trouble(), "", "nothing is wrong any more")
     # A room that is started again has what was in use last.
     for pid in postern.pids("auth"):
         os.kill(pid, 9)

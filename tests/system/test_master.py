@@ -43,7 +43,12 @@ def test_mistakes_are_told_and_nothing_starts(folder):
     postern.configure(good + f'table "t" {{ file = "{folder}/table" }}\nrule "r" {{ to = {{"@t"}} }}\n')
     refused(postern, f"{folder}/table:2: ")
     postern.configure(good.replace("uid-base = 64100", ""))
-    refused(postern, "there is no account postern-", "useradd")
+    # All of them at once, and what makes them all.
+    refused(postern, "there is no account postern-log, postern-", ", postern-vault; ", "systemd-sysusers", "postern.sysusers")
+    postern.configure(good.replace(f'"{POSTERN}"', '"192.0.2.222"'))
+    refused(postern, "cannot listen on 192.0.2.222", "no interface of this machine has this address")
+    r = postern.host.run([postern.program, "-n", "--base", "here"], capture_output=True, text=True)
+    lab.check(r.returncode == 64 and "--base here: write the whole path" in r.stderr, f"a base that is no whole path: {r!r}")
 
 
 def test_a_port_in_use_is_told(folder):
