@@ -25,6 +25,8 @@ static struct reading {
 	struct buf *errors;
 	bool failed;
 	const cfg_t *root;
+	const cfg_opt_t *list;	/* the one whose } has not been read yet; NULL: none */
+	unsigned list_n;	/* its elements so far */
 } reading;
 
 /* --- walking over the sections of a struct conf --- */
@@ -181,6 +183,18 @@ origin_add(const struct conf_section *s, size_t nth, const struct conf_option *o
 	return RC_OK;
 }
 
+/* libconfuse tells of every element of a list, and of its end with as many elements as before. What += adds goes on, too. */
+static bool
+list_goes_on(cfg_opt_t *opt)
+{
+	unsigned n = cfg_opt_size(opt);
+	bool same = reading.list == opt && (n == reading.list_n || n == reading.list_n + 1);
+
+	reading.list = (same && n == reading.list_n) || n == 0 ? NULL : opt;
+	reading.list_n = n;
+	return same || n > 1;
+}
+
 /* Of a list every element comes here. The first place stays the option's, and the next is kept beside it. */
 static void
 note_origin(const struct conf_section *s, size_t nth, const struct conf_option *o, const cfg_t *cfg, bool goes_on)
@@ -261,7 +275,7 @@ on_value(cfg_t *cfg, cfg_opt_t *opt)
 	if (section == NULL || o == NULL)
 		return -1;
 	note_place(section, cfg);
-	note_origin(s, nth, o, cfg, o->kind == CONF_LIST && cfg_opt_size(opt) > 1);
+	note_origin(s, nth, o, cfg, o->kind == CONF_LIST && list_goes_on(opt));
 	if (o->kind == CONF_LIST) {
 		struct conf_list *list = (struct conf_list *)(void *)((char *)section + o->offset);
 
@@ -543,7 +557,7 @@ conf_file_read(const char *file, char *const *overrides, size_t n_overrides, str
 		return RC_NOMEM;
 	for (size_t i = 0; i < n_conf_sections; i++)
 		BUG_ON(conf_sections[i].n_options > OPTIONS_MAX);
-	reading = (struct reading){ &source, errors, false, NULL };
+	reading = (struct reading){ .source = &source, .errors = errors };
 	if (file != NULL)
 		rc = parse_file(file);
 	for (size_t i = 0; i < n_overrides; i++) {
@@ -552,7 +566,7 @@ conf_file_read(const char *file, char *const *overrides, size_t n_overrides, str
 		if (rc == RC_OK)
 			rc = one;
 	}
-	reading = (struct reading){ NULL, NULL, false, NULL };
+	reading = (struct reading){ .source = NULL };
 	if (rc == RC_OK)
 		*ret_source = source;
 	else

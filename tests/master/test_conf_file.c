@@ -379,6 +379,8 @@ test_written_twice_or_wider_than_it_looks(void **state)
 	warns("hostname = \"a.b\"\nsmtpd { max-errors = 5 }\nsmtpd { max-hops = 50 }\nsmtpd { max-errors = 6 }\n", "in line 4");
 	warns("hostname = \"a.b\"\nrouter { local-domains = {\"a.b\", \"c.d\"}\n local-domains = {\"e.f\"} }\n",
 	    "local-domains: stands a second time, in line 3");
+	warns("hostname = \"a.b\"\nrouter { local-domains = {\"a.b\"}\n local-domains = {\"e.f\"} }\n", "time, in line 3");
+	warns("hostname = \"a.b\"\nrouter { local-domains = {\"a.b\"}\n local-domains += {\"e.f\", \"g.h\"} }\n", NULL);
 	warns("hostname = \"a.b\"\nrouter { relay-clients = {\"192.0.2.0/24\", \"10.0.0.1/8\"} }\n",
 	    ":2: warning: router: relay-clients: 10.0.0.1/8 means all of 10.0.0.0/8; write that");
 	warns("hostname = \"a.b\"\nrule \"r\" { client = {\"2001:db8::1/32\"} }\n",
