@@ -44,8 +44,9 @@ def test_mistakes_are_told_and_nothing_starts(folder):
     refused(postern, f"{folder}/table:2: ")
     postern.configure(good.replace("uid-base = 64100", ""))
     # All of them at once, and what makes them all.
-    refused(postern, "there is no account postern-log, postern-", ", postern-vault; ", "systemd-sysusers", "postern.sysusers")
-    postern.configure(good.replace(f'"{POSTERN}"', '"192.0.2.222"'))
+    refused(postern, "there is no account postern-log, postern-", "postern-vault", "postern-auth; ", "systemd-sysusers",
+            "postern.sysusers")
+    postern.configure(good.replace(f'"{POSTERN}"', '"192.0.2.222"', 1))
     refused(postern, "cannot listen on 192.0.2.222", "no interface of this machine has this address")
     r = postern.host.run([postern.program, "-n", "--base", "here"], capture_output=True, text=True)
     lab.check(r.returncode == 64 and "--base here: write the whole path" in r.stderr, f"a base that is no whole path: {r!r}")
