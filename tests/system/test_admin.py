@@ -65,6 +65,25 @@ def test_removed_stays_removed(folder):
     lab.equal(len(postern.queue()), 1, "messages after a crash")
 
 
+def test_mail_for_a_host_that_is_down(folder):
+    """The status counts as waiting what the list calls deferred, and a flush that fails changes neither."""
+    net, postern = house(folder)
+    for i in range(2):
+        lab.equal(lab.send(POSTERN, "alice@postern.test", [f"r{i}@sink.test"], lab.message(i, 200))[0], "250", "the answer")
+
+    def states():
+        status = {k: v for r in postern.ctl_rows("status") for k, v in r.items() if "role" not in r}
+        return [r["state"] for r in postern.queue()], status["ready"], status["waiting"]
+    lab.wait_for(lambda: states() == (["deferred", "deferred"], 0, 2), "both to wait for their host", 20)
+    before = [r["rcpts"][0]["next"] for r in postern.queue()]
+    postern.ctl("queue", "flush")
+    lab.wait_for(lambda: postern.log().count("destination-down") >= 2, "the operator's attempt to fail", 20)
+    lab.wait_for(lambda: states() == (["deferred", "deferred"], 0, 2), "both to wait again", 20)
+    lab.equal([r["rcpts"][0]["next"][:16] for r in postern.queue()], [t[:16] for t in before], "the next attempt is when it was")
+    head, row = postern.ctl("queue", "list").stdout.splitlines()[:2]
+    lab.equal(head.index("STATE"), row.index("deferred"), "the column of the state")
+
+
 def test_queue_flush(folder):
     net, postern = house(folder)
     sink = deferred(net, postern)
@@ -170,6 +189,7 @@ def test_broken_reload_is_refused(folder):
     lab.equal(r.returncode, 78, "the status of a refused reload, which is that of postern -n")
     said = r.stderr + r.stdout
     lab.check("postern.conf:" in said and "max-recipients" in said, f"file, line and did-you-mean: {said!r}")
+    postern.wait_log("config-refused")
     refused = [line for line in postern.log().splitlines() if "config-refused" in line]
     lab.check(refused and "\\n" not in refused[-1] and "\\x0a" not in refused[-1], f"no line end in the log: {refused!r}")
     for wrong in ('router { local-users = {"@nosuch"} }\n', 'table "t" { file = "/nonexistent" }\n', 'uid-base = 5\n',
