@@ -335,10 +335,12 @@
 	    "Memory that checking one password may take at most; a users file that asks for more is refused.")	\
 	U32(max_exchanges, "max-exchanges", "2000", "10", "100000",							\
 	    "Logins under way at most. When there are so many, the next one takes the place of the oldest of the client "	\
-	    "network that has most of them, which is told 454; each smtpd process keeps its even part of the places.")	\
+	    "network that has most of them, which is told 454; each smtpd process keeps its even part of the places. A login "	\
+	    "whose password is being checked stays; where there are only such, the next one is told 454.")	\
 	U32(max_exchanges_network, "max-exchanges-network", "50", "1", "1000",					\
 	    "Logins of one client network that are under way at one smtpd process at most; the next one takes the place "	\
-	    "of the oldest, which is told 454. What a network is: limits { ipv4-prefix, ipv6-prefix }.")		\
+	    "of the oldest that waits for its client, which is told 454; when none does, it is told 454 itself. Networks of "	\
+	    "limits { exempt } may have 1000. What a network is: limits { ipv4-prefix, ipv6-prefix }.")		\
 	TIME(timeout, "timeout", "2m", "1s", "1h",									\
 	    "How long a login may take in all. Letting it run out counts as a failed login of the client network.")	\
 	TIME(failure_delay, "failure-delay", "1s", "0s", "1m",							\

@@ -167,12 +167,13 @@ static const struct {
 	[AUTH_MALFORMED] = { 501, "5.5.2", "Malformed response" },
 	[AUTH_NO_MECHANISM] = { 504, "5.5.4", "Unrecognized authentication mechanism" },
 	[AUTH_IDLE] = { 454, "4.7.0", "Temporary authentication failure" },
+	[AUTH_BUSY] = { 454, "4.7.0", "Temporary authentication failure" },
 };
 
 void
 login_fail(struct session *s, enum auth_failure kind, struct slice user, struct slice why)
 {
-	if (kind == AUTH_WRONG || kind == AUTH_IDLE)
+	if (kind == AUTH_WRONG || kind == AUTH_IDLE || kind == AUTH_BUSY)
 		client_note(s, CLIENT_FAILED_LOGIN, 1);
 	log_failed(s, mechanism_of(s), user, why, failures[kind].code);
 	leave(s, failures[kind].code, failures[kind].enhanced, failures[kind].text);
@@ -370,6 +371,7 @@ send_begin(struct session *s, const struct buf *initial)
 		.has_initial = initial != NULL,
 		.initial = initial == NULL ? S("") : buf_slice(initial),
 		.client = s->ip,
+		.exempt = s->exempt,
 		.secure = stream_is_tls(&s->stream),
 		.plus = offers(s, S(""), true),
 		.fingerprint = certificate == NULL ? S("") : slice_of(certificate->fingerprint, TLS_DIGEST),

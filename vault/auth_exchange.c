@@ -97,18 +97,22 @@ find(struct auth *auth, const struct peer *p, uint32_t handle)
 }
 
 static struct exchange *
-make(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism *m, struct ip client)
+make(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism *mechanism, const struct au_begin *m,
+    const char **ret_why)
 {
 	struct exchange *x = calloc(1, sizeof *x), **bucket = bucket_of(auth, p, handle);
 
+	*ret_why = "out of memory";
 	if (x == NULL)
 		return NULL;
 	x->auth = auth;
 	x->peer = p;
 	x->handle = handle;
-	x->mechanism = m;
-	x->client = client;
-	if (!share_enter(auth, x)) {
+	x->mechanism = mechanism;
+	x->client = m->client;
+	x->exempt = m->exempt != 0;
+	*ret_why = share_enter(auth, x);
+	if (*ret_why != NULL) {
 		free(x);
 		return NULL;
 	}
@@ -313,20 +317,22 @@ take_facts(struct exchange *x, const struct au_begin *m)
 
 /* NULL: it has been answered. */
 static struct exchange *
-begin(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism *m, struct ip client)
+begin(struct auth *auth, struct peer *p, uint32_t handle, const struct au_begin *m)
 {
+	const struct mechanism *mechanism = find_mechanism(auth, m->mechanism);
 	struct exchange *x;
+	const char *why;
 
-	if (m == NULL) {
+	if (mechanism == NULL) {
 		if (dovecot_unknown(auth))
 			send_no(p, handle, AUTH_TEMPORARY, S(""), "Dovecot has not said yet what it has");
 		else
 			send_no(p, handle, AUTH_NO_MECHANISM, S(""), "no such mechanism");
 		return NULL;
 	}
-	x = make(auth, p, handle, m, client);
+	x = make(auth, p, handle, mechanism, m, &why);
 	if (x == NULL)
-		send_no(p, handle, AUTH_TEMPORARY, S(""), "out of memory");
+		send_no(p, handle, AUTH_TEMPORARY, S(""), why);
 	return x;
 }
 
@@ -340,7 +346,7 @@ exchange_on_begin(void *ctx, struct peer *p, uint32_t handle, struct rd *body, i
 	(void)fd;
 	if (!au_begin_get(body, &m) || m.initial.n > AUTH_RESPONSE_MAX || find(auth, p, handle) != NULL)
 		return "malformed AU_BEGIN";
-	x = begin(auth, p, handle, find_mechanism(auth, m.mechanism), m.client);
+	x = begin(auth, p, handle, &m);
 	if (x == NULL)
 		return NULL;
 	if (!take_facts(x, &m)) {

@@ -42,6 +42,7 @@ struct exchange {
 	uint64_t ends;
 
 	struct ip client;
+	bool exempt;			/* from limits of its network */
 	bool secure, plus;
 	uint8_t exporter[AUTH_BINDING_MAX], end_point[AUTH_BINDING_MAX], fingerprint[FINGERPRINT_BYTES];
 	size_t exporter_n, end_point_n;

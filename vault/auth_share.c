@@ -93,15 +93,27 @@ set_count(struct auth *auth, struct share *s, unsigned n)
 
 /* --- who goes --- */
 
-/* Work that is under way would be done for nobody: rather one that waits for its client. */
 static struct exchange *
-victim_of(const struct share *s)
+oldest_in(const struct share *s, enum exchange_state state)
 {
 	struct exchange *x = s->oldest;
 
-	while (x != NULL && x->state != EX_CLIENT)
+	while (x != NULL && x->state != state)
 		x = x->newer;
-	return x == NULL ? s->oldest : x;
+	return x;
+}
+
+/* NULL: there is none. Work that is under way would be done for nobody, and a network that always has more than its places would
+ * never see one of its logins end: among its own, only one that waits for its client makes room. */
+static struct exchange *
+victim_of(const struct share *s, bool for_its_own)
+{
+	struct exchange *x = oldest_in(s, EX_CLIENT);
+
+	if (x == NULL && !for_its_own)
+		x = oldest_in(s, EX_DELAYED);
+	/* Dovecot's work is not ours. */
+	return x == NULL && !for_its_own ? oldest_in(s, EX_REMOTE) : x;
 }
 
 /* Whose place does this smtpd get, now that all are taken? */
@@ -122,15 +134,37 @@ gives_way(const struct auth *auth, unsigned smtpd)
 	return most;
 }
 
-static void
-make_room(const struct auth *auth, unsigned smtpd)
+static bool
+make_room(const struct auth *auth, unsigned smtpd, struct ip_net net)
 {
 	const struct asker *a = gives_way(auth, smtpd);
+	const struct share *s = a->ranks[a->top].oldest;
+	struct exchange *victim = victim_of(s, s->smtpd == smtpd && ip_eq(s->net.ip, net.ip));
 
-	exchange_no(victim_of(a->ranks[a->top].oldest), AUTH_TEMPORARY, "too many logins are under way: this one made room");
+	if (victim != NULL)
+		exchange_no(victim, AUTH_TEMPORARY, "too many logins are under way: this one made room");
+	return victim != NULL;
 }
 
-bool
+static bool
+make_room_in_network(struct auth *auth, const struct exchange *x, unsigned smtpd, struct ip_net net)
+{
+	/* An exempt one has the places that there are in ranks[]. */
+	unsigned max = x->exempt ? SHARE_MAX : auth->conf->auth.max_exchanges_network;
+	struct exchange *victim;
+	const struct share *s;
+
+	/* More than one when a reload has made the number smaller. */
+	while ((s = find(auth, smtpd, net)) != NULL && s->n >= max) {
+		victim = victim_of(s, true);
+		if (victim == NULL)
+			return false;
+		exchange_no(victim, AUTH_TEMPORARY, "too many logins of this network are under way: this one made room");
+	}
+	return true;
+}
+
+const char *
 share_enter(struct auth *auth, struct exchange *x)
 {
 	const struct conf *conf = auth->conf;
@@ -139,23 +173,23 @@ share_enter(struct auth *auth, struct exchange *x)
 	struct share *s;
 
 	if (auth->askers[smtpd] == NULL && (auth->askers[smtpd] = calloc(1, sizeof *auth->askers[smtpd])) == NULL)
-		return false;
-	/* More than one when a reload has made the number smaller. */
-	while ((s = find(auth, smtpd, net)) != NULL && s->n >= conf->auth.max_exchanges_network)
-		exchange_no(victim_of(s), AUTH_TEMPORARY, "too many logins of this network are under way: this one made room");
+		return "out of memory";
+	if (!make_room_in_network(auth, x, smtpd, net))
+		return "too many logins of this network are under way";
 	while (auth->n_exchanges >= conf->auth.max_exchanges)
-		make_room(auth, smtpd);
+		if (!make_room(auth, smtpd, net))
+			return "too many logins are under way";
 	/* It may have gone with its last one. */
 	s = find(auth, smtpd, net);
 	if (s == NULL && (s = make(auth, smtpd, net)) == NULL)
-		return false;
+		return "out of memory";
 	set_count(auth, s, s->n + 1);
 	x->share = s;
 	x->newer = NULL;
 	x->older = s->newest;
 	*(x->older == NULL ? &s->oldest : &x->older->newer) = x;
 	s->newest = x;
-	return true;
+	return NULL;
 }
 
 void

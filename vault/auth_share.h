@@ -1,10 +1,11 @@
 /* vault/auth_share.h -- whose logins are under way: each smtpd's, and within it each client network's (THREATS 30).
  *
  * A login that waits for its client costs that client nothing, and there are auth { max-exchanges } of them. So a network
- * has max-exchanges-network at each smtpd, of which the oldest makes room for the next one. When all places are taken, an
- * smtpd that has less than its even part of them gets one of the smtpd that has most; else one of its own: of the network
- * that has most there, the oldest. An smtpd is counted by itself, for one that has been broken into says what it likes about
- * its clients' addresses. */
+ * has max-exchanges-network at each smtpd, of which the oldest makes room for the next one; one of limits { exempt } has
+ * SHARE_MAX. When all places are taken, an smtpd that has less than its even part of them gets one of the smtpd that has
+ * most; else one of its own: of the network that has most there, the oldest. A login for which we compute makes room for
+ * nobody: where there are only such, the newcomer is refused. An smtpd is counted by itself, for one that has been broken
+ * into says what it likes about its clients' addresses. */
 #ifndef POSTERN_VAULT_AUTH_SHARE_H
 #define POSTERN_VAULT_AUTH_SHARE_H
 
@@ -38,8 +39,9 @@ struct asker {
 	} ranks[SHARE_MAX + 1];
 };
 
-/* Finds a place for the exchange x, which knows its peer and client, and ends another one for it if need be. False: no memory. */
-bool share_enter(struct auth *auth, struct exchange *x);
+/* Finds a place for the exchange x, which knows its peer and client, and ends another one for it if need be. NULL: it has one;
+ * else why there is none. */
+const char *share_enter(struct auth *auth, struct exchange *x);
 void share_leave(struct auth *auth, struct exchange *x);
 void shares_free(struct auth *auth);	/* when no exchange is left */
 

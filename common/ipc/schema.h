@@ -189,7 +189,7 @@ enum {
  * secure: the connection is encrypted. The channel bindings and the fingerprint of the client's certificate (SHA-256, 32
  * bytes) are empty when there are none; plus: mechanisms with channel binding were offered to this client. */
 #define AU_BEGIN_FIELDS(F)	F(str, mechanism) F(u8, has_initial) F(str, initial) F(ip, client) F(u8, secure) F(u8, plus) \
-				F(str, exporter) F(str, end_point) F(str, fingerprint)
+				F(str, exporter) F(str, end_point) F(str, fingerprint) F(u8, exempt)
 /* Its next response. */
 #define AU_CONTINUE_FIELDS(F)	F(str, response)
 /* It gives up, or has gone: no answer. */
@@ -446,6 +446,7 @@ enum auth_failure {		/* AU_FAIL */
 	AUTH_MALFORMED,		/* a response that the mechanism does not know */
 	AUTH_NO_MECHANISM,	/* not offered, or not to this client */
 	AUTH_IDLE,		/* the client did not answer in time */
+	AUTH_BUSY,		/* its network asks for more at a time than is done for one */
 	AUTH_FAILURES,
 };
 

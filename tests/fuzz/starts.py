@@ -364,7 +364,7 @@ def auth():
     # An address: family and 16 octets come as room.c makes them from one byte.
     def begin(p, name, initial=None, line=0, handle=1, plus=1, binding=b"", card=b""):
         return p.send(line, "AU_BEGIN", handle, name, int(initial is not None), text(initial or b""), 1, 1, plus, text(binding),
-                      text(b""), text(card))
+                      text(b""), text(card), 0)
 
     yield "plain", begin(p(), "PLAIN", b"\0alice\0secret")
     yield "wrong", begin(p(), "PLAIN", b"\0alice\0wrong").seconds(4)
@@ -493,7 +493,8 @@ def dovecot():
         return Program("AUTH", ["SMTPD", "SMTPD"])
 
     def begin(q, mechanism, initial, line=0, handle=1):
-        return q.send(line, "AU_BEGIN", handle, mechanism, 0 if initial is None else 1, initial or "", b"\x02", 1, 1, "", "", "")
+        return q.send(line, "AU_BEGIN", handle, mechanism, 0 if initial is None else 1, initial or "", b"\x02", 1, 1, "", "", "",
+                      0)
 
     up = p().special(0).bytes
 

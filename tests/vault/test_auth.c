@@ -124,16 +124,23 @@ put(int fd, unsigned type, uint32_t handle, struct wr *w, const uint8_t *space)
 }
 
 static uint32_t
-begin(struct house *h, unsigned who, const char *mechanism, const char *ip, struct slice initial)
+begin_as(struct house *h, unsigned who, const char *mechanism, const char *ip, struct slice initial, bool exempt)
 {
 	struct au_begin m = { .mechanism = slice_str(mechanism), .has_initial = 1, .initial = initial, .secure = 1 };
 	uint8_t space[16384];
 	struct wr w = { space, 0, sizeof space, false };
 
 	assert_int_equal(ip_parse(slice_str(ip), &m.client), RC_OK);
+	m.exempt = exempt;
 	assert_true(au_begin_put(&w, &m));
 	put(h->fd[who], AU_BEGIN, ++h->last, &w, space);
 	return h->last;
+}
+
+static uint32_t
+begin(struct house *h, unsigned who, const char *mechanism, const char *ip, struct slice initial)
+{
+	return begin_as(h, who, mechanism, ip, initial, false);
 }
 
 static void
@@ -500,6 +507,61 @@ hold_instead(struct house *h, unsigned who, const char *ip, unsigned of, uint32_
 	return handle;
 }
 
+static void
+set_state(struct house *h, uint32_t handle, enum exchange_state state)
+{
+	for (size_t i = 0; i < AUTH_BUCKETS; i++)
+		for (struct exchange *e = h->auth.buckets[i]; e != NULL; e = e->next)
+			if (e->handle == handle)
+				e->state = state;
+}
+
+static void
+assert_refused(struct house *h, unsigned who, const char *ip)
+{
+	uint32_t handle = begin(h, who, "LOGIN", ip, S("somebody"));
+	struct answer a = hear(h, who);
+
+	assert_int_equal(a.handle, handle);
+	assert_int_equal(a.type, AU_FAIL);
+	assert_int_equal(a.kind, AUTH_TEMPORARY);
+	assert_true(is_quiet(h, who));
+}
+
+/* A network with more logins than places, all of them being seen to: they are ended for nobody of its own, so that there is one
+ * that gets in. An exempt network has more places. */
+static void
+places_of_a_busy_network(void **state)
+{
+	static const enum exchange_state busy[] = { EX_HASHING, EX_DELAYED, EX_REMOTE };
+	uint32_t x[3], y;
+	struct house h;
+
+	(void)state;
+	house_open(&h);
+	h.conf->auth.max_exchanges_network = 3;
+	for (unsigned i = 0; i < 3; i++) {
+		x[i] = hold(&h, 0, "192.0.2.1");
+		set_state(&h, x[i], busy[i]);
+	}
+	assert_refused(&h, 0, "192.0.2.1");
+	assert_int_equal(h.auth.n_exchanges, 3);
+	(void)begin_as(&h, 0, "LOGIN", "192.0.2.1", S("somebody"), true);
+	assert_int_equal(hear(&h, 0).type, AU_CHALLENGE);
+	abort_it(&h, 0, h.last);
+	/* All places are taken. The largest network makes room for another one with what costs us nothing; not for itself. */
+	h.conf->auth.max_exchanges_network = 50;
+	y = hold(&h, 0, "192.0.2.2");
+	set_state(&h, y, EX_HASHING);
+	h.conf->auth.max_exchanges = 4;
+	assert_refused(&h, 0, "192.0.2.1");
+	(void)hold_instead(&h, 0, "192.0.2.3", 0, x[1]);
+	(void)hold_instead(&h, 0, "192.0.2.4", 0, x[2]);
+	assert_refused(&h, 0, "192.0.2.2");
+	assert_int_equal(h.auth.n_exchanges, 4);
+	house_close(&h);
+}
+
 /* A network has so many places, not one more, and its oldest login goes; work that is under way is not thrown away for it. */
 static void
 places_of_a_network(void **state)
@@ -526,13 +588,11 @@ places_of_a_network(void **state)
 	abort_it(&h, 0, last);
 	(void)hold(&h, 0, "2001:db8::4");
 	/* x[1] waits for nobody but us: it stays, x[2] goes. */
-	for (size_t i = 0; i < AUTH_BUCKETS; i++)
-		for (struct exchange *e = h.auth.buckets[i]; e != NULL; e = e->next)
-			if (e->handle == x[1])
-				e->state = EX_REMOTE;
+	set_state(&h, x[1], EX_REMOTE);
 	(void)hold_instead(&h, 0, "192.0.2.1", 0, x[2]);
 	/* One place; and a reload that takes places away. */
 	h.conf->auth.max_exchanges_network = 1;
+	set_state(&h, x[1], EX_CLIENT);
 	(void)begin(&h, 0, "LOGIN", "192.0.2.1", S("somebody"));
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(hear(&h, 0).kind, AUTH_TEMPORARY);
@@ -738,6 +798,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_costs_what_somebody_costs), cmocka_unit_test(salts_of_nobody),
 		cmocka_unit_test(out_of_turn), cmocka_unit_test(hanging_up_costs), cmocka_unit_test(places_of_a_network),
+		cmocka_unit_test(places_of_a_busy_network),
 		cmocka_unit_test(places_run_out), cmocka_unit_test(places_of_an_smtpd), cmocka_unit_test(idling_costs),
 		cmocka_unit_test(flood), cmocka_unit_test(who_pays), cmocka_unit_test(names_fold),
 	};
