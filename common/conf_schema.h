@@ -330,7 +330,9 @@
 	    "not matter), white space, and the user whose it is.") \
 	U32(workers, "workers", "2", "1", "64", "Threads that check passwords; each takes the memory that the hash asks for.") \
 	U32(max_waiting, "max-waiting", "64", "1", "10000",							\
-	    "Passwords that wait for a worker at most; further clients are told 454.")				\
+	    "Passwords that wait for a worker at most; further clients are told 454. A client network that is not of limits "	\
+	    "{ exempt } has 4 of them; more at a time are told 454, and count as failed logins of it. A user who has logged " \
+	    "in from the network in the last week goes first, whatever the number, with 4 of his own.")		\
 	SIZE(hash_memory, "max-hash-memory", "64M", "8M", "1G",							\
 	    "Memory that checking one password may take at most; a users file that asks for more is refused.")	\
 	U32(max_exchanges, "max-exchanges", "2000", "10", "100000",							\

@@ -24,6 +24,7 @@ enum {
 };
 
 struct exchange;
+struct hash_job;
 
 /* A file of the coming generation, until it is adopted. */
 struct auth_file {
@@ -42,6 +43,7 @@ struct auth {
 	struct peer *smtpds[AUTH_SMTPDS_MAX];
 	struct peer *control;
 	struct workers *workers;
+	struct hash_job *jobs;	/* that they have of us */
 	struct delays delays;
 	struct usage usage;
 	struct exchange *buckets[AUTH_BUCKETS];

@@ -128,8 +128,8 @@ queue_up(struct delay_entry *e, const struct conf_auth *conf, uint64_t max, uint
 		e->next = (e->next > at ? e->next : at) + step_of(e, conf, max);
 }
 
-static bool
-is_friend(struct delays *d, struct ip client, struct slice user, uint64_t now)
+bool
+delays_is_friend(struct delays *d, struct ip client, struct slice user, uint64_t now)
 {
 	const struct delay_entry *e = find(d, FRIEND, client, user);
 
@@ -141,7 +141,7 @@ delays_wait(struct delays *d, const struct conf_auth *conf, struct ip client, st
     uint64_t *ret_ms)
 {
 	struct delay_entry *network = find(d, NETWORK, client, user);
-	struct delay_entry *account = is_friend(d, client, user, now) ? NULL : find(d, ACCOUNT, client, user);
+	struct delay_entry *account = delays_is_friend(d, client, user, now) ? NULL : find(d, ACCOUNT, client, user);
 	uint64_t wait, more;
 
 	if (network != NULL)

@@ -36,6 +36,8 @@ void delays_free(struct delays *d);
 /* How long must this login wait? False: turn it away. Takes the place in the line. */
 bool delays_wait(struct delays *d, const struct conf_auth *conf, struct ip client, struct slice user, uint64_t now,
     uint64_t *ret_ms);
+/* Has this user logged in from there lately? */
+bool delays_is_friend(struct delays *d, struct ip client, struct slice user, uint64_t now);
 void delays_failed(struct delays *d, const struct conf_auth *conf, struct ip client, struct slice user, uint64_t now);
 void delays_passed(struct delays *d, const struct conf_auth *conf, struct ip client, struct slice user, uint64_t now);
 

@@ -4,13 +4,18 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+enum { JOBS_EACH_MAX = 4 };	/* passwords that the threads have of one network's strangers, or of one friend */
+
 /* What a thread is given. The exchange may end before it comes back: then nobody wants the answer, but a wrong password
  * counts all the same, or hanging up early would be the way to have as many computed as one likes. */
 struct hash_job {
 	struct work work;
+	struct hash_job *next, **link;	/* of all that the threads have */
 	struct exchange *exchange;	/* NULL: gone */
 	struct auth *auth;
 	struct ip client;
+	struct ip_net net;
+	bool is_friend;
 	uint8_t user[PREPARE_USER_MAX];
 	size_t user_n;
 	bool known;			/* the user exists, and this is its hash */
@@ -23,6 +28,11 @@ struct hash_job {
 static void
 job_free(struct hash_job *job)
 {
+	if (job->link != NULL) {
+		*job->link = job->next;
+		if (job->next != NULL)
+			job->next->link = job->link;
+	}
 	sodium_memzero(job, sizeof *job);
 	free(job);
 }
@@ -70,10 +80,50 @@ password_forget(struct exchange *x)
 	x->job = NULL;
 }
 
+/* Has whoever asks as many waiting as may be? Strangers of a network together, or a dozen addresses would fill the queue and shut
+ * every user out; each friend for himself: whoever has an account is no better a guest than they, and an office has many. Those
+ * whose client has hung up count too. */
+static bool
+has_its_part(const struct hash_job *job)
+{
+	unsigned n = 0;
+
+	for (const struct hash_job *o = job->auth->jobs; o != NULL && n < JOBS_EACH_MAX; o = o->next)
+		n += o->is_friend == job->is_friend && ip_eq(o->net.ip, job->net.ip) &&
+		    (!job->is_friend || slice_eq(slice_of(o->user, o->user_n), slice_of(job->user, job->user_n)));
+	return n >= JOBS_EACH_MAX;
+}
+
+static void
+hand_over(struct exchange *x)
+{
+	struct hash_job *job = x->job;
+	bool full = has_its_part(job);
+
+	if (full && !x->exempt) {
+		exchange_no(x, job->is_friend ? AUTH_TEMPORARY : AUTH_BUSY,
+		    "too many passwords of this network wait to be checked");
+		return;
+	}
+	if (job->is_friend && !full) {
+		workers_submit_early(x->auth->workers, &job->work);
+	} else if (workers_submit(x->auth->workers, &job->work, x->auth->conf->auth.max_waiting) != RC_OK) {
+		exchange_no(x, AUTH_TEMPORARY, "too many passwords wait to be checked");
+		return;
+	}
+	x->state = EX_HASHING;
+	job->next = x->auth->jobs;
+	if (job->next != NULL)
+		job->next->link = &job->next;
+	job->link = &x->auth->jobs;
+	x->auth->jobs = job;
+}
+
 /* The hash is looked up after the wait: it may have changed. Who does not exist costs what others cost. */
 static void
 submit(struct exchange *x)
 {
+	const struct conf_limits *limits = &x->auth->conf->limits;
 	const struct user *user = users_find(x->auth->users, exchange_user(x));
 	const char *hash;
 
@@ -85,12 +135,11 @@ submit(struct exchange *x)
 	x->job->exchange = x;
 	x->job->auth = x->auth;
 	x->job->client = x->client;
+	x->job->net = ip_client_network(x->client, limits->ipv4_prefix, limits->ipv6_prefix);
+	x->job->is_friend = delays_is_friend(&x->auth->delays, x->client, exchange_user(x), loop_now(x->auth->loop));
 	memcpy(x->job->user, x->user, x->user_n);
 	x->job->user_n = x->user_n;
-	if (workers_submit(x->auth->workers, &x->job->work, x->auth->conf->auth.max_waiting) == RC_OK)
-		x->state = EX_HASHING;
-	else
-		exchange_no(x, AUTH_TEMPORARY, "too many passwords wait to be checked");
+	hand_over(x);
 }
 
 /* False: it has said no. */

@@ -158,20 +158,39 @@ workers_submit(struct workers *w, struct work *work, unsigned max_waiting)
 	return rc;
 }
 
-void
-workers_submit_first(struct workers *w, struct work *work)
+/* Called with the lock held. */
+static void
+hurry(struct workers *w, struct work *work, struct work **at)
 {
-	(void)pthread_mutex_lock(&w->lock);
 	work->ran = false;
 	work->urgent = true;
-	work->next = w->first;
-	w->first = work;
+	work->next = *at;
+	*at = work;
 	if (work->next == NULL)
 		w->last = &work->next;
 	w->n_waiting++;
 	w->n_urgent++;
 	(void)pthread_cond_signal(&w->more);
 	(void)pthread_cond_broadcast(&w->rest);
+}
+
+void
+workers_submit_first(struct workers *w, struct work *work)
+{
+	(void)pthread_mutex_lock(&w->lock);
+	hurry(w, work, &w->first);
+	(void)pthread_mutex_unlock(&w->lock);
+}
+
+void
+workers_submit_early(struct workers *w, struct work *work)
+{
+	struct work **at = &w->first;
+
+	(void)pthread_mutex_lock(&w->lock);
+	while (*at != NULL && (*at)->urgent)
+		at = &(*at)->next;
+	hurry(w, work, at);
 	(void)pthread_mutex_unlock(&w->lock);
 }
 

@@ -50,6 +50,13 @@ workers_submit_first(struct workers *w, struct work *work)
 	abort();
 }
 
+void
+workers_submit_early(struct workers *w, struct work *work)
+{
+	(void)w, (void)work;
+	abort();
+}
+
 bool
 workers_take_back(struct workers *w, struct work *work)
 {

@@ -60,6 +60,12 @@ workers_submit_first(struct workers *w, struct work *work)
 	(void)workers_submit(w, work, UINT32_MAX);
 }
 
+void
+workers_submit_early(struct workers *w, struct work *work)
+{
+	(void)workers_submit(w, work, UINT32_MAX);
+}
+
 bool
 workers_take_back(struct workers *w, struct work *work)
 {

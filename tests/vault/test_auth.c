@@ -23,7 +23,9 @@ enum { USERS = 8 };
 
 /* --- work, counted: the linker brings these calls here --- */
 
-static _Atomic unsigned n_verified;
+static _Atomic unsigned n_verified, n_begun;
+static _Atomic bool held_up;	/* threads wait before they compute */
+static char begun[64];		/* first letters of passwords, as they are begun */
 
 int __real_crypto_pwhash_str_verify(const char *text, const char *password, unsigned long long n);
 int __wrap_crypto_pwhash_str_verify(const char *text, const char *password, unsigned long long n);
@@ -31,6 +33,9 @@ int __wrap_crypto_pwhash_str_verify(const char *text, const char *password, unsi
 int
 __wrap_crypto_pwhash_str_verify(const char *text, const char *password, unsigned long long n)
 {
+	begun[n_begun++ % sizeof begun] = *password;
+	while (held_up)
+		(void)usleep(200);
 	n_verified++;
 	return __real_crypto_pwhash_str_verify(text, password, n);
 }
@@ -470,6 +475,77 @@ flood(void **state)
 	house_close(&h);
 }
 
+/* --- the queue of passwords --- */
+
+static void
+assert_refused_as(struct house *h, enum auth_failure kind)
+{
+	struct answer a = hear(h, 0);
+
+	assert_int_equal(a.type, AU_FAIL);
+	assert_int_equal(a.kind, kind);
+	assert_int_equal(a.handle, h->last);
+}
+
+/* Strangers of a network have four passwords with the threads, hung up or not, and then it is their failure; together they may
+ * fill the queue. Whoever is known in his network goes before them all, with four as well. */
+static void
+passwords_wait(void **state)
+{
+	enum { MAX = 10, WORKERS = 2, STRANGERS = 4, FRIENDS = 5 };
+	char space[600];
+	struct slice wrong = plain(space, sizeof space, "user1", "wrong");
+	struct slice right = slice_of("\0user1\0right", 12), other = slice_of("\0user2\0right", 12);
+	unsigned ok = 0, no = 0;
+	struct house h;
+
+	(void)state;
+	house_open(&h);
+	h.conf->auth.max_waiting = MAX;
+	assert_int_equal(log_in(&h, 0, "198.51.100.1", "user1", "right").type, AU_OK);
+	assert_int_equal(log_in(&h, 0, "198.51.100.1", "user2", "right").type, AU_OK);
+	n_begun = 0;
+	held_up = true;
+	for (unsigned i = 0; i < STRANGERS; i++)
+		(void)begin(&h, 0, "PLAIN", "192.0.2.1", wrong);
+	(void)begin(&h, 0, "PLAIN", "192.0.2.1", wrong);
+	assert_refused_as(&h, AUTH_BUSY);
+	abort_it(&h, 0, h.last - 1);
+	(void)begin(&h, 0, "PLAIN", "192.0.2.1", wrong);
+	assert_refused_as(&h, AUTH_BUSY);
+	assert_int_equal(h.conf->auth.workers, WORKERS);
+	while (n_begun < WORKERS)
+		loop_turn(h.loop, false);
+	/* An exempt network may fill the queue; that it is full is nobody's failure. */
+	for (unsigned i = STRANGERS - WORKERS; i < MAX; i++)
+		(void)begin_as(&h, 0, "PLAIN", "192.0.2.2", wrong, true);
+	(void)begin(&h, 0, "PLAIN", "192.0.2.3", wrong);
+	assert_refused_as(&h, AUTH_TEMPORARY);
+	/* The friends. */
+	for (unsigned i = 0; i + 1 < FRIENDS; i++)
+		(void)begin(&h, 0, "PLAIN", "198.51.100.1", right);
+	(void)begin(&h, 0, "PLAIN", "198.51.100.1", right);
+	assert_refused_as(&h, AUTH_TEMPORARY);
+	(void)begin(&h, 0, "PLAIN", "198.51.100.1", other);
+	(void)begin(&h, 0, "PLAIN", "198.51.100.2", other);	/* not here */
+	assert_refused_as(&h, AUTH_TEMPORARY);
+	held_up = false;
+	/* All but the one that hung up. */
+	for (unsigned i = 0; i < MAX + WORKERS + FRIENDS - 1; i++) {
+		struct answer a = hear(&h, 0);
+
+		ok += a.type == AU_OK;
+		no += a.type == AU_FAIL && a.kind == AUTH_WRONG;
+	}
+	assert_int_equal(ok, FRIENDS);
+	assert_int_equal(no, MAX + WORKERS - 1);
+	assert_memory_equal(begun, "wwrrrr", 6);
+	while (h.auth.jobs != NULL)
+		loop_turn(h.loop, false);
+	assert_null(h.auth.jobs);
+	house_close(&h);
+}
+
 /* --- places --- */
 
 static bool
@@ -798,7 +874,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_costs_what_somebody_costs), cmocka_unit_test(salts_of_nobody),
 		cmocka_unit_test(out_of_turn), cmocka_unit_test(hanging_up_costs), cmocka_unit_test(places_of_a_network),
-		cmocka_unit_test(places_of_a_busy_network),
+		cmocka_unit_test(places_of_a_busy_network), cmocka_unit_test(passwords_wait),
 		cmocka_unit_test(places_run_out), cmocka_unit_test(places_of_an_smtpd), cmocka_unit_test(idling_costs),
 		cmocka_unit_test(flood), cmocka_unit_test(who_pays), cmocka_unit_test(names_fold),
 	};
