@@ -2,6 +2,7 @@
 #include "master/conf_check.h"
 #include "master/conf_complete.h"
 #include "master/conf_file.h"
+#include "master/conf_warn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct buf errors = BUF_INIT(1024 * 1024);
+	struct buf notes = BUF_INIT(64 * 1024);
 	struct conf_source s;
 	char path[64];
 	int fd;
@@ -40,6 +42,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		conf_unref(copy);
 		buf_free(&blob);
+		conf_warn_text(&s, &notes);
+		conf_warn(s.conf, &notes);
+		buf_free(&notes);
 		conf_source_free(&s);
 	}
 	buf_free(&errors);
