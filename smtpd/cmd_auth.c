@@ -170,13 +170,50 @@ static const struct {
 	[AUTH_BUSY] = { 454, "4.7.0", "Temporary authentication failure" },
 };
 
-void
-login_fail(struct session *s, enum auth_failure kind, struct slice user, struct slice why)
+static void
+note_failed(struct session *s, enum auth_failure kind, struct slice user, struct slice why)
 {
 	if (kind == AUTH_WRONG || kind == AUTH_IDLE || kind == AUTH_BUSY)
 		client_note(s, CLIENT_FAILED_LOGIN, 1);
 	log_failed(s, mechanism_of(s), user, why, failures[kind].code);
+}
+
+static void
+say_failed(struct session *s, enum auth_failure kind)
+{
 	leave(s, failures[kind].code, failures[kind].enhanced, failures[kind].text);
+}
+
+void
+login_fail(struct session *s, enum auth_failure kind, struct slice user, struct slice why)
+{
+	note_failed(s, kind, user, why);
+	say_failed(s, kind);
+}
+
+/* A client that still has to answer a challenge would take this for the reply to its answer, and the session would hear that
+ * answer as a command: it is said when the answer has come. */
+static void
+fail_in_turn(struct login *l, enum auth_failure kind, struct slice user, struct slice why)
+{
+	struct session *s = l->session;
+
+	forget_handle(l);
+	if (s->phase == PH_AUTH && (s->waits & WAIT_LOGIN) == 0) {
+		note_failed(s, kind, user, why);
+		l->failed = kind;
+	} else {
+		login_fail(s, kind, user, why);
+	}
+}
+
+bool
+login_has_failed(struct session *s)
+{
+	if (s->login == NULL || s->login->failed == 0)
+		return false;
+	say_failed(s, s->login->failed);
+	return true;
 }
 
 void
@@ -292,10 +329,8 @@ on_fail(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	if (!au_fail_get(body, &m) || m.kind < AUTH_WRONG || m.kind >= AUTH_FAILURES)
 		return "malformed AU_FAIL";
 	/* It may also have lost its patience with a client that is still to answer. */
-	if (l == NULL || l->session->phase != PH_AUTH)
-		return NULL;
-	forget_handle(l);
-	login_fail(l->session, (enum auth_failure)m.kind, m.user, m.why);
+	if (l != NULL && l->session->phase == PH_AUTH)
+		fail_in_turn(l, (enum auth_failure)m.kind, m.user, m.why);
 	return NULL;
 }
 
@@ -310,10 +345,8 @@ line_closed(void *ctx, struct peer *p, const char *why)
 		for (size_t i = 0; i < smtpd->logins.n; i++) {
 			struct login *l = handle_at(&smtpd->logins, i);
 
-			if (l != NULL) {
-				forget_handle(l);
-				login_fail(l->session, AUTH_TEMPORARY, S(""), S("the auth room was lost"));
-			}
+			if (l != NULL)
+				fail_in_turn(l, AUTH_TEMPORARY, S(""), S("the auth room was lost"));
 		}
 		allowances_fail(smtpd);
 	}
@@ -477,7 +510,7 @@ respond(struct session *s, struct slice line)
 
 	if (slice_eq(line, S("*"))) {
 		leave(s, 501, "5.7.0", "Authentication cancelled");
-	} else if (decode(s, line, &bytes)) {
+	} else if (!login_has_failed(s) && decode(s, line, &bytes)) {
 		m.response = buf_slice(&bytes);
 		if (s->smtpd->auth != NULL && au_continue_send(s->smtpd->auth, s->login->handle, &m) == RC_OK)
 			wait_begin(s, WAIT_LOGIN);

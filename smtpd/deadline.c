@@ -1,6 +1,7 @@
 /* smtpd/deadline.c -- see deadline.h. */
 #include "smtpd/deadline.h"
 
+#include "smtpd/login.h"
 #include "smtpd/receive.h"
 #include "smtpd/session.h"
 
@@ -23,11 +24,13 @@ throw_out(struct session *s, const char *reason)
 	session_last(s, 421, "4.4.2", reason, reason);
 }
 
-/* A login that the client does not go on with: the auth room counts it for the network as well (held_a_place()). */
+/* A login that the client does not go on with: the auth room counts it for the network as well (held_a_place()). What it has
+ * given up before is counted already. */
 static void
 no_response(struct session *s, const char *reason)
 {
-	client_note(s, CLIENT_FAILED_LOGIN, 1);
+	if (!login_has_failed(s))
+		client_note(s, CLIENT_FAILED_LOGIN, 1);
 	throw_out(s, reason);
 }
 

@@ -15,6 +15,7 @@ enum {
 struct login {
 	struct session *session;
 	uint32_t handle;		/* at the auth room */
+	enum auth_failure failed;	/* 0: not; else it is noted, and said when the client has answered */
 	char mechanism[LOGIN_MECHANISM_MAX + 1];
 };
 
@@ -30,6 +31,9 @@ enum rc login_input(struct session *s, struct slice in, size_t *ret_used);
 
 /* The login is over, in vain. user and why: for the log. */
 void login_fail(struct session *s, enum auth_failure kind, struct slice user, struct slice why);
+
+/* Has it failed while the client was to answer? Then this is the end of it, and said. */
+bool login_has_failed(struct session *s);
 
 /* The auth room does not answer. */
 void login_unanswered(struct session *s);
