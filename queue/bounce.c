@@ -337,7 +337,8 @@ returned(const struct bounce *b)
 		return here ? DSN_HEADER : DSN_NOTHING;
 	if (!b->some_failed || (flags & ENVELOPE_RET_FULL) == 0 || b->message->size > queue_conf(b->queue)->queue.bounce_full_max)
 		return DSN_HEADER;
-	if ((flags & (ENVELOPE_8BITMIME | ENVELOPE_BINARYMIME)) == 0)
+	/* What is 7-bit but for our own trace field is none: an address in UTF-8 stands there (RFC 6533 4.5). */
+	if ((flags & (ENVELOPE_8BITMIME | ENVELOPE_BINARYMIME | ENVELOPE_SMTPUTF8)) == 0)
 		return DSN_WHOLE;
 	return here && (flags & ENVELOPE_BINARYMIME) == 0 ? DSN_WHOLE_8BIT : DSN_WHOLE_ENCODED;
 }

@@ -236,6 +236,18 @@ reports_go_the_way_of_the_message(void **state)
 		    "Content-Transfer-Encoding: 8bit\r\n\r\nSubject: x\r\n\r\ngr\xfc\xdf" "e\r\n"));
 		answer(here == 0 ? world->deliver : world->local, back, number, JOB_DELIVERED, 250, "2.0.0", "ok");
 	}
+	/* RFC 6533 4.5: UTF-8 that stands in our trace field only. */
+	expect_accepted(world, world->smtpd, 5, submit_notify(world, 5, ENVELOPE_RET_FULL | ENVELOPE_SMTPUTF8, NOTIFY_FAILURE,
+	    "Received: for <\xc3\xa4@sink.test>\r\n\r\n"));
+	f = next_frame(world, world->deliver, ROLE_DELIVER, D_OPEN);
+	SEND(world->deliver, D_CLOSED, f.handle, -1, d_closed, SESSION_PERMANENT, 554, S("5.7.1"), S("not you"),
+	    S("mx.sink.test"), { 4, { 192, 0, 2, 1 } });
+	answer_route(world, "alice@postern.test", "local", "alice");
+	number = expect_job(world, world->local, ROLE_LOCAL, back, &job);
+	assert_int_equal(job.flags, ENVELOPE_BOUNCE | ENVELOPE_8BITMIME);
+	assert_true(holds(job.content, "Content-Type: message/global\r\n"));
+	assert_true(holds(job.content, "Content-Transfer-Encoding: 8bit\r\n\r\nReceived: for <\xc3\xa4@sink.test>\r\n"));
+	answer(world->local, back, number, JOB_DELIVERED, 250, "2.0.0", "ok");
 	expect_empty(world);
 	end(world, 0);
 }
