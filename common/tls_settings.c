@@ -67,7 +67,10 @@ check_words(SSL_CTX *ctx, struct slice list, struct buf *why)
 	while (next_word(&list, ": ,", &word)) {
 		char text[WORD_MAX + 1];
 
-		if (strchr("!-+@", word.p[0]) != NULL)
+		/* "@SECLEVEL=0" would undo the level that is set below: RFC 9325 4.4, 4.5. */
+		if (slice_find(word, '@') < word.n)
+			return refuse(why, word, "is no cipher suite; the security level is not to be changed (RFC 9325 4.5)");
+		if (strchr("!-+", word.p[0]) != NULL)
 			continue;
 		if (word.n > WORD_MAX)
 			return refuse(why, word, "is no cipher suite that OpenSSL knows");
