@@ -69,17 +69,17 @@ smtp_bdat_parse(struct slice arg, uint64_t *ret_size, bool *ret_last)
 
 /* --- DSN --- */
 
-/* RFC 3461 4: in upper case. */
+/* RFC 3461 4: in upper case. RFC 4954 8: in either (`lower`). */
 static int
-hex_digit(uint8_t c)
+hex_digit(uint8_t c, bool lower)
 {
-	return c < 'a' ? char_hex_digit(c) : -1;
+	return lower || c < 'a' ? char_hex_digit(c) : -1;
 }
 
 /* The next byte that text stands for, cut off its front; -1: malformed, or nothing left. UTF-8 stands for itself: RFC 6533 3 lets
  * it into xtext, and who is not to see it has looked before. */
 static int
-next_byte(struct slice *text)
+next_byte(struct slice *text, bool lower)
 {
 	uint8_t c;
 
@@ -90,19 +90,19 @@ next_byte(struct slice *text)
 		*text = slice_from(*text, 1);
 		return c;
 	}
-	if (text->n < 3 || hex_digit(text->p[1]) < 0 || hex_digit(text->p[2]) < 0)
+	if (text->n < 3 || hex_digit(text->p[1], lower) < 0 || hex_digit(text->p[2], lower) < 0)
 		return -1;
-	c = (uint8_t)(hex_digit(text->p[1]) << 4 | hex_digit(text->p[2]));
+	c = (uint8_t)(hex_digit(text->p[1], true) << 4 | hex_digit(text->p[2], true));
 	*text = slice_from(*text, 3);
 	return c;
 }
 
 /* Of bytes that are xtext or above ASCII. */
 static bool
-is_xtext(struct slice text)
+is_xtext(struct slice text, bool lower)
 {
 	while (text.n > 0)
-		if (next_byte(&text) < 0)
+		if (next_byte(&text, lower) < 0)
 			return false;
 	return true;
 }
@@ -110,7 +110,7 @@ is_xtext(struct slice text)
 bool
 smtp_xtext_is_valid(struct slice text)
 {
-	return slice_is_ascii(text) && is_xtext(text);
+	return slice_is_ascii(text) && is_xtext(text, false);
 }
 
 bool
@@ -118,7 +118,7 @@ smtp_xtext_decode(struct buf *to, struct slice text)
 {
 	int c;
 
-	while (text.n > 0 && (c = next_byte(&text)) >= 0)
+	while (text.n > 0 && (c = next_byte(&text, true)) >= 0)
 		(void)buf_put_byte(to, (uint8_t)c);
 	return !to->failed;
 }
@@ -144,7 +144,7 @@ is_printable_xtext(struct slice text, bool high)
 	if (!(high ? utf8_is_visible(text) : slice_is_ascii(text)))
 		return false;
 	while (text.n > 0) {
-		int c = next_byte(&text);
+		int c = next_byte(&text, false);
 
 		if (c < 0 || !(char_is_print((uint8_t)c) || (high && c > 0x7f)))
 			return false;
@@ -180,7 +180,7 @@ smtp_auth_parse(struct slice value)
 	enum rc rc = RC_SYNTAX;
 
 	/* Longer than any address is no address. RFC 6531 3.2: it is a mailbox, so that it may be in UTF-8. */
-	if (utf8_is_visible(value) && is_xtext(value) && smtp_xtext_decode(&text, value) &&
+	if (utf8_is_visible(value) && is_xtext(value, true) && smtp_xtext_decode(&text, value) &&
 	    (slice_eq(buf_slice(&text), S("<>")) || address_mailbox_parse(buf_slice(&text), &a) == RC_OK))
 		rc = RC_OK;
 	buf_free(&text);

@@ -88,7 +88,9 @@ auth(void **state)
 	assert_int_equal(smtp_auth_parse(S("<")), RC_SYNTAX);
 	assert_int_equal(smtp_auth_parse(S("nobody")), RC_SYNTAX);
 	assert_int_equal(smtp_auth_parse(S("a@b.example+0D+0A")), RC_SYNTAX);
-	assert_int_equal(smtp_auth_parse(S("a+3dc@b.example")), RC_SYNTAX);
+	assert_int_equal(smtp_auth_parse(S("e+3dmc2@example.com")), RC_OK);	/* RFC 4954 8: hexchar in either case */
+	assert_int_equal(smtp_auth_parse(S("e+3gmc2@example.com")), RC_SYNTAX);
+	assert_int_equal(smtp_envid_parse(S("a+3db")), RC_SYNTAX);		/* RFC 3461 4: upper case */
 }
 
 /* shows: RFC3461 4/1 */
