@@ -187,6 +187,8 @@ run_unknown(struct session *s, const struct smtp_command *said)
 {
 	if (speaks_http(said))
 		cut_off(s, "This is not a web server");
+	else if (command_lacks_tls(s))		/* RFC 3207 4: to every command but five */
+		session_fault(s, 530, "5.7.0", "Must issue a STARTTLS command first");
 	else
 		session_fault(s, 500, "5.5.2", "Command not recognized");
 }

@@ -2,6 +2,7 @@
 #include "smtpd/complete.h"
 
 #include "common/wire/chars.h"
+#include "common/wire/date.h"
 #include "common/wire/mailbox_list.h"
 #include "smtpd/command.h"
 #include "smtpd/receive.h"
@@ -227,6 +228,33 @@ take_message_id(struct transaction *tx, const struct header_field *f)
 		refuse(tx, 554, "5.6.0", "Malformed Message-ID");
 }
 
+/* RFC 6409 8.2. */
+static void
+take_date(struct transaction *tx, const struct header_field *f)
+{
+	if (date_rfc5322_is_valid(f->value))
+		tx->receive->complete->n_date++;
+	else if (!drop(tx, f->raw.n))
+		refuse(tx, 554, "5.6.0", "Malformed Date");
+}
+
+/* RFC 5322 3.6: readers differ in which of two they show. The required fields are counted by themselves. False: refused. */
+static bool
+is_first(struct transaction *tx, struct slice name)
+{
+	static const char *const once[] = { "Subject", "To", "Cc", "Bcc", "Reply-To", "In-Reply-To", "References" };
+	struct complete *c = tx->receive->complete;
+
+	for (size_t i = 0; i < sizeof once / sizeof once[0]; i++) {
+		if (!slice_caseeq(name, slice_str(once[i])))
+			continue;
+		if ((c->seen & UINT32_C(1) << i) != 0)
+			refuse(tx, 554, "5.6.0", "Field %s stands more than once", once[i]);
+		c->seen |= UINT32_C(1) << i;
+	}
+	return !tx->receive->gone;
+}
+
 static void
 take_listed(struct transaction *tx, const struct watched *what, struct slice value)
 {
@@ -249,8 +277,10 @@ take_listed(struct transaction *tx, const struct watched *what, struct slice val
 static void
 take_field(struct transaction *tx, const struct header_field *f)
 {
+	if (!is_first(tx, f->name))
+		return;
 	if (slice_caseeq(f->name, S("Date")))
-		tx->receive->complete->n_date++;
+		take_date(tx, f);
 	else if (slice_caseeq(f->name, S("Message-ID")))
 		take_message_id(tx, f);
 	for (size_t i = 0; i < sizeof watched / sizeof watched[0]; i++)

@@ -1,9 +1,9 @@
 /* smtpd/complete.h -- the header of what a user submits (RFC 6409 6.3, 8), on listeners of kind submission only.
  *
  * Fields are looked at as they stream by, one at a time in memory. What the mail program has left out (Date, Message-ID, a
- * Sender where From needs one) stands behind the other fields in the end; a Message-ID that is none is replaced; nothing else
- * is changed. What cannot be mended is refused, since its user can mend it (RFC 6409 3.2). When senders are somebody's, the
- * router is asked about From and Sender, and the content waits for its answer. */
+ * Sender where From needs one) stands behind the other fields in the end; a Message-ID or Date that is none is replaced;
+ * nothing else is changed. What cannot be mended is refused, since its user can mend it (RFC 6409 3.2). When senders are
+ * somebody's, the router is asked about From and Sender, and the content waits for its answer. */
 #ifndef POSTERN_SMTPD_COMPLETE_H
 #define POSTERN_SMTPD_COMPLETE_H
 
@@ -22,6 +22,7 @@ struct complete {
 	struct buf field;	/* the field that is being read: the last bytes of receive->content, or of what has left it */
 	struct buf from, sender;	/* their addresses, canonical, separated by LF */
 	unsigned n_from, n_sender, n_date, n_message_id, n_authors;
+	uint32_t seen;			/* bits, of the other fields that may be there once only */
 	size_t tail;			/* bytes of the content behind the end of the header */
 	uint32_t handle;		/* at the router; 0: it is not asked */
 	bool ended;			/* the header is read */

@@ -53,6 +53,14 @@ is_binary(const struct receive *r)
 	return d->nul > 0 || d->long_lines > 0 || d->bare_cr > 0 || d->bare_lf > 0;
 }
 
+/* RFC 6531 3.2: UTF-8 may stand in a header at any level of the MIME structure. Parts are not looked into: where there may be
+ * some, a body that is not ASCII may hold such a header. */
+static bool
+may_hold_utf8_header(const struct receive *r)
+{
+	return r->watch.eight_bit || (r->decoder.eight_bit && header_watch_has_parts(&r->watch));
+}
+
 uint32_t
 receive_flags(const struct transaction *tx)
 {
@@ -62,7 +70,7 @@ receive_flags(const struct transaction *tx)
 	 * himself (deliver/transaction.c), and for all only when our trace field names him. */
 	return (r->decoder.eight_bit ? ENVELOPE_8BITMIME : 0) | (tx->binary && is_binary(r) ? ENVELOPE_BINARYMIME : 0) |
 	    ((tx->flags & ENVELOPE_REQUIRETLS) == 0 && header_watch_tls_optional(&r->watch) ? ENVELOPE_TLS_OPTIONAL : 0) |
-	    (tx->utf8 && (tx->utf8_sender || r->watch.eight_bit || trace_is_utf8(tx)) ? ENVELOPE_SMTPUTF8 : 0);
+	    (tx->utf8 && (tx->utf8_sender || may_hold_utf8_header(r) || trace_is_utf8(tx)) ? ENVELOPE_SMTPUTF8 : 0);
 }
 
 void

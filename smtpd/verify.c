@@ -19,6 +19,7 @@ static const uint32_t verify_bit = UINT32_C(1) << 31;
 struct verification {
 	uint32_t handle;
 	bool utf8;		/* the reply may be in UTF-8 */
+	bool expn;
 	size_t n;
 	uint8_t address[];	/* canonical */
 };
@@ -79,6 +80,13 @@ read_name(const struct session *s, struct slice name, struct buf *ret_address)
 	return ok;
 }
 
+/* RFC 5321 4.3.2: VRFY may be told 551 and 553 too, EXPN only 550. */
+static bool
+is_expn(const struct session *s)
+{
+	return strcmp(s->verb, "EXPN") == 0;
+}
+
 static void
 ask(struct session *s, struct slice address, bool utf8)
 {
@@ -88,6 +96,7 @@ ask(struct session *s, struct slice address, bool utf8)
 	s->verification = v;
 	if (v != NULL) {
 		v->utf8 = utf8;
+		v->expn = is_expn(s);
 		v->n = address.n;
 		memcpy(v->address, address.p, address.n);
 		v->handle = smtpd->router == NULL ? 0 : handle_new(&smtpd->verifications, s);
@@ -113,7 +122,7 @@ verify(struct session *s, struct slice arg)
 	else if (!verify_offered(s))
 		reply_nothing(s);
 	else if (!read_name(s, said.name, &address))
-		session_fault(s, 553, "5.1.3", "That is no address and no user's name");
+		session_fault(s, is_expn(s) ? 550 : 553, "5.1.3", "That is no address and no user's name");
 	else
 		ask(s, buf_slice(&address), said.utf8);
 	buf_free(&address);
@@ -140,7 +149,7 @@ reply_refusal(struct session *s, const struct r_verdict *m)
 		reply_nothing(s);
 		return;
 	}
-	if (r.code != 551 && r.code != 553)
+	if (s->verification->expn || (r.code != 551 && r.code != 553))
 		r.code = 550;
 	session_refuse(s, &r, slice_of(s->verification->address, s->verification->n), S(""));
 }

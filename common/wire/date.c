@@ -231,3 +231,113 @@ date_rfc3339_parse(struct slice text, int64_t *ret_seconds)
 	*ret_seconds = SECOND_MIN + days_until(&c) * 86400 + c.hour * 3600 + c.minute * 60 + c.second;
 	return RC_OK;
 }
+
+/* Cuts white space and comments off the front (RFC 5322 3.2.2: CFWS). False: a comment does not end. */
+static bool
+skip_cfws(struct slice *text)
+{
+	size_t depth = 0, i;
+
+	for (i = 0; i < text->n; i++) {
+		uint8_t c = text->p[i];
+
+		if (c == '(')
+			depth++;
+		else if (depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n')
+			break;
+		else if (c == ')')
+			depth--;
+		else if (c == '\\')
+			i++;
+	}
+	*text = slice_from(*text, i < text->n ? i : text->n);
+	return depth == 0;
+}
+
+/* Cuts `min` to `max` digits off, and what stands around them that means nothing. */
+static bool
+take_digits(struct slice *text, size_t min, size_t max, unsigned *ret_n)
+{
+	size_t digits = 0;
+
+	if (!skip_cfws(text))
+		return false;
+	while (digits < text->n && digits <= max && char_is_digit(text->p[digits]))
+		digits++;
+	return digits >= min && digits <= max && take_number(text, digits, 0, ret_n) && skip_cfws(text);
+}
+
+static bool
+take_byte(struct slice *text, uint8_t c)
+{
+	if (text->n == 0 || text->p[0] != c)
+		return false;
+	*text = slice_from(*text, 1);
+	return true;
+}
+
+/* Cuts three letters off: which of the names in `names` are they, from 1? 0: none. */
+static unsigned
+take_name(struct slice *text, const char *names)
+{
+	struct slice all = slice_str(names), name = slice_first(*text, 3);
+
+	for (size_t i = 0; i + 3 <= all.n && name.n == 3; i += 3)
+		if (slice_caseeq(name, slice_first(slice_from(all, i), 3))) {
+			*text = slice_from(*text, 3);
+			return (unsigned)(i / 3 + 1);
+		}
+	return 0;
+}
+
+/* +hhmm, or letters: what the zone is nobody needs to know (RFC 5322 4.3). */
+static bool
+is_zone(struct slice text)
+{
+	unsigned hours, minutes;
+	size_t letters = 0;
+
+	if (take_byte(&text, '+') || take_byte(&text, '-')) {
+		if (!take_number(&text, 2, 0, &hours) || !take_number(&text, 2, 0, &minutes) || minutes > 59)
+			return false;
+	} else {
+		while (letters < text.n && char_is_alpha(text.p[letters]))
+			letters++;
+		if (letters == 0 || letters > 5)
+			return false;
+		text = slice_from(text, letters);
+	}
+	return skip_cfws(&text) && text.n == 0;
+}
+
+static bool
+take_day(struct slice *text, struct civil *c)
+{
+	if (!skip_cfws(text))
+		return false;
+	if (take_name(text, "SunMonTueWedThuFriSat") > 0 && (!skip_cfws(text) || !take_byte(text, ',')))
+		return false;
+	if (!take_digits(text, 1, 2, &c->day))
+		return false;
+	c->month = take_name(text, "JanFebMarAprMayJunJulAugSepOctNovDec");
+	if (c->month == 0 || !skip_cfws(text))
+		return false;
+	if (!take_digits(text, 2, 4, &c->year))
+		return false;
+	if (c->year < 1000)	/* 4.3: of two digits or three; one of four is 1900 at least */
+		c->year += c->year < 50 ? 2000 : 1900;
+	return c->year >= 1900 && c->day >= 1 && c->day <= days_of_month(c->year, c->month);
+}
+
+bool
+date_rfc5322_is_valid(struct slice text)
+{
+	struct civil c = { 0 };
+
+	if (!take_day(&text, &c) || !take_digits(&text, 2, 2, &c.hour) || !take_byte(&text, ':') ||
+	    !take_digits(&text, 2, 2, &c.minute))
+		return false;
+	if (take_byte(&text, ':') && !take_digits(&text, 2, 2, &c.second))
+		return false;
+	return c.hour < 24 && c.minute < 60 && c.second <= 60 && is_zone(text);
+}

@@ -246,6 +246,8 @@ count_field(struct header_watch *w)
 	w->keep_id = w->message_id == 0 && slice_caseeq(name, id_name);
 	w->keep_tls = !w->tls_seen && slice_caseeq(name, S("TLS-Required"));
 	w->tls_seen = w->tls_seen || w->keep_tls;
+	w->keep_type = !w->type_seen && slice_caseeq(name, S("Content-Type"));
+	w->type_seen = w->type_seen || w->keep_type;
 	for (size_t i = 0; i < sizeof counted / sizeof counted[0]; i++)
 		if (slice_caseeq(name, counted[i].name))
 			++*counted[i].count;
@@ -287,6 +289,15 @@ watch_name_byte(struct header_watch *w, uint8_t c)
 		watch_end(w, true);
 }
 
+/* Of s without white space, what fits. */
+static void
+keep_word(uint8_t *word, uint8_t *len, size_t max, struct slice s)
+{
+	for (size_t i = 0; i < s.n && *len < max; i++)
+		if (!is_wsp(s.p[i]))
+			word[(*len)++] = s.p[i];
+}
+
 /* Of a value: everything up to the next CR at one go. Returns the bytes taken. */
 static size_t
 watch_value(struct header_watch *w, struct slice s)
@@ -298,9 +309,9 @@ watch_value(struct header_watch *w, struct slice s)
 		for (size_t i = 0; i < n && w->id_len < HEADER_ID_MAX; i++)
 			keep_id_byte(w, s.p[i]);
 	if (w->keep_tls)
-		for (size_t i = 0; i < n && w->tls_len < sizeof w->tls; i++)
-			if (!is_wsp(s.p[i]))
-				w->tls[w->tls_len++] = s.p[i];
+		keep_word(w->tls, &w->tls_len, sizeof w->tls, slice_first(s, n));
+	if (w->keep_type)
+		keep_word(w->type, &w->type_len, sizeof w->type, slice_first(s, n));
 	if (n < s.n) {
 		w->state = W_VALUE_CR;
 		n++;

@@ -82,6 +82,9 @@ struct header_watch {
 	uint8_t tls[3];		/* TLS-Required, without white space, perhaps cut */
 	uint8_t tls_len;
 	bool tls_seen;
+	bool keep_type, type_seen;
+	uint8_t type[10];	/* Content-Type, without white space, perhaps cut */
+	uint8_t type_len;
 	uint8_t name[HEADER_NAME_MAX];
 	size_t name_len, name_bytes;
 };
@@ -99,6 +102,16 @@ static inline bool
 header_watch_tls_optional(const struct header_watch *w)
 {
 	return slice_caseeq(slice_of(w->tls, w->tls_len), S("No"));
+}
+
+/* May the body have parts with header fields of their own (RFC 2046 5)? A comment may hide the type. */
+static inline bool
+header_watch_has_parts(const struct header_watch *w)
+{
+	struct slice type = slice_of(w->type, w->type_len);
+
+	return slice_caseeq(slice_first(type, 10), S("multipart/")) || slice_caseeq(slice_first(type, 8), S("message/")) ||
+	    slice_starts(type, S("("));
 }
 
 static inline struct slice

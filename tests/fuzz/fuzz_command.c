@@ -48,6 +48,7 @@ parse_values(struct slice v)
 	if (smtp_priority_parse(v, &priority) == RC_OK && (priority < -9 || priority > 9))
 		abort();
 	(void)date_rfc3339_parse(v, &when);
+	(void)date_rfc5322_is_valid(v);
 	/* What xtext stands for, and back: the same meaning, and valid. */
 	if (v.n < 1000 && smtp_xtext_is_valid(v)) {
 		if (!smtp_xtext_decode(&text, v) || !smtp_xtext_encode(&back, buf_slice(&text)) ||
