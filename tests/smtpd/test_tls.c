@@ -16,7 +16,7 @@
 
 /* --- STARTTLS --- */
 
-/* shows: RFC3207 4.2/1, RFC3207 4.2/2, RFC3207 4.2/3, RFC9325 3.1.1/3, RFC9325 3.1.1/4 */
+/* shows: RFC3207 4.2/1, RFC3207 4.2/2, RFC3207 4.2/3, RFC9325 3.1.1/3, RFC9325 3.1.1/4, RFC8314 3.3/2 */
 static void
 starttls_forgets_what_was_said(void **state)
 {
@@ -525,7 +525,7 @@ old_versions_are_refused(void **state)
 	}
 }
 
-/* shows: RFC9325 4.1/1, RFC9325 4.1/2, RFC9325 4.2/1, RFC9325 4.2.1/1, RFC9325 7.4/1 */
+/* shows: RFC9325 4.1/1, RFC9325 4.1/2, RFC9325 4.2/1, RFC9325 4.2.1/1, RFC9325 7.4/1, RFC9325 4.1/3 */
 static void
 weak_suites_are_refused(void **state)
 {

@@ -362,7 +362,7 @@ settings_are_checked(void **state)
 	}
 }
 
-/* What nobody asks for by accident. shows: RFC9325 3.3/1, RFC9325 3.10/1, RFC9325 4.5/1, RFC9325 4.6/1 */
+/* What nobody asks for by accident. shows: RFC9325 3.3/1, RFC9325 3.10/1, RFC9325 4.5/1 */
 static void
 nothing_weak_is_agreed_upon(void **state)
 {

@@ -60,7 +60,7 @@ def test_mechanisms(folder):
     net, postern = house(folder)
     with client() as c:
         lines = c.ehlo()
-        # shows: RFC6409 7/1, RFC6409 4.3/1, RFC6409 4.3/2
+        # shows: RFC6409 7/1, RFC6409 4.3/1, RFC6409 4.3/2, RFC5802 6/2
         lab.check(any(line[4:] == "AUTH PLAIN LOGIN SCRAM-SHA-256" for line in lines), f"AUTH in EHLO: {lines}")
         code, lines = c.cmd("MAIL FROM:<alice@postern.test>")
         lab.equal(lines[-1][:9], "530 5.7.0", "MAIL before AUTH")                   # shows: RFC4954 6/1

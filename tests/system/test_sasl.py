@@ -183,7 +183,7 @@ def test_scram_is_held_to_its_words(folder):
 
 
 def test_plain_is_held_to_its_words(folder):
-    """shows: RFC4616 2/1, RFC4616 2/2, RFC4616 2/3, RFC4616 2/4, RFC4616 2/5"""
+    """shows: RFC4616 2/1, RFC4616 2/2, RFC4616 2/3, RFC4616 2/4, RFC4616 2/5, RFC4954 4/19"""
     house = House(folder)
     long = "u" * 255
     passwd(house.users, long, "p" * 255)
