@@ -97,13 +97,13 @@ converse(struct fakes *f, uint8_t how, struct slice content, size_t piece)
 	fakes_settle(f);
 }
 
-/* What was sent is there: its beginning, then what was added, then its end. A Message-ID may have been replaced. */
+/* What was sent is there: its beginning, then what was added, then its end. A Message-ID or Date may have been replaced. */
 static void
 compare(struct slice sent, struct slice got)
 {
 	size_t same = 0, end = 0;
 
-	if (header_count(sent, S("Message-ID")) > 0)
+	if (header_count(sent, S("Message-ID")) > 0 || header_count(sent, S("Date")) > 0)
 		return;
 	while (same < sent.n && same < got.n && sent.p[same] == got.p[same])
 		same++;
