@@ -163,7 +163,8 @@
 	    "Failed logins of one client network in an interval at most; then it may not try any more.")	\
 	U32(failed_logins_logged, "failed-logins-logged", "10", "1", "100000000",				\
 	    "Failed logins of one client network in a minute that have a line of their own in the log, at most, in each smtpd " \
-	    "process; how many more there were is said in one line.") \
+	    "process: so many with a wrong password, and so many for other reasons; how many more there were is said in one " \
+	    "line.") \
 	U32(ipv4_prefix, "ipv4-prefix", "32", "8", "32", "Bits of an IPv4 address that make a client network.")	\
 	U32(ipv6_prefix, "ipv6-prefix", "64", "16", "128", "Bits of an IPv6 address that make a client network.") \
 	LIST(exempt, "exempt", "relay-clients", NULL, NULL,							\

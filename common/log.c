@@ -20,8 +20,7 @@ static struct {
 	enum role role;
 	unsigned index;
 	uint32_t pid;
-	uint64_t dropped;	/* in all */
-	uint64_t untold;	/* of these, not yet reported to the log room */
+	uint64_t untold;	/* that were dropped, not yet reported to the log room */
 	bool debug;
 	bool open;
 	bool had_line;
@@ -43,16 +42,9 @@ log_set_debug(bool debug)
 	logger.debug = debug;
 }
 
-uint64_t
-log_dropped(void)
-{
-	return logger.dropped;
-}
-
 static void
 drop_event(void)
 {
-	logger.dropped++;
 	logger.untold++;
 }
 

@@ -185,6 +185,5 @@ struct peer_ops;
 void log_open(enum role role, unsigned index);
 void log_attach(struct peer *line);	/* borrowed; NULL when it went down */
 void log_set_debug(bool debug);
-uint64_t log_dropped(void);		/* since start */
 
 #endif

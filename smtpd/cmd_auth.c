@@ -61,18 +61,26 @@ mechanisms_of(const struct session *s)
 	return s->smtpd->mechanisms == NULL ? S("") : slice_str(s->smtpd->mechanisms);
 }
 
-/* Does one of the mechanisms end in -PLUS and could be used? Then a client that says that we have none was lied to. */
 static bool
-offers(const struct session *s, struct slice name, bool any_plus)
+has_mechanism(const struct session *s, struct slice name)
 {
 	struct slice rest = mechanisms_of(s), word;
 
-	while (next_word(&rest, &word)) {
-		if (!fits(s, word))
-			continue;
-		if (any_plus ? word.n > 5 && slice_eq(slice_from(word, word.n - 5), S("-PLUS")) : slice_caseeq(word, name))
+	while (next_word(&rest, &word))
+		if (fits(s, word) && slice_caseeq(word, name))
 			return true;
-	}
+	return false;
+}
+
+/* Does one of the mechanisms end in -PLUS? Then a client that says that we have none was lied to. */
+static bool
+has_plus(const struct session *s)
+{
+	struct slice rest = mechanisms_of(s), word;
+
+	while (next_word(&rest, &word))
+		if (fits(s, word) && word.n > 5 && slice_eq(slice_from(word, word.n - 5), S("-PLUS")))
+			return true;
 	return false;
 }
 
@@ -145,18 +153,6 @@ mechanism_of(const struct session *s)
 	return slice_str(s->login == NULL ? "" : s->login->mechanism);
 }
 
-static void
-log_failed(const struct session *s, struct slice mechanism, struct slice user, struct slice why, unsigned code)
-{
-	const struct conf_limits *limits = &s->conf->limits;
-	struct ip_net net = ip_client_network(s->ip, limits->ipv4_prefix, limits->ipv6_prefix);
-
-	if (!login_log_says(&s->smtpd->login_log, net, limits->failed_logins_logged))
-		return;
-	log_say(LOG_AUTH_FAILED, NULL, F_IP("client", s->ip), F_STR("user", user),
-	    F_STR("mechanism", mechanism), F_STR("listener", s->listener), F_STR("why", why), F_U64("code", code));
-}
-
 /* RFC 4954 6 */
 static const struct {
 	unsigned code;
@@ -169,6 +165,19 @@ static const struct {
 	[AUTH_IDLE] = { 454, "4.7.0", "Temporary authentication failure" },
 	[AUTH_BUSY] = { 454, "4.7.0", "Temporary authentication failure" },
 };
+
+static void
+log_failed(const struct session *s, struct slice mechanism, struct slice user, struct slice why, unsigned code)
+{
+	const struct conf_limits *limits = &s->conf->limits;
+	struct ip_net net = ip_client_network(s->ip, limits->ipv4_prefix, limits->ipv6_prefix);
+
+	if (!login_log_says(&s->smtpd->login_log, net, code == failures[AUTH_WRONG].code ? LOGIN_LOG_WRONG : LOGIN_LOG_OTHER,
+	    limits->failed_logins_logged))
+		return;
+	log_say(LOG_AUTH_FAILED, NULL, F_IP("client", s->ip), F_STR("user", user),
+	    F_STR("mechanism", mechanism), F_STR("listener", s->listener), F_STR("why", why), F_U64("code", code));
+}
 
 static void
 note_failed(struct session *s, enum auth_failure kind, struct slice user, struct slice why)
@@ -406,7 +415,7 @@ send_begin(struct session *s, const struct buf *initial)
 		.client = s->ip,
 		.exempt = s->exempt,
 		.secure = stream_is_tls(&s->stream),
-		.plus = offers(s, S(""), true),
+		.plus = has_plus(s),
 		.fingerprint = certificate == NULL ? S("") : slice_of(certificate->fingerprint, TLS_DIGEST),
 	};
 	enum rc rc;
@@ -476,7 +485,7 @@ may_log_in(struct session *s, struct slice mechanism)
 		session_reply(s, 454, "4.7.0", "Too many failed logins from your network, try again later");
 	} else if (s->smtpd->mechanisms == NULL)
 		session_reply(s, 454, "4.7.0", "Temporary authentication failure");
-	else if (mechanism.n > LOGIN_MECHANISM_MAX || !offers(s, mechanism, false)) {
+	else if (mechanism.n > LOGIN_MECHANISM_MAX || !has_mechanism(s, mechanism)) {
 		log_failed(s, said, S(""), S("no such mechanism"), 504);
 		session_fault(s, 504, "5.5.4", "Unrecognized authentication mechanism");
 	} else

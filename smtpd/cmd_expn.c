@@ -5,5 +5,5 @@
 void
 cmd_expn(struct session *s, struct slice arg)
 {
-	verify(s, arg);
+	verify(s, EXT_EXPN, arg);
 }

@@ -9,8 +9,7 @@
 /* What EHLO announces, in this order; what is not offered is left out. */
 static const enum extension keywords[] = { EXT_PIPELINING, EXT_SIZE, EXT_8BITMIME, EXT_CHUNKING, EXT_BINARYMIME, EXT_DSN,
 	EXT_SMTPUTF8, EXT_STARTTLS, EXT_AUTH, EXT_REQUIRETLS, EXT_DELIVERBY, EXT_FUTURERELEASE, EXT_PRIORITY, EXT_LIMITS,
-	    EXT_ETRN,
-	EXT_VRFY, EXT_EXPN, EXT_XCLIENT, EXT_ENHANCED, EXT_HELP };
+	EXT_ETRN, EXT_VRFY, EXT_EXPN, EXT_XCLIENT, EXT_ENHANCED, EXT_HELP };
 
 static void
 announce(struct session *s)

@@ -20,6 +20,7 @@ cmd_starttls(struct session *s, struct slice arg)
 		session_reply(s, 454, "4.7.0", "TLS is not available now, try again later");
 	else {
 		session_reply(s, 220, "2.0.0", "Ready to start TLS");
-		session_shake(s);
+		if (s->phase != PH_DEAD)	/* there was no memory for the reply */
+			session_shake(s);
 	}
 }

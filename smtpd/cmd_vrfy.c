@@ -5,5 +5,5 @@
 void
 cmd_vrfy(struct session *s, struct slice arg)
 {
-	verify(s, arg);
+	verify(s, EXT_VRFY, arg);
 }

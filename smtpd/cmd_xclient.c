@@ -4,7 +4,7 @@
 #include "common/wire/xclient.h"
 #include "smtpd/command.h"
 #include "smtpd/listener.h"
-#include "smtpd/lookups.h"
+#include "smtpd/offer.h"
 
 #include <stdlib.h>
 
@@ -18,7 +18,7 @@ take_name(struct session *s, const struct xclient *x)
 	s->name_handle = 0;
 	free(s->name);
 	s->name = NULL;
-	s->name_known = x->name.given;
+	s->name_asked = x->name.given;
 	if (x->name.given && x->name.n > 0)
 		s->name = text_copy(slice_of(x->name.text, x->name.n));	/* without memory: unknown */
 }
@@ -70,7 +70,7 @@ cmd_xclient(struct session *s, struct slice arg)
 	struct xclient x;
 	enum rc rc;
 
-	if (!s->may_xclient) {
+	if (!offers(s, EXT_XCLIENT)) {
 		session_fault(s, 550, "5.7.0", "You may not say who the client is");
 		return;
 	}

@@ -30,7 +30,7 @@ static void
 cmd_not_offered(struct session *s, struct slice arg)
 {
 	(void)arg;
-	session_fault(s, 502, "5.5.1", "Command not implemented");
+	command_is_unknown(s);
 }
 
 #define VERB(verb) SLICE(verb), verb
@@ -56,6 +56,20 @@ static const struct command commands[] = {
 	{ VERB("ETRN"),	cmd_etrn, ALWAYS, 0 },
 	{ VERB("TURN"),	cmd_not_offered, ALWAYS, URGENT },
 };
+
+void
+command_is_unknown(struct session *s)
+{
+	session_fault(s, 502, "5.5.1", "Command not implemented");
+}
+
+void
+command_verbs_put(struct buf *to)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		if (commands[i].fn != cmd_not_offered)
+			(void)buf_printf(to, "%s%s", buf_len(to) > 0 ? " " : "", commands[i].name);
+}
 
 static const struct command *
 find(struct slice verb)

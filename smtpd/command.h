@@ -40,6 +40,11 @@ bool command_has_erred_enough(const struct session *s);
 /* Makes the address's domain ASCII (it borrows from domain then). RC_SYNTAX, RC_RANGE, RC_NOMEM. */
 enum rc command_ascii_domain(struct address *a, struct buf *domain);
 
+/* Says that there is no such command, as of a verb that we do not have. */
+void command_is_unknown(struct session *s);
+/* The verbs that we have, whether this client may use them or not. */
+void command_verbs_put(struct buf *to);
+
 /* True when there is an argument, which this verb does not take: the reply has been given. */
 bool command_has_argument(struct session *s, struct slice arg);
 

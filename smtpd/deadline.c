@@ -143,7 +143,7 @@ command_deadlines(const struct session *s, struct deadline *d)
 	if ((waits & ~(unsigned)WAIT_NAME) == 0)
 		sooner(d, s->since + command_time(s), throw_out, "Timeout: no command");
 	else if ((waits & WAIT_NAME) != 0)
-		sooner(d, s->began + NAME_PATIENCE_MS, no_name, "");
+		sooner(d, s->name_since + NAME_PATIENCE_MS, no_name, "");
 	else
 		sooner(d, s->since + VERDICT_PATIENCE_MS, no_verdict, "");
 }

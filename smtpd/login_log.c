@@ -6,7 +6,7 @@
 static bool
 is_free(const struct login_log_row *r)
 {
-	return r->said == 0 && r->more == 0;
+	return r->said[LOGIN_LOG_WRONG] == 0 && r->said[LOGIN_LOG_OTHER] == 0 && r->more == 0;
 }
 
 static void
@@ -75,7 +75,7 @@ row_of(struct login_log *l, struct ip_net net)
 }
 
 bool
-login_log_says(struct login_log *l, struct ip_net net, unsigned most)
+login_log_says(struct login_log *l, struct ip_net net, enum login_log_kind kind, unsigned most)
 {
 	struct login_log_row *r = row_of(l, net);
 
@@ -83,10 +83,10 @@ login_log_says(struct login_log *l, struct ip_net net, unsigned most)
 		timer_start(&l->timer, LOGIN_LOG_MS);
 	l->runs = true;
 	/* No address stands for all of those that share a row: they are counted and not named. */
-	if (r == &l->others || r->said >= most) {
+	if (r == &l->others || r->said[kind] >= most) {
 		r->more++;
 		return false;
 	}
-	r->said++;
+	r->said[kind]++;
 	return true;
 }

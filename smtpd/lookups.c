@@ -20,14 +20,13 @@ lookup_name(struct session *s)
 	struct smtpd *smtpd = s->smtpd;
 	struct v_ptr m = { s->ip };
 
-	if (s->name_known || !s->conf->smtpd.client_names || smtpd->resolver == NULL || s->ip.family == 0)
+	if (s->name_asked || !s->conf->smtpd.client_names || smtpd->resolver == NULL || s->ip.family == 0)
 		return;
-	s->name_known = true;
 	s->name_handle = handle_new(&smtpd->names, s);
-	if (s->name_handle != 0 && v_ptr_send(smtpd->resolver, s->name_handle, &m) != RC_OK) {
-		handle_release(&smtpd->names, s->name_handle);
-		s->name_handle = 0;
-	}
+	if (s->name_handle != 0 && v_ptr_send(smtpd->resolver, s->name_handle, &m) != RC_OK)
+		lookup_name_forget(s);
+	s->name_asked = s->name_handle != 0;
+	s->name_since = loop_now(smtpd->loop);
 }
 
 void

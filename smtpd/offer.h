@@ -10,7 +10,7 @@ bool offers(const struct session *s, enum extension e);
 /* Appends what EHLO says behind the keyword, with a space before it; nothing for most. */
 bool offer_put_value(struct buf *to, const struct session *s, enum extension e);
 
-/* A new configuration: who may raise the priority of mail (RFC 6710 4.1). */
+/* A new configuration: who may raise the priority of mail (RFC 6710 4.1), say ETRN, and have reports of success and delay. */
 void offer_adopt(struct smtpd *smtpd, const struct conf *conf);
 bool offer_trusts_priority(const struct session *s);
 /* Are reports of success and delay written for its mail? */

@@ -89,7 +89,8 @@ struct session {
 	struct login *login;		/* in PH_AUTH */
 	char *user;			/* who it has shown to be; NULL: nobody */
 	char *name;			/* the client's confirmed name; NULL: unknown */
-	bool name_known;		/* it was asked for, or a proxy has said it */
+	bool name_asked;		/* or a proxy has said it */
+	uint64_t name_since;		/* when it was asked for */
 	uint32_t name_handle;		/* 0: no look-up under way */
 	uint32_t flush_handle;		/* ETRN at the queue; 0: none */
 	char *helo;

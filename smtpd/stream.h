@@ -12,7 +12,7 @@
 
 enum stream_status {
 	STREAM_OK,
-	STREAM_AGAIN,	/* nothing now: wait for the descriptor (stream_reads, stream_writes) */
+	STREAM_AGAIN,	/* nothing now: wait for the descriptor */
 	STREAM_END,	/* the other side has closed its half */
 	STREAM_LOST,	/* the connection is of no use any more */
 };

@@ -17,7 +17,7 @@ bool trace_put(struct buf *to, const struct transaction *tx, int64_t now);
 /* Appends such a time as a Date field has it, too. */
 void trace_date_put(struct buf *to, const struct session *s, int64_t now);
 
-/* Is the field not ASCII? It names the recipient where there is only one (RFC 6531 3.7.3). */
+/* Does the field name a recipient in UTF-8? It names one where there is only one (RFC 6531 3.7.3). */
 bool trace_is_utf8(const struct transaction *tx);
 
 #endif

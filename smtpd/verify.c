@@ -110,7 +110,7 @@ ask(struct session *s, struct slice address, bool utf8)
 }
 
 void
-verify(struct session *s, struct slice arg)
+verify(struct session *s, enum extension which, struct slice arg)
 {
 	struct buf address = BUF_INIT(ADDRESS_TEXT_MAX);
 	struct smtp_verify said = { arg, false };
@@ -119,7 +119,7 @@ verify(struct session *s, struct slice arg)
 		session_fault(s, 501, "5.5.4", "Say whom");
 	else if (offers(s, EXT_SMTPUTF8) && smtp_verify_parse(arg, &said) != RC_OK)
 		session_fault(s, 501, "5.5.4", "SMTPUTF8 has no value");
-	else if (!verify_offered(s))
+	else if (!offers(s, which))
 		reply_nothing(s);
 	else if (!read_name(s, said.name, &address))
 		session_fault(s, is_expn(s) ? 550 : 553, "5.1.3", "That is no address and no user's name");

@@ -15,8 +15,8 @@ void verify_adopt(struct smtpd *smtpd, const struct conf *conf);
 /* Is this client answered? */
 bool verify_offered(const struct session *s);
 
-/* VRFY or EXPN of what the argument names. Replies, at once or when the router has answered. */
-void verify(struct session *s, struct slice arg);
+/* VRFY or EXPN (which: EXT_VRFY, EXT_EXPN) of what the argument names. Replies, at once or when the router has answered. */
+void verify(struct session *s, enum extension which, struct slice arg);
 
 /* The router's answer to this handle, when it is one of ours: true. */
 bool verify_verdict(struct smtpd *smtpd, uint32_t handle, const struct r_verdict *m);

@@ -22,8 +22,8 @@ struct users {
 	const struct user **hashed;	/* those that have a hash: decoys */
 	size_t n_hashed;
 	uint32_t scram_iterations;	/* of the first user who has a verifier; 0: nobody has */
-	uint8_t secret[SCRAM_KEY_BYTES];	/* salts of nobody are made of it, and stay what they are at a restart: */
-	/* the file's own, or else of the first verifier */
+	/* Salts of nobody are made of it, and stay what they are at a restart: the file's own, or else of the first verifier. */
+	uint8_t secret[SCRAM_KEY_BYTES];
 	enum { SECRET_NONE, SECRET_OF_A_USER, SECRET_OF_THE_FILE } secret_is;
 	char stand_in[crypto_pwhash_STRBYTES];	/* when nobody has a hash */
 	struct certificate *certificates[CHAINS_FIRST * 64];

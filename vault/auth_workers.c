@@ -19,7 +19,6 @@ enum {
 	 * of those who wait are guessers then, and an honest user has little hope either way. */
 	OVERLOAD_SHARE = 5,		/* per cent */
 	OVERLOAD_MS = 1000,		/* since the last that was turned away */
-	REST_MS_MAX = 4000,
 };
 
 struct workers {
@@ -75,16 +74,17 @@ take(struct workers *w)
 static void
 rest(struct workers *w, uint64_t took)
 {
-	uint64_t now = clock_monotonic_ms(), ms = took * (100 * w->n_threads - OVERLOAD_SHARE) / OVERLOAD_SHARE, until;
-	struct timespec at;
+	uint64_t until = clock_monotonic_ms() + took * (100 * w->n_threads - OVERLOAD_SHARE) / OVERLOAD_SHARE;
 
-	if (w->overloaded == 0 || now - w->overloaded > OVERLOAD_MS)
-		return;
-	until = now + (ms > REST_MS_MAX ? REST_MS_MAX : ms);
-	at = (struct timespec){ (time_t)(until / 1000), (long)(until % 1000 * 1000000) };
-	while (!w->stopping && w->n_urgent == 0 && clock_monotonic_ms() < until)
-		if (pthread_cond_timedwait(&w->rest, &w->lock, &at) == ETIMEDOUT)
+	while (!w->stopping && w->n_urgent == 0 && w->overloaded != 0) {
+		uint64_t now = clock_monotonic_ms(), over = w->overloaded + OVERLOAD_MS, end = until < over ? until : over;
+		struct timespec at = { (time_t)(end / 1000), (long)(end % 1000 * 1000000) };
+
+		/* Nobody was turned away for a while: those who wait now are to be served. */
+		if (now >= end)
 			return;
+		(void)pthread_cond_timedwait(&w->rest, &w->lock, &at);
+	}
 }
 
 static void *

@@ -70,13 +70,6 @@ bool address_local_put(struct buf *to, const struct address *a);
 /* The same with the quotes it needs, as address_put does. */
 bool address_local_quoted_put(struct buf *to, const struct address *a);
 
-/* Would some system along the way read a route out of this local part? Refuse to relay such an address. */
-static inline bool
-address_has_relay_trick(const struct address *a)
-{
-	return (a->flags & ADDRESS_RELAY_TRICK) != 0;
-}
-
 /* Of an address in canonical text: what follows its last @ (no domain holds one); empty when there is none. */
 static inline struct slice
 address_domain_of(struct slice canonical)

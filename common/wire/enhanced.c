@@ -73,14 +73,6 @@ enhanced_format(struct enhanced e, char out[ENHANCED_TEXT_MAX])
 	return n;
 }
 
-bool
-enhanced_put(struct buf *to, struct enhanced e)
-{
-	char text[ENHANCED_TEXT_MAX];
-
-	return buf_put(to, text, enhanced_format(e, text));
-}
-
 struct enhanced
 enhanced_of_code(unsigned code)
 {

@@ -25,7 +25,6 @@ size_t enhanced_prefix(struct slice text, struct enhanced *ret_e);
 
 /* NUL-terminated; returns the length, 0 for none. */
 size_t enhanced_format(struct enhanced e, char out[ENHANCED_TEXT_MAX]);
-bool enhanced_put(struct buf *to, struct enhanced e);
 
 static inline bool
 enhanced_eq(struct enhanced a, struct enhanced b)

@@ -97,6 +97,17 @@ gather_until(struct mailbox_list *l, uint8_t last)
 	return false;
 }
 
+/* The literal of a domain. In a name, where none may stand, some readers look into brackets for an address. */
+static bool
+gather_brackets(struct mailbox_list *l)
+{
+	size_t start = l->at;
+	bool ends = gather_until(l, ']');
+
+	l->has_at = l->has_at || memchr(l->in.p + start, '@', l->at - start) != NULL;
+	return ends;
+}
+
 /* One word, or one of the signs that may stand in an address. False: what stands here cannot. */
 static bool
 gather_word(struct mailbox_list *l)
@@ -104,8 +115,10 @@ gather_word(struct mailbox_list *l)
 	static const char signs[] = "()<>[]:;@\\,\".\r\n\t ";
 	uint8_t c = l->in.p[l->at];
 
-	if (c == '"' || c == '[')
-		return gather_until(l, c == '"' ? '"' : ']');
+	if (c == '"')
+		return gather_until(l, '"');
+	if (c == '[')
+		return gather_brackets(l);
 	if (c == '@' || c == '.') {
 		l->has_at = l->has_at || c == '@';
 		gather(l, c);

@@ -59,7 +59,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static FILE *quiet;
 	struct rd in = { slice_of(data, size), false };
 	uint8_t how = rd_u8(&in);
-	struct request request = { ADMIN_QUEUE_LIST, NULL, NULL, (how & 0x10) != 0 };
+	struct request request = { ADMIN_QUEUE_LIST, NULL, NULL, (how & 0x10) != 0, 0 };
 	struct render render = { .view = views[how & 7], .json = (how & 8) != 0 };
 	char *shown = NULL;
 	size_t shown_n = 0, n;

@@ -498,6 +498,23 @@ an_idle_session_holds_no_buffers(void **state)
 	fakes_stop(&f);
 }
 
+/* However long it was silent before. */
+static void
+the_name_has_its_time_when_it_is_asked_for(void **state)
+{
+	struct fakes f;
+
+	(void)state;
+	begin(&f, NULL);
+	f.smtpd.sessions->began -= 60 * 1000;
+	say(&f, "MAIL FROM:<a@b.example>\r\n");
+	hear(&f, "250 2.1.0 *");
+	say(&f, "RCPT TO:<alice@example.org>\r\n");
+	hear(&f, "250 2.1.5 *");
+	assert_string_equal(f.last_name, "client.example.net");
+	fakes_stop(&f);
+}
+
 static void
 mail_waits_for_the_clients_name(void **state)
 {
@@ -948,6 +965,7 @@ main(void)
 		cmocka_unit_test(late_verdicts_find_nobody),
 		cmocka_unit_test(replies_that_are_not_read_stop_the_reading),
 		cmocka_unit_test(an_idle_session_holds_no_buffers),
+		cmocka_unit_test(the_name_has_its_time_when_it_is_asked_for),
 		cmocka_unit_test(mail_waits_for_the_clients_name),
 		cmocka_unit_test(a_session_keeps_the_configuration_it_began_with),
 		cmocka_unit_test(clients_have_a_limit),

@@ -167,6 +167,23 @@ starttls_refuses_what_is_out_of_place(void **state)
 	scene_end(&s);
 }
 
+static void
+no_memory_for_the_reply_to_starttls(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_start(&s, NULL);
+	(void)fakes_connect(&s.f, "192.0.2.7");
+	hear(&s, "220 *");
+	say(&s, "EHLO x.example\r\n");
+	assert_true(hears(&s, "250*STARTTLS"));
+	s.f.smtpd.sessions->out.max = 8;
+	say(&s, "STARTTLS\r\n");
+	hear(&s, "421 4.3.0 *");
+	scene_end(&s);
+}
+
 /* shows: RFC3207 6/3 -- THREATS 3, CVE-2011-0411: in the same segment, and in one of its own that came before it was read. */
 static void
 words_behind_starttls_end_the_session(void **state)
@@ -598,6 +615,7 @@ main(void)
 		cmocka_unit_test(tls_can_be_required_inside_tls),
 		cmocka_unit_test(what_is_submitted_names_its_cipher),
 		cmocka_unit_test(starttls_refuses_what_is_out_of_place),
+		cmocka_unit_test(no_memory_for_the_reply_to_starttls),
 		cmocka_unit_test(words_behind_starttls_end_the_session),
 		cmocka_unit_test(words_after_the_reply_are_no_commands),
 		cmocka_unit_test(tls_can_be_required),

@@ -325,11 +325,17 @@ def test_users_may_relay_and_their_senders_are_theirs(folder):
 
 def test_fail2ban_finds_who_guesses(folder):
     net, postern = house(folder)
+    # What fails for another reason does not use up the lines that guesses have.
+    for _ in range(3):
+        with client() as c:
+            for _ in range(15):
+                lab.equal(c.cmd("AUTH NOSUCH")[0], "504", "no such mechanism")
+    before = postern.log().count("auth-failed")
     with client() as c:
         for user in ("alice", "nobody", "x code=1 client=10.0.0.1"):
             lab.equal(plain(c, user, "guess")[0], "535", "a guess")
         lab.equal(plain(c, "alice", "correct horse")[0], "235", "no guess")
-    lab.wait_for(lambda: postern.log().count("auth-failed") == 3, "the events")
+    lab.wait_for(lambda: postern.log().count("auth-failed") == before + 3, "the events")
     config = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging/fail2ban/filter.d/postern.conf")
     r = subprocess.run(["fail2ban-regex", "-o", "ip", postern.log_file, config], capture_output=True, text=True, timeout=60)
     lab.equal(r.stdout.split(), ["10.77.0.20"] * 3, f"what fail2ban finds: {r.stdout} {r.stderr}")

@@ -43,6 +43,8 @@ static const struct {
 	{ "undisclosed-recipients:;", "", RC_NOTFOUND },
 	{ "A group:a@b.c,D <d@e.f>;, g@h.i", "a@b.c d@e.f g@h.i", RC_NOTFOUND },
 	{ "a: b@c.d; e: f@g.h;", "b@c.d f@g.h", RC_NOTFOUND },
+	{ "Foo [bar] <a@b.c>", "a@b.c", RC_NOTFOUND },
+	{ "[boss@x.y]: a@b.c;", "", RC_SYNTAX },
 	{ "a", "", RC_SYNTAX },
 	{ "a b@c.d", "", RC_SYNTAX },
 	{ "a@b.c d@e.f", "", RC_SYNTAX },
