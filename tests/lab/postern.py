@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 from . import net
 from .hosts import POSTERN
@@ -85,6 +86,7 @@ class Postern:
         self.process.child.send_signal(signal.SIGHUP)
 
     def log(self):
+        time.sleep(0.05)    # the log room gathers what comes in a few milliseconds
         try:
             with open(self.log_file, errors="replace") as f:
                 return f.read()

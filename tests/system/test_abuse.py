@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Limits of client networks hold for all processes together, and good clients go on being served."""
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -71,7 +72,7 @@ def test_errors_of_a_network_shut_it_out(folder):
                 c.cmd("NONSENSE", "500")
                 c.cmd("NONSENSE", "500")
     lab.equal(said, ["220"] * 5 + ["421"] * 5, "greetings while errors are counted")
-    lab.check("limit-reached" in postern.log() and "what=errors" in postern.log(), "it is in the log")
+    lab.wait_for(lambda: re.search(r"limit-reached .*what=errors", postern.log()), "it to be in the log")
     with lab.Client(POSTERN, source="10.77.0.1") as c:
         for _ in range(12):
             c.cmd("NONSENSE", "500")

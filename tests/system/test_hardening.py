@@ -16,6 +16,7 @@ ROOMS = ["log", "control", "router", "resolver", "queue", "smtpd", "deliver", "l
 COMMON = {"libc.so.6", "libevent-2.1.so.7", "libseccomp.so.2", "libsodium.so.23", "libxxhash.so.0", "ld-linux-x86-64.so.2"}
 OWN = {"postern": {"libconfuse.so.2", "libssl.so.3", "libcrypto.so.3", "libidn2.so.0", "libunistring.so.2"},
        "posternctl": {"libjansson.so.4", "libunistring.so.2"},
+       "postern-control": {"libidn2.so.0", "libunistring.so.2"},    # through lists of networks, for posternctl clients
        "postern-resolver": {"libunbound.so.8"}, "postern-router": {"libidn2.so.0", "libunistring.so.2"},
        "postern-smtpd": {"libssl.so.3", "libcrypto.so.3", "libidn2.so.0", "libunistring.so.2"},
        "postern-vault": {"libcrypto.so.3"}, "postern-auth": {"libunistring.so.2"}}
