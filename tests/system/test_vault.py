@@ -363,7 +363,7 @@ def test_a_bad_certificate_at_reload(folder):
     os.chmod(third.key, 0o644)
     postern.configure(text + third.section())
     said = postern.ctl("reload", check=False)
-    lab.equal(said.returncode, 65, "the status of a reload that was refused")
+    lab.equal(said.returncode, 78, "the status of a reload that was refused")
     lab.check("everybody on this machine may read" in said.stderr and "chmod o=" in said.stderr,
               f"why, and the remedy: {said.stderr}")
     lab.equal((shake(only("RSA")), shake(only("ECDSA"))), old, "the certificates of before")
@@ -391,7 +391,8 @@ def test_complaints_at_the_start(folder):
         r = subprocess.run([postern.program, "-n", "-c", postern.conf_file], capture_output=True, text=True)
         lab.equal(r.returncode, 78, f"the status for {words!r}")
         lab.check(words in r.stderr, f"{words!r} in {r.stderr!r}")
-        lab.check(re.search(rf"^{re.escape(postern.conf_file)}:\d+: certificate \"c\": ", r.stderr, re.M), f"file and line: {r.stderr!r}")
+        place = rf"^{re.escape(postern.conf_file)}:\d+: certificate \"c\": "
+        lab.check(re.search(place, r.stderr, re.M), f"file and line: {r.stderr!r}")
 
 
 lab.main(globals())
