@@ -332,7 +332,7 @@
 	U32(workers, "workers", "2", "1", "64", "Threads that check passwords; each takes the memory that the hash asks for.") \
 	U32(max_waiting, "max-waiting", "64", "1", "10000",							\
 	    "Passwords that wait for a worker at most; further clients are told 454. A client network that is not of limits "	\
-	    "{ exempt } has 4 of them; more at a time are told 454, and count as failed logins of it. A user who has logged " \
+	    "{ exempt } has 4 of them; more at a time are told 454, and count as errors of it. A user who has logged " \
 	    "in from the network in the last week goes first, whatever the number, with 4 of his own.")		\
 	SIZE(hash_memory, "max-hash-memory", "64M", "8M", "1G",							\
 	    "Memory that checking one password may take at most; a users file that asks for more is refused.")	\

@@ -182,8 +182,13 @@ log_failed(const struct session *s, struct slice mechanism, struct slice user, s
 static void
 note_failed(struct session *s, enum auth_failure kind, struct slice user, struct slice why)
 {
-	if (kind == AUTH_WRONG || kind == AUTH_IDLE || kind == AUTH_BUSY)
+	if (kind == AUTH_WRONG || kind == AUTH_IDLE)
 		client_note(s, CLIENT_FAILED_LOGIN, 1);
+	/* Not a failed login: all of an office may come at the same time, and come again. */
+	if (kind == AUTH_BUSY) {
+		client_note(s, CLIENT_ERROR, 1);
+		s->too_many |= client_over(s, CLIENT_ERROR);
+	}
 	log_failed(s, mechanism_of(s), user, why, failures[kind].code);
 }
 

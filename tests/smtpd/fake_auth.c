@@ -41,6 +41,10 @@ judge(struct fake_auth *a, struct fake_login *l, struct slice user, struct slice
 {
 	const struct au_ok m = { user };
 
+	if (slice_eq(user, S("busy"))) {
+		refuse(a, l, AUTH_BUSY);
+		return;
+	}
 	if (!slice_eq(user, S("alice")) || !slice_eq(password, S("secret"))) {
 		refuse(a, l, AUTH_WRONG);
 		return;
