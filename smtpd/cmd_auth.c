@@ -287,6 +287,7 @@ on_challenge(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd
 	struct buf text = BUF_INIT(LOGIN_LINE_MAX);
 	struct au_challenge m;
 	struct session *s;
+	size_t before;
 
 	(void)p, (void)fd;
 	if (!au_challenge_get(body, &m))
@@ -294,13 +295,15 @@ on_challenge(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd
 	if (l == NULL)
 		return NULL;
 	s = l->session;
+	before = buf_len(&s->out);
 	s->verb = "AUTH";
 	/* Said before the challenge: no answer to it, and not to be taken for one (RFC 4954 4, last paragraph). */
 	if (buf_len(&s->in) > 0)
 		session_last(s, 421, "4.7.0", "Improper pipelining", "Improper pipelining");
-	else if (m.challenge.n > LOGIN_LINE_MAX / 4 * 3 - 8 || !base64_put(&text, m.challenge) ||
-	    !reply_challenge(&s->out, buf_slice(&text)))
+	else if (m.challenge.n > LOGIN_LINE_MAX / 4 * 3 - 8 || !base64_put(&text, m.challenge))
 		login_fail(s, AUTH_TEMPORARY, S(""), S("no memory for a challenge"));
+	else if (!reply_challenge(&s->out, buf_slice(&text)))
+		session_speechless(s, before);
 	else
 		wait_over(s, WAIT_LOGIN);
 	buf_free(&text);
@@ -477,7 +480,7 @@ may_log_in(struct session *s, struct slice mechanism)
 	if (s->user != NULL)
 		session_fault(s, 503, "5.5.1", "You have logged in already");
 	else if (!listener_offers(s))
-		session_fault(s, 502, "5.5.1", "Command not implemented");
+		command_not_implemented(s);
 	else if (s->phase != PH_READY)		/* RFC 4954 4: never within a transaction */
 		session_fault(s, 503, "5.5.1", s->phase == PH_HELLO ? "Say EHLO first" : "A transaction is under way");
 	else if (mechanism.n == 0)

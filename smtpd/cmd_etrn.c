@@ -25,7 +25,7 @@ void
 cmd_etrn(struct session *s, struct slice arg)
 {
 	if (!offer_has_etrn(s))
-		session_fault(s, 502, "5.5.1", "Command not implemented");
+		command_not_implemented(s);
 	else if (!offers(s, EXT_ETRN))
 		refuse(s);
 	else if (s->phase != PH_READY)

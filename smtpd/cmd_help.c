@@ -9,7 +9,7 @@ cmd_help(struct session *s, struct slice arg)
 
 	(void)arg;
 	if (!offers(s, EXT_HELP)) {
-		command_is_unknown(s);
+		command_not_implemented(s);
 		return;
 	}
 	command_verbs_put(&verbs);

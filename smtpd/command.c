@@ -30,7 +30,7 @@ static void
 cmd_not_offered(struct session *s, struct slice arg)
 {
 	(void)arg;
-	command_is_unknown(s);
+	command_not_implemented(s);
 }
 
 #define VERB(verb) SLICE(verb), verb
@@ -58,7 +58,7 @@ static const struct command commands[] = {
 };
 
 void
-command_is_unknown(struct session *s)
+command_not_implemented(struct session *s)
 {
 	session_fault(s, 502, "5.5.1", "Command not implemented");
 }

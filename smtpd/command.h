@@ -41,7 +41,7 @@ bool command_has_erred_enough(const struct session *s);
 enum rc command_ascii_domain(struct address *a, struct buf *domain);
 
 /* Says that there is no such command, as of a verb that we do not have. */
-void command_is_unknown(struct session *s);
+void command_not_implemented(struct session *s);
 /* The verbs that we have, whether this client may use them or not. */
 void command_verbs_put(struct buf *to);
 

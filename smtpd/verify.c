@@ -19,7 +19,7 @@ static const uint32_t verify_bit = UINT32_C(1) << 31;
 struct verification {
 	uint32_t handle;
 	bool utf8;		/* the reply may be in UTF-8 */
-	bool expn;
+	bool expn;		/* RFC 5321 4.3.2: VRFY may be told 551 and 553 too, EXPN only 550 */
 	size_t n;
 	uint8_t address[];	/* canonical */
 };
@@ -80,15 +80,8 @@ read_name(const struct session *s, struct slice name, struct buf *ret_address)
 	return ok;
 }
 
-/* RFC 5321 4.3.2: VRFY may be told 551 and 553 too, EXPN only 550. */
-static bool
-is_expn(const struct session *s)
-{
-	return strcmp(s->verb, "EXPN") == 0;
-}
-
 static void
-ask(struct session *s, struct slice address, bool utf8)
+ask(struct session *s, enum extension which, struct slice address, bool utf8)
 {
 	struct smtpd *smtpd = s->smtpd;
 	struct verification *v = calloc(1, sizeof *v + address.n);
@@ -96,7 +89,7 @@ ask(struct session *s, struct slice address, bool utf8)
 	s->verification = v;
 	if (v != NULL) {
 		v->utf8 = utf8;
-		v->expn = is_expn(s);
+		v->expn = which == EXT_EXPN;
 		v->n = address.n;
 		memcpy(v->address, address.p, address.n);
 		v->handle = smtpd->router == NULL ? 0 : handle_new(&smtpd->verifications, s);
@@ -122,9 +115,9 @@ verify(struct session *s, enum extension which, struct slice arg)
 	else if (!offers(s, which))
 		reply_nothing(s);
 	else if (!read_name(s, said.name, &address))
-		session_fault(s, is_expn(s) ? 550 : 553, "5.1.3", "That is no address and no user's name");
+		session_fault(s, which == EXT_EXPN ? 550 : 553, "5.1.3", "That is no address and no user's name");
 	else
-		ask(s, buf_slice(&address), said.utf8);
+		ask(s, which, buf_slice(&address), said.utf8);
 	buf_free(&address);
 }
 
