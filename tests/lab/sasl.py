@@ -79,11 +79,14 @@ def plain(c, user, password, authzid=""):
 
 class Scram:
     """One exchange, step by step. Words replace what is right: gs2, binding, nonce (the client's), proof, and final, a function
-    that is given the client's final message and returns another."""
+    that is given the client's final message and returns another. extensions: what stands behind the nonce of the first and of
+    the final message, where the proof covers it."""
 
-    def __init__(self, c, user, password, mechanism="SCRAM-SHA-256", gs2="n,,", binding=b"", nonce="abcdefgh"):
+    def __init__(self, c, user, password, mechanism="SCRAM-SHA-256", gs2="n,,", binding=b"", nonce="abcdefgh",
+                 extensions=("", "")):
         self.c, self.password, self.mechanism, self.gs2, self.data = c, password, mechanism, gs2, binding
-        self.bare = f"n={user.replace('=', '=3D').replace(',', '=2C')},r={nonce}"
+        self.bare = f"n={user.replace('=', '=3D').replace(',', '=2C')},r={nonce}{extensions[0]}"
+        self.extension = extensions[1]
 
     def first(self):
         """(code, the server's first message taken apart)"""
@@ -96,7 +99,7 @@ class Scram:
         """(code, did the server show that it knows the password?); change(unproven, proof) makes another message."""
         salted = hashlib.pbkdf2_hmac("sha256", self.password.encode(), base64.b64decode(self.parts["s"]), int(self.parts["i"]))
         key = hmac.digest(salted, b"Client Key", "sha256")
-        unproven = f"c={b64(self.gs2.encode() + self.data)},r={self.parts['r']}"
+        unproven = f"c={b64(self.gs2.encode() + self.data)},r={self.parts['r']}{self.extension}"
         signed = f"{self.bare},{self.server_first},{unproven}".encode()
         signature = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
         proof = b64(bytes(a ^ b for a, b in zip(key, signature)))

@@ -565,6 +565,8 @@ send_content(void)
 		t.model.over = true;
 	} else
 		expect(due, "content");
+	if (due != 0 && !model_may_content(due))
+		world_fail("%u is no reply to content", due);
 	if (second != 0)
 		expect(second, "content");
 	t.messages += hands && t.answer == 250;

@@ -44,6 +44,17 @@ model_may(enum said said, unsigned code)
 	return false;
 }
 
+bool
+model_may_content(unsigned code)
+{
+	static const unsigned codes[] = { 250, 552, 554, 451, 452, 450, 550 };
+
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		if (codes[i] == code)
+			return true;
+	return false;
+}
+
 /* The one thing that ends a transaction, however it ends. */
 static void
 forget(struct model *m)

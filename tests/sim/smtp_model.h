@@ -47,6 +47,7 @@ struct model {
 
 /* May this be the reply to that? RFC 5321 4.3.2. */
 bool model_may(enum said said, unsigned code);
+bool model_may_content(unsigned code);	/* the same of what follows 354 */
 /* The reply that is due (its code). address: of MAIL and RCPT; what: the router's word for it. */
 unsigned model_command(struct model *m, enum said said, const char *address, enum verdict what);
 /* Is the whole message to reach the queue with this BDAT? To be asked before model_command. */

@@ -51,7 +51,7 @@ starttls_forgets_what_was_said(void **state)
 	scene_end(&s);
 }
 
-/* shows: RFC3848 1/2, RFC8314 4/3, RFC9325 4.1/3 */
+/* shows: RFC3848 1/2, RFC9325 4.1/3 */
 static void
 trace_and_envelope_say_how_it_came(void **state)
 {
@@ -542,7 +542,8 @@ old_versions_are_refused(void **state)
 	}
 }
 
-/* shows: RFC9325 4.1/1, RFC9325 4.1/2, RFC9325 4.2/1, RFC9325 4.2.1/1, RFC9325 7.4/1, RFC9325 4.1/3 */
+/* shows: RFC9325 4.1/1, RFC9325 4.1/2, RFC9325 4.2/1, RFC9325 4.2.1/1, RFC9325 4.2.1/3, RFC9325 7.4/1
+ * shows: RFC9325 4.1/3 */
 static void
 weak_suites_are_refused(void **state)
 {
@@ -563,6 +564,39 @@ weak_suites_are_refused(void **state)
 		assert_int_equal(SSL_CTX_set_cipher_list(s.c.ctx, list), 1);
 		up_to_starttls(&s);
 		assert_int_equal(tls_client_shake(&s.c, &s.f), cases[i].good);
+		scene_end(&s);
+	}
+}
+
+/* Of what a client offers the strongest is taken, wherever it stands. shows: RFC9325 4.2.1/2, RFC9325 4.2.1/4 */
+static void
+strong_suites_and_common_groups(void **state)
+{
+	static const struct { const char *suites, *groups, *suite; int key; } cases[] = {
+		{ "ECDHE-RSA-AES128-SHA:AES128-SHA:ECDHE-RSA-AES128-GCM-SHA256", "P-256", "ECDHE-RSA-AES128-GCM-SHA256",
+		    EVP_PKEY_EC },
+		{ "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384", "X25519", "ECDHE-RSA-AES256-GCM-SHA384",
+		    EVP_PKEY_X25519 },
+		{ "ECDHE-RSA-AES128-GCM-SHA256", "P-521:P-256:X25519", "ECDHE-RSA-AES128-GCM-SHA256", EVP_PKEY_X25519 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		EVP_PKEY *key = NULL;
+		struct scene s;
+		char text[128];
+
+		scene_start(&s, NULL);
+		assert_int_equal(SSL_CTX_set_max_proto_version(s.c.ctx, TLS1_2_VERSION), 1);
+		(void)snprintf(text, sizeof text, "%s:@SECLEVEL=0", cases[i].suites);
+		assert_int_equal(SSL_CTX_set_cipher_list(s.c.ctx, text), 1);
+		(void)snprintf(text, sizeof text, "%s", cases[i].groups);
+		assert_int_equal(SSL_CTX_set1_groups_list(s.c.ctx, text), 1);
+		starttls(&s);
+		assert_string_equal(SSL_get_cipher_name(s.c.ssl), cases[i].suite);
+		assert_int_equal(SSL_get_peer_tmp_key(s.c.ssl, &key), 1);
+		assert_int_equal(EVP_PKEY_get_base_id(key), cases[i].key);
+		EVP_PKEY_free(key);
 		scene_end(&s);
 	}
 }
@@ -631,6 +665,7 @@ main(void)
 		cmocka_unit_test(garbage_ends_the_session),
 		cmocka_unit_test(old_versions_are_refused),
 		cmocka_unit_test(weak_suites_are_refused),
+		cmocka_unit_test(strong_suites_and_common_groups),
 		cmocka_unit_test(renegotiation_is_refused),
 		cmocka_unit_test(foreign_protocols_are_turned_away),
 	};

@@ -1,5 +1,5 @@
-/* tests/smtpd/test_tls_identity.c -- who is who over TLS: certificates by name, tickets, client certificates, channel
- * bindings, and the tls section of the configuration. What a session says: test_tls.c. */
+/* tests/smtpd/test_tls_identity.c -- who is who over TLS: certificates by name, client certificates, channel bindings,
+ * and the tls section of the configuration. What a session says: test_tls.c. Tickets: test_tls_ticket.c. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,83 +70,6 @@ the_name_chooses_the_certificate(void **state)
 		if (X509_cmp(shown, picks[i].shown->certificate) != 0)
 			fail_msg("%s gets another certificate", picks[i].name == NULL ? "nobody" : picks[i].name);
 		assert_string_equal(facts(&s)->sni, picks[i].told);
-		scene_end(&s);
-	}
-}
-
-/* --- tickets --- */
-
-static bool
-resumes(struct scene *s)
-{
-	bool yes;
-
-	starttls(s);
-	yes = SSL_session_reused(s->c.ssl) == 1;
-	assert_int_equal(facts(s)->resumed, yes);
-	say(s, "NOOP\r\n");
-	hear(s, "250 *");
-	hang_up(s);
-	return yes;
-}
-
-/* shows: RFC9325 3.4/1, RFC9325 3.4/2 */
-static void
-tickets_are_good_for_a_while(void **state)
-{
-	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
-
-	(void)state;
-	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
-		struct scene s;
-
-		scene_start(&s, NULL);
-		assert_int_equal(SSL_CTX_set_max_proto_version(s.c.ctx, versions[i]), 1);
-		assert_false(resumes(&s));
-		assert_non_null(s.c.ticket);
-		assert_true(resumes(&s));
-		/* As another process would have it: the same keys, nothing remembered. */
-		tls_serve_again(&s.f, s.ids, 0);
-		assert_true(resumes(&s));
-		/* Keys have changed once: the old one is still good, and the client gets a new ticket. */
-		tls_serve_again(&s.f, s.ids, 1);
-		assert_true(resumes(&s));
-		tls_serve_again(&s.f, s.ids, 3);
-		assert_true(resumes(&s));
-		/* And so often that nobody knows it any more. */
-		tls_serve_again(&s.f, s.ids, 20);
-		assert_false(resumes(&s));
-		assert_true(resumes(&s));
-		scene_end(&s);
-	}
-}
-
-/* THREATS 9 */
-static void
-tickets_of_one_listener_are_no_good_at_another(void **state)
-{
-	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
-
-	(void)state;
-	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
-		struct conf *conf = tls_conf();
-		struct scene s;
-
-		/* "my" has the same ticket keys in this test: the session context alone must keep them apart. */
-		(void)tls_conf_listener(conf, "my");
-		(void)tls_conf_listener(conf, "submission");
-		scene_start(&s, conf);
-		assert_int_equal(SSL_CTX_set_max_proto_version(s.c.ctx, versions[i]), 1);
-		assert_false(resumes(&s));
-		assert_true(resumes(&s));
-		s.f.listener = "my";
-		assert_false(resumes(&s));
-		assert_true(resumes(&s));
-		s.f.listener = "submission";
-		assert_false(resumes(&s));
-		assert_true(resumes(&s));
-		s.f.listener = "mx";
-		assert_false(resumes(&s));
 		scene_end(&s);
 	}
 }
@@ -277,7 +200,7 @@ an_authority_verifies_clients(void **state)
 
 /* --- channel bindings --- */
 
-/* shows: RFC9325 3.5/2 */
+/* shows: RFC9325 3.5/2, RFC9325 3.5/3 */
 static void
 both_sides_have_the_same_bindings(void **state)
 {
@@ -295,6 +218,10 @@ both_sides_have_the_same_bindings(void **state)
 		up_to_starttls(&s);
 		assert_false(stream_channel_binding(&the_session(&s)->stream, TLS_BINDING_EXPORTER, &none));
 		assert_true(tls_client_shake(&s.c, &s.f));
+		if (versions[i] == TLS1_2_VERSION) {
+			assert_int_equal(SSL_get_extms_support(s.c.ssl), 1);
+			assert_int_equal(SSL_get_secure_renegotiation_support(s.c.ssl), 1);
+		}
 		assert_true(stream_channel_binding(&the_session(&s)->stream, TLS_BINDING_EXPORTER, &ours));
 		assert_int_equal(SSL_export_keying_material(s.c.ssl, theirs, sizeof theirs, "EXPORTER-Channel-Binding", 24,
 		    (const uint8_t *)"", 0, 1), 1);
@@ -362,11 +289,12 @@ settings_are_checked(void **state)
 	}
 }
 
-/* What nobody asks for by accident. shows: RFC9325 3.3/1, RFC9325 3.10/1, RFC9325 4.5/1 */
+/* What nobody asks for by accident. shows: RFC9325 3.3/1, RFC9325 3.10/1, RFC9325 4.5/1, RFC9325 4.5/3 */
 static void
 nothing_weak_is_agreed_upon(void **state)
 {
 	static const char *const curves[] = { "secp192r1", "secp160r1", "sect163k1" };
+	static const char *const digests[] = { "SHA1", "SHA256" };	/* the last one is good */
 	struct scene s;
 
 	(void)state;
@@ -389,6 +317,17 @@ nothing_weak_is_agreed_upon(void **state)
 			up_to_starttls(&s);
 			assert_false(tls_client_shake(&s.c, &s.f));
 		}
+		scene_end(&s);
+	}
+	for (size_t i = 0; i < sizeof digests / sizeof digests[0]; i++) {
+		char text[64];
+
+		scene_start(&s, NULL);
+		assert_int_equal(SSL_CTX_set_max_proto_version(s.c.ctx, TLS1_2_VERSION), 1);
+		(void)snprintf(text, sizeof text, "RSA+%s:ECDSA+%s", digests[i], digests[i]);
+		assert_int_equal(SSL_CTX_set1_sigalgs_list(s.c.ctx, text), 1);
+		up_to_starttls(&s);
+		assert_int_equal(tls_client_shake(&s.c, &s.f), i > 0);
 		scene_end(&s);
 	}
 	ERR_clear_error();
@@ -432,8 +371,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_name_chooses_the_certificate),
-		cmocka_unit_test(tickets_are_good_for_a_while),
-		cmocka_unit_test(tickets_of_one_listener_are_no_good_at_another),
 		cmocka_unit_test(client_certificates_are_known_by_fingerprint),
 		cmocka_unit_test(a_client_without_a_certificate),
 		cmocka_unit_test(an_authority_verifies_clients),

@@ -75,6 +75,7 @@ class TLSClient(lab.Client):
 # --- clients ---
 
 def test_programs_send_mail(folder):
+    """shows: RFC8314 4/3"""
     house = House(folder)
     to = "alice@postern.test"
     house.run("swaks", "--server", POSTERN, "--tls", "--from", "a@b.test", "--to", to)
@@ -96,7 +97,11 @@ def test_programs_send_mail(folder):
     for mail in house.mail_arrives(8):
         lab.check(b"(using TLSv1.3 with cipher " in mail and b" with ESMTPS id " in mail,
                   f"the trace field says TLS: {mail[:400]!r}")
-    lab.equal(house.postern.log().count("tls-established"), 8, "handshakes in the log")
+    shakes = [line for line in house.postern.log().splitlines() if "tls-established" in line]
+    lab.equal(len(shakes), 8, "handshakes in the log")
+    for line in shakes:
+        lab.check(re.search(rf"client={CLIENT} protocol=TLSv1\.3 cipher=TLS_AES_256_GCM_SHA384 bits=256 ", line),
+                  f"the log says by which cipher: {line}")
 
 
 def test_large_mail_both_ways_of_tls(folder):

@@ -8,6 +8,8 @@
 #include "tests/tls/hall.h"
 #include "tests/tls/keys.h"
 
+#include <unistd.h>
+
 static void
 shakes_hands(const char *kind, int version)
 {
@@ -222,6 +224,7 @@ renewal(void **state)
 
 /* --- tickets --- */
 
+/* shows: RFC9325 3.4/4 */
 static void
 ticket_keys(void **state)
 {
@@ -256,6 +259,37 @@ ticket_keys(void **state)
 	hall_close(&h);
 }
 
+/* shows: RFC9325 3.4/4 */
+static void
+ticket_keys_change_by_themselves(void **state)
+{
+	struct vault_ticket_key first, now[VAULT_SECRETS_MAX] = { 0 };
+	struct hall h;
+
+	(void)state;
+	hall_furnish(&h, "P-256");
+	assert_int_equal(vault_ticket_keys(&h.smtpd.vault, S("smtp"), now), 1);
+	first = now[0];
+	h.conf->vault.ticket_rotation = 5;
+	timer_start(&h.vault.rotation, 5);
+	/* Three times, and the first one is gone on both sides. */
+	for (unsigned i = 0; i < 1000 && memcmp(&now[VAULT_SECRETS_MAX - 1], &first, sizeof first) != 0; i++) {
+		(void)usleep(1000);
+		hall_turns(&h, 2);
+		(void)vault_ticket_keys(&h.smtpd.vault, S("smtp"), now);
+	}
+	assert_memory_equal(&now[VAULT_SECRETS_MAX - 1], &first, sizeof first);
+	for (unsigned i = 0; i < 1000 && memcmp(&now[VAULT_SECRETS_MAX - 1], &first, sizeof first) == 0; i++) {
+		(void)usleep(1000);
+		hall_turns(&h, 2);
+		(void)vault_ticket_keys(&h.smtpd.vault, S("smtp"), now);
+	}
+	for (unsigned i = 0; i < VAULT_SECRETS_MAX; i++)
+		assert_memory_not_equal(&now[i], &first, sizeof first);
+	assert_int_equal(h.vault.n_secrets, VAULT_SECRETS_MAX);
+	hall_close(&h);
+}
+
 int
 main(void)
 {
@@ -264,6 +298,7 @@ main(void)
 		cmocka_unit_test(never_blocks),
 		cmocka_unit_test(vault_dies_and_comes_back), cmocka_unit_test(client_goes_meanwhile),
 		cmocka_unit_test(more_than_there_are_jobs), cmocka_unit_test(renewal), cmocka_unit_test(ticket_keys),
+		cmocka_unit_test(ticket_keys_change_by_themselves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
