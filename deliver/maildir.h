@@ -2,7 +2,7 @@
  *
  * A message is written to tmp/, synced, linked into new/, and new/ is synced: only then it is delivered. Its name in
  * tmp/ is made from the message and the recipient, and stays until the result has been told: when a process dies in
- * between, the next attempt finds a file with two links and knows that the mailbox has the message already (THREATS,
+ * between, the next attempt finds a file with two links and knows that the mailbox has the message already (THREATS
  * "kill -9 local"). A lock on the file keeps two attempts apart. All of it runs as the recipient, inside his Maildir. */
 #ifndef POSTERN_DELIVER_MAILDIR_H
 #define POSTERN_DELIVER_MAILDIR_H

@@ -1,4 +1,4 @@
-/* common/sandbox/enter.c -- the order in which a room locks itself up (ARCHITECTURE, "The sandbox"; THREATS section 3).
+/* common/sandbox/enter.c -- the order in which a room locks itself up (docs/THREATS.md, "The lock-down").
  *
  * Nothing here may depend on anything that a stranger sent: all of it runs before the first hostile byte. */
 #include <config.h>
@@ -322,7 +322,7 @@ check_locked(struct entry *e)
 enum rc
 sandbox_enter(const struct sandbox_params *params, struct buf *report, int *ret_folder)
 {
-	/* The order is the point; THREATS section 3 has the reason of each place. */
+	/* The order is the point; docs/THREATS.md, "The lock-down" has the reason of each place. */
 	static enum rc (*const steps[])(struct entry *) = {
 		check_alone,
 		open_folder,		/* needs the file system */

@@ -1,6 +1,6 @@
 /* common/sandbox/sandbox.h -- locking a room up, in the one right order.
  *
- * ARCHITECTURE "The sandbox" and THREATS section 3 say what each room may do; profile_ROLE.c has it as a table with a
+ * docs/THREATS.md, "The lock-down" says why in this order; profile_ROLE.c has what each room may do as a table with a
  * reason on each row, from which both the filter and its tests are made. */
 #ifndef POSTERN_COMMON_SANDBOX_H
 #define POSTERN_COMMON_SANDBOX_H
