@@ -18,7 +18,7 @@
 static _Noreturn void
 run_check(const struct server *s, int out)
 {
-	const char *program = getenv("POSTERN_PROGRAM"), **argv = calloc(7 + 2 * s->n_overrides, sizeof *argv);
+	const char *program = getenv("POSTERN_PROGRAM"), **argv = calloc(9 + 2 * s->n_overrides, sizeof *argv);
 	size_t n = 0;
 
 	if (argv == NULL)
@@ -30,6 +30,10 @@ run_check(const struct server *s, int out)
 	if (s->base != NULL) {
 		argv[n++] = "--base";
 		argv[n++] = s->base;
+	}
+	if (s->run_dir != NULL) {
+		argv[n++] = "--running";
+		argv[n++] = s->run_dir;
 	}
 	if (s->config != NULL) {
 		argv[n++] = "-c";

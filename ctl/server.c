@@ -38,6 +38,7 @@ on_status(void *ctx, enum admin_row kind, struct slice text)
 		s->reached = true;
 		s->config = copy_of(text_of(row, "config"));
 		s->base = copy_of(text_of(row, "base"));
+		s->run_dir = copy_of(text_of(row, "run_dir"));
 		s->overrides = calloc(json_array_size(overrides) + 1, sizeof *s->overrides);
 		for (size_t i = 0; s->overrides != NULL && i < json_array_size(overrides); i++) {
 			const char *one = json_string_value(json_array_get(overrides, i));
@@ -72,6 +73,7 @@ server_free(struct server *s)
 	free(s->overrides);
 	free(s->config);
 	free(s->base);
+	free(s->run_dir);
 	*s = (struct server){ .reached = false };
 }
 

@@ -12,6 +12,7 @@ struct server {
 	bool reached;		/* false: nobody answers at the socket, and the rest is empty */
 	char *config;		/* the whole path of its file; NULL: the embedded configuration */
 	char *base;		/* postern --base; NULL: without */
+	char *run_dir;
 	char **overrides;	/* postern -o */
 	size_t n_overrides;
 };

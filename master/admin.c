@@ -52,18 +52,18 @@ admin_end(struct child *control, uint32_t handle, enum rc status, const char *te
 
 /* For who wants to read the same configuration as we: from another folder. */
 static void
-how_started(struct json *j, const struct options *o)
+how_started(struct json *j, const struct options *o, const struct paths *paths)
 {
-	char *file = o->file == NULL ? NULL : realpath(o->file, NULL), *base = o->base == NULL ? NULL : realpath(o->base, NULL);
+	char *file = o->file == NULL ? NULL : realpath(o->file, NULL);
 
 	json_key_text(j, "config", file != NULL ? file : o->file != NULL ? o->file : "");
-	json_key_text(j, "base", base != NULL ? base : o->base != NULL ? o->base : "");
+	json_key_text(j, "base", o->base != NULL ? o->base : "");
+	json_key_text(j, "run_dir", paths->run_dir);
 	json_key_array(j, "overrides");
 	for (size_t i = 0; i < o->n_overrides; i++)
 		json_str(j, slice_str(o->overrides[i]));
 	json_end(j);
 	free(file);
-	free(base);
 }
 
 static void
@@ -83,7 +83,7 @@ status_row(struct child *control, uint32_t handle, const struct child *c, const 
 	json_key_u64(&j, "uptime", (loop_now(m->loop) - (c == NULL ? m->since : c->since)) / 1000);
 	json_key_u64(&j, "generation", c == NULL ? m->generation : c->generation);
 	if (c == NULL)
-		how_started(&j, &m->options);
+		how_started(&j, &m->options, &m->paths);
 	json_end(&j);
 	if (json_ok(&j))
 		admin_row(control, handle, &b);

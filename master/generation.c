@@ -8,6 +8,7 @@
 #include "master/conf_tables.h"
 #include "master/conf_users.h"
 #include "master/conf_warn.h"
+#include "master/fixed.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -44,25 +45,20 @@ generation_read(const struct options *o, struct conf_source *ret_source, struct 
 	return RC_OK;
 }
 
-/* What cannot change while the house runs. */
 static enum rc
-check_fixed(const struct conf *old, const struct conf *new, struct buf *errors)
+check_fixed(const struct master *m, const struct conf *new, struct buf *errors)
 {
-	const struct conf_global *a = &old->global, *b = &new->global;
-	const char *what = NULL;
+	struct buf running = BUF_INIT(64 * 1024);
+	struct paths paths;
+	enum rc rc = paths_choose(&new->global, m->options.base, &paths);
 
-	if (strcmp(a->state_dir, b->state_dir) != 0)
-		what = "state-dir";
-	else if (strcmp(a->run_dir, b->run_dir) != 0)
-		what = "run-dir";
-	else if (a->uid_base != b->uid_base)
-		what = "uid-base";
-	else if (strcmp(a->sandbox, b->sandbox) != 0)
-		what = "sandbox";
-	if (what == NULL)
-		return RC_OK;
-	(void)buf_printf(errors, "%s cannot change while Postern runs; stop and start it for that\n", what);
-	return RC_UNSUPPORTED;
+	if (rc != RC_OK)
+		return rc;
+	rc = fixed_put(&running, &m->source.conf->global, &m->paths) ?
+	    fixed_check(buf_slice(&running), &new->global, &paths, errors) : RC_NOMEM;
+	buf_free(&running);
+	paths_free(&paths);
+	return rc;
 }
 
 enum rc
@@ -78,7 +74,7 @@ generation_prepare(struct master *m, uint32_t number, const struct wares *old, s
 	}
 	g.source.conf->generation = number;
 	if (old != NULL)
-		rc = check_fixed(m->source.conf, g.source.conf, errors);
+		rc = check_fixed(m, g.source.conf, errors);
 	if (rc == RC_OK)
 		rc = wares_open(g.source.conf, &m->paths, m->accounts, old, &g.wares, errors);
 	if (rc == RC_OK)

@@ -2,6 +2,7 @@
 #include "common/log.h"
 #include "master/child.h"
 #include "master/conf_warn.h"
+#include "master/fixed.h"
 #include "master/generation.h"
 #include "master/notify.h"
 #include "master/privileges.h"
@@ -149,6 +150,28 @@ say(const struct buf *text, int status)
 	return status;
 }
 
+/* Where it is to run: whether the queue could open its spool, and whether a Postern that runs could take it. */
+static enum rc
+check_place(const struct options *o, const struct conf_global *conf, struct buf *notes)
+{
+	struct account rooms[ROLE_COUNT];
+	struct buf unused = BUF_INIT(ERRORS_MAX);
+	struct paths paths;
+	enum rc rc = paths_choose(conf, o->base, &paths);
+
+	if (rc != RC_OK)
+		return rc;
+	fixed_warn(conf, &paths, o->running, notes);
+	/* That there are no accounts yet is no fault of the file: it may be checked on another machine. */
+	if (accounts_find(conf->uid_base, rooms, &unused) == RC_OK)
+		rc = paths_check_spool(&paths, rooms[ROLE_QUEUE].uid, rooms[ROLE_QUEUE].gid, notes);
+	if (rc != RC_OK)
+		(void)buf_put_str(notes, "\n");
+	buf_free(&unused);
+	paths_free(&paths);
+	return rc;
+}
+
 static int
 check_only(const struct options *o)
 {
@@ -158,8 +181,13 @@ check_only(const struct options *o)
 	enum rc rc = generation_read(o, &source, &errors, &errors);
 	struct slice s;
 
-	if (rc == RC_OK && (rc = certificates_open(source.conf, NULL, &certificates, &errors, &errors)) != RC_OK)
-		conf_source_free(&source);
+	if (rc == RC_OK) {
+		rc = check_place(o, &source.conf->global, &errors);
+		if (rc == RC_OK)
+			rc = certificates_open(source.conf, NULL, &certificates, &errors, &errors);
+		if (rc != RC_OK)
+			conf_source_free(&source);
+	}
 	certificates_free(&certificates);
 	s = buf_slice(&errors);
 
@@ -178,6 +206,7 @@ static enum rc
 prepare(struct master *m, struct buf *why)
 {
 	struct buf notes = BUF_INIT(ERRORS_MAX);	/* generation_prepare() has them again */
+	struct buf fixed = BUF_INIT(ERRORS_MAX);
 	struct conf_source source;
 	struct generation g;
 	enum rc rc;
@@ -200,10 +229,15 @@ prepare(struct master *m, struct buf *why)
 	if (rc == RC_OK)
 		rc = paths_choose(&source.conf->global, m->options.base, &m->paths);
 	if (rc == RC_OK)
+		rc = paths_check_spool(&m->paths, m->accounts[ROLE_QUEUE].uid, m->accounts[ROLE_QUEUE].gid, why);
+	if (rc == RC_OK && !fixed_put(&fixed, &source.conf->global, &m->paths))
+		rc = RC_NOMEM;
+	if (rc == RC_OK)
 		rc = paths_make(&m->paths, m->accounts[ROLE_QUEUE].uid, m->accounts[ROLE_QUEUE].gid, why);
 	conf_source_free(&source);
 	if (rc == RC_OK)
-		rc = paths_lock(&m->paths, why);
+		rc = paths_lock(&m->paths, buf_slice(&fixed), why);
+	buf_free(&fixed);
 	if (rc == RC_OK)
 		rc = privileges_reduce(why);
 	if (rc == RC_OK)

@@ -9,7 +9,7 @@
 
 static const char usage[] =
     "usage: postern [-d] [-c FILE] [--base DIR] [-o SECTION.OPTION=VALUE]...\n"
-    "       postern -n [-c FILE] [-o ...]\n"
+    "       postern -n [-c FILE] [-o ...] [--running DIR]\n"
     "\n"
     "Runs the Postern mail server: in the foreground, or with -d as a daemon.\n"
     "\n"
@@ -18,6 +18,8 @@ static const char usage[] =
     "                      admin socket in DIR/run/control\n"
     "  -o NAME=VALUE       an option that wins over the file, as smtpd.max-errors=5\n"
     "  -n, --check         check the configuration and its tables, and end: status 0 or 78\n"
+    "      --running DIR   with -n: the run-dir of the Postern that is to take it by a\n"
+    "                      reload (default: that of the configuration)\n"
     "  -d, --daemon        go to the background once everything is ready\n"
     "  -V, --version       print the version\n"
     "  -h, --help          print this\n"
@@ -25,11 +27,12 @@ static const char usage[] =
     "Signals: TERM stops gracefully, HUP reads the configuration again.\n"
     "See postern(8), postern.conf(5), posternctl(8).\n";
 
-enum { OPT_BASE = 256 };
+enum { OPT_BASE = 256, OPT_RUNNING };
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "base", required_argument, NULL, OPT_BASE },
+	{ "running", required_argument, NULL, OPT_RUNNING },
 	{ "check", no_argument, NULL, 'n' },
 	{ "daemon", no_argument, NULL, 'd' },
 	{ "version", no_argument, NULL, 'V' },
@@ -49,6 +52,7 @@ options_parse(int argc, char **argv, struct options *ret_options)
 		switch (c) {
 		case 'c': o.file = optarg; break;
 		case OPT_BASE: o.base = optarg; break;
+		case OPT_RUNNING: o.running = optarg; break;
 		case 'o': o.overrides[o.n_overrides++] = optarg; break;
 		case 'n': o.check = true; break;
 		case 'd': o.daemon = true; break;

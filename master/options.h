@@ -10,6 +10,7 @@ struct options {
 	const char *base;	/* --base, or NULL */
 	char **overrides;	/* -o, borrowed from argv */
 	size_t n_overrides;
+	const char *running;	/* --running, or NULL */
 	bool check;		/* -n */
 	bool daemon;		/* -d */
 };

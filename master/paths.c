@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -133,16 +132,45 @@ paths_make(const struct paths *p, uid_t queue_uid, gid_t queue_gid, struct buf *
 }
 
 enum rc
-paths_lock(const struct paths *p, struct buf *why)
+paths_check_spool(const struct paths *p, uid_t queue_uid, gid_t queue_gid, struct buf *why)
 {
-	char *name = joined(p->run_dir, "lock"), pid[24];
+	char *name = joined(p->state_dir, "spool.id");
+	struct stat st;
+	bool foreign = name != NULL && lstat(name, &st) == 0 && st.st_uid != queue_uid;
+
+	free(name);
+	if (!foreign)
+		return RC_OK;
+	(void)buf_printf(why, "%s: this spool belongs to uid %u, and the queue is to run as uid %u (uid-base, or the account"
+	    " postern-queue); with Postern stopped: chown -R %u:%u %s", p->state_dir, (unsigned)st.st_uid, (unsigned)queue_uid,
+	    (unsigned)queue_uid, (unsigned)queue_gid, p->state_dir);
+	return RC_DENIED;
+}
+
+enum { LOCK_TEXT_MAX = 16 * 1024 };
+
+/* Of the open file, not of the process: it stays when the process goes to the background. */
+static bool
+lock(int fd)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_OFD_SETLK, &whole) == 0;
+}
+
+enum rc
+paths_lock(const struct paths *p, struct slice text, struct buf *why)
+{
+	struct buf content = BUF_INIT(LOCK_TEXT_MAX);
+	char *name = joined(p->run_dir, "lock");
 	enum rc rc = RC_OK;
-	int fd, n;
+	struct slice s;
+	int fd;
 
 	if (name == NULL)
 		return RC_NOMEM;
 	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == -1) {
+	if (fd == -1 || !lock(fd)) {
 		rc = errno == EWOULDBLOCK ? RC_EXISTS : rc_from_errno(errno);
 		if (rc == RC_EXISTS)
 			(void)buf_printf(why, "%s is locked: another Postern runs here; posternctl stop ends it", name);
@@ -151,11 +179,32 @@ paths_lock(const struct paths *p, struct buf *why)
 		if (fd != -1)
 			(void)close(fd);
 	} else {
-		/* The descriptor stays open, and with it the lock. The number is for people. */
-		n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-		if (ftruncate(fd, 0) == -1 || pwrite(fd, pid, (size_t)n, 0) == -1)
+		/* The descriptor stays open, and with it the lock. */
+		(void)buf_printf(&content, "%ld\n", (long)getpid());
+		(void)buf_put_slice(&content, text);
+		s = buf_slice(&content);
+		if (ftruncate(fd, 0) == -1 || pwrite(fd, s.p, s.n, 0) == -1)
 			(void)buf_printf(why, "%s: %m", name);
 	}
+	buf_free(&content);
 	free(name);
 	return rc;
+}
+
+bool
+paths_read_lock(const char *run_dir, struct buf *to)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char *name = joined(run_dir, "lock");
+	int fd = name == NULL ? -1 : open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	uint8_t *room = buf_reserve(to, LOCK_TEXT_MAX);
+	bool held = fd != -1 && room != NULL && fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+	ssize_t n = held ? pread(fd, room, LOCK_TEXT_MAX, 0) : -1;
+
+	if (n > 0)
+		buf_advance(to, (size_t)n);
+	if (fd != -1)
+		(void)close(fd);
+	free(name);
+	return n > 0;
 }

@@ -23,8 +23,14 @@ void paths_free(struct paths *p);
 /* Makes run_dir with what belongs into it, and state_dir for the queue's uid. why gets the complaint. */
 enum rc paths_make(const struct paths *p, uid_t queue_uid, gid_t queue_gid, struct buf *why);
 
-/* One master an installation: locks run_dir/lock for the life of the process. RC_EXISTS: another one runs. */
-enum rc paths_lock(const struct paths *p, struct buf *why);
+/* RC_DENIED: the spool that is there belongs to another account than the queue's; its files could not be opened. */
+enum rc paths_check_spool(const struct paths *p, uid_t queue_uid, gid_t queue_gid, struct buf *why);
+
+/* One master an installation: locks run_dir/lock for the life of the process, and writes there its number and the text behind
+ * it. RC_EXISTS: another one runs. */
+enum rc paths_lock(const struct paths *p, struct slice text, struct buf *why);
+/* Appends what stands in DIR/lock. False: nobody holds the lock. Takes no lock of its own, so that it is in nobody's way. */
+bool paths_read_lock(const char *run_dir, struct buf *to);
 
 /* O_PATH-less descriptor of a folder, no symbolic link as its last part; -1 with why. */
 int paths_open_folder(const char *path, struct buf *why);

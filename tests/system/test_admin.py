@@ -137,6 +137,47 @@ def test_config_check_reads_what_the_server_reads(folder):
     postern.configure(good)
 
 
+def test_what_a_reload_cannot_take_is_told_before(folder):
+    net, postern = house(folder)
+    good = open(postern.conf_file).read()
+    spool = f"{postern.base}/spool"
+
+    def says(*words):
+        r = postern.ctl("config", "check", check=False)
+        for w in words:
+            lab.check(w in r.stderr, f"{w!r} in {r.stderr!r}")
+        again = postern.ctl("reload", check=False)
+        lab.equal(again.returncode, 78, "the status of the reload")
+        return r, again
+
+    postern.configure(good + f'state-dir = "{folder}/elsewhere"\nrun-dir = "{folder}/run"\nsandbox = best-effort\n')
+    r, again = says(f"warning: state-dir = {folder}/elsewhere: cannot change while Postern runs, with state-dir = {spool}; stop",
+                    f"warning: run-dir = {folder}/run: ", "warning: sandbox = best-effort: ", "move the spool")
+    lab.equal(r.returncode, 0, "it would do for a start")
+    for word in ("state-dir", "run-dir", "sandbox"):
+        lab.check(f"{word} = " in again.stderr, f"{word} in what a reload says: {again.stderr!r}")
+    postern.configure(good.replace("uid-base = 64100", "uid-base = 64300"))
+    r, _ = says("warning: uid-base = 64300: cannot change while Postern runs, with uid-base = 64100", "give the spool to")
+    queue = os.stat(f"{spool}/spool.id").st_uid
+    lab.check(f"this spool belongs to uid {queue}, and the queue is to run as uid {queue + 200}" in r.stderr and
+              f"chown -R {queue + 200}:{queue + 200} {spool}" in r.stderr, f"whose the spool is: {r.stderr!r}")
+    lab.equal(r.returncode, 78, "it would not do for a start either")
+    # Which is the same as that of before, written out.
+    postern.configure(good + f'state-dir = "{spool}"\n')
+    r = postern.ctl("config", "check", check=False)
+    lab.check(r.returncode == 0 and "state-dir" not in r.stderr, f"the default: {r.stderr!r}")
+    postern.ctl("reload")
+    postern.stop()
+    postern.configure(good.replace("uid-base = 64100", "uid-base = 64300"))
+    postern.start(wait=False)
+    lab.wait_for(lambda: postern.process.child.poll() is not None, "the start to be refused")
+    lab.check("this spool belongs to uid" in postern.log(), f"why: {postern.log()!r}")
+    os.system(f"chown -R {queue + 200}:{queue + 200} {spool}")
+    postern.start()
+    r = postern.host.run([postern.program, "-n", "--base", postern.base, "-c", postern.conf_file], capture_output=True, text=True)
+    lab.check(r.returncode == 0 and "cannot change" not in r.stderr and "belongs" not in r.stderr, f"it is free: {r!r}")
+
+
 def test_words_that_are_wrong(folder):
     """What could be meant is said, and statuses are those of sysexits."""
     net, postern = house(folder)
