@@ -19,8 +19,10 @@ take_name(struct session *s, const struct xclient *x)
 	free(s->name);
 	s->name = NULL;
 	s->name_asked = x->name.given;
+	s->name_since = loop_now(s->smtpd->loop);
 	if (x->name.given && x->name.n > 0)
-		s->name = text_copy(slice_of(x->name.text, x->name.n));	/* without memory: unknown */
+		s->name = text_copy(slice_of(x->name.text, x->name.n));
+	s->name_failed = x->name_failed || (x->name.n > 0 && s->name == NULL);
 }
 
 /* False: the session ends. */

@@ -11,6 +11,7 @@ struct session;
 
 enum {
 	NAME_PATIENCE_MS = 10 * 1000,		/* for the client's name */
+	NAME_AGAIN_MS = 2 * 60 * 1000,		/* one that could not be looked up is asked for again. Longer than that. */
 	VERDICT_PATIENCE_MS = 60 * 1000,	/* for the router; half of what a client waits, RFC 5321 4.5.3.2.3 */
 	LOGIN_PATIENCE_MS = 60 * 1000,		/* for the auth room, beside the wait that failures have earned */
 	QUEUE_PATIENCE_MS = 5 * 60 * 1000,	/* for the queue; half of what a client waits, RFC 5321 4.5.3.2.6 */

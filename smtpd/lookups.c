@@ -7,6 +7,7 @@
 #include "common/wire/chars.h"
 #include "smtpd/allowance.h"
 #include "smtpd/complete.h"
+#include "smtpd/deadline.h"
 #include "smtpd/session.h"
 #include "smtpd/verify.h"
 
@@ -20,28 +21,35 @@ lookup_name(struct session *s)
 	struct smtpd *smtpd = s->smtpd;
 	struct v_ptr m = { s->ip };
 
-	if (s->name_asked || !s->conf->smtpd.client_names || smtpd->resolver == NULL || s->ip.family == 0)
+	/* A session may be long, and the trouble short. */
+	if (s->name_failed && s->name_handle == 0 && loop_now(smtpd->loop) - s->name_since >= NAME_AGAIN_MS)
+		s->name_asked = false;
+	if (s->name_asked || !s->conf->smtpd.client_names || s->ip.family == 0)
 		return;
-	s->name_handle = handle_new(&smtpd->names, s);
+	s->name_failed = true;		/* until we hear better */
+	s->name_handle = smtpd->resolver == NULL ? 0 : handle_new(&smtpd->names, s);
 	if (s->name_handle != 0 && v_ptr_send(smtpd->resolver, s->name_handle, &m) != RC_OK)
 		lookup_name_forget(s);
 	s->name_asked = s->name_handle != 0;
 	s->name_since = loop_now(smtpd->loop);
 }
 
-void
-lookup_name_over(struct session *s, struct slice name)
+/* name: empty when there is none. */
+static void
+name_is_known(struct session *s, struct slice name)
 {
 	lookup_name_forget(s);
 	if (name.n > 0)
-		s->name = text_copy(name);	/* without memory: unknown */
+		s->name = text_copy(name);
+	s->name_failed = name.n > 0 && s->name == NULL;
 	session_wake(s);
 }
 
 void
 lookup_name_unanswered(struct session *s)
 {
-	lookup_name_over(s, S(""));
+	lookup_name_forget(s);
+	session_wake(s);
 }
 
 void
@@ -63,10 +71,13 @@ on_name(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return "malformed V_NAME";
 	if (s == NULL)
 		return NULL;
-	/* It goes into a header field and the log: a name of letters, digits, hyphens and dots, or none. */
-	if (m.status != DNS_OK || domain_check(m.name) != RC_OK)
-		m.name = S("");
-	lookup_name_over(s, m.name);
+	if (m.status == DNS_OK && domain_check(m.name) == RC_OK)
+		/* It goes into a header field and the log: a name of letters, digits, hyphens and dots. */
+		name_is_known(s, m.name);
+	else if (m.status == DNS_OK || m.status == DNS_NXDOMAIN || m.status == DNS_NODATA)
+		name_is_known(s, S(""));
+	else
+		lookup_name_unanswered(s);
 	return NULL;
 }
 
@@ -132,6 +143,7 @@ lookup_ask(struct session *s, uint32_t handle, struct slice sender, struct slice
 	m.fingerprint = slice_str(fingerprint);
 	m.key_fingerprint = slice_str(key_fingerprint);
 	m.user = session_user(s);
+	m.name_failed = s->name_failed;
 	return r_check_send(s->smtpd->router, handle, &m);
 }
 

@@ -1,8 +1,8 @@
 /* smtpd/lookups.h -- the lines to the resolver and the router: who is this client, and may it send there?
  *
  * A client's name is asked for when a command needs it: at MAIL, for most. The router is asked about each RCPT; several
- * may be under way, and replies keep the order of the commands. No line, no answer, no sense: the name is unknown, the
- * recipient is told 451. */
+ * may be under way, and replies keep the order of the commands. No line, no answer, no sense: the name is unknown for now,
+ * and the recipient is told 451. */
 #ifndef POSTERN_SMTPD_LOOKUPS_H
 #define POSTERN_SMTPD_LOOKUPS_H
 
@@ -15,10 +15,8 @@ struct session;
 void lookup_resolver_line(struct smtpd *smtpd, unsigned index, int fd);
 void lookup_router_line(struct smtpd *smtpd, unsigned index, int fd);
 
-/* Asks for the client's name, when the configuration wants that. */
+/* Asks for the client's name, when the configuration wants that; again, when it could not be looked up a while ago. */
 void lookup_name(struct session *s);
-/* The look-up is over; name empty: unknown. */
-void lookup_name_over(struct session *s, struct slice name);
 /* Nobody answers; the session ends. See wait.h. */
 void lookup_name_unanswered(struct session *s);
 void lookup_name_forget(struct session *s);

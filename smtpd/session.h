@@ -90,6 +90,7 @@ struct session {
 	char *user;			/* who it has shown to be; NULL: nobody */
 	char *name;			/* the client's confirmed name; NULL: unknown */
 	bool name_asked;		/* or a proxy has said it */
+	bool name_failed;		/* it cannot be looked up: for now, perhaps */
 	uint64_t name_since;		/* when it was asked for */
 	uint32_t name_handle;		/* 0: no look-up under way */
 	uint32_t flush_handle;		/* ETRN at the queue; 0: none */

@@ -21,6 +21,8 @@ struct decision {
 	bool exact;			/* the whole local part is the user's name */
 	struct slice user;
 	const struct policy_rule *by;	/* the rule that gave leave, or NULL */
+	bool unsure;			/* of the rule that is looked at only client-name is left, and cannot be looked up */
+	const struct policy_rule *may_refuse, *may_allow; /* the first that might have, had the name been known */
 	policy_trace_fn *trace;
 	void *ctx;
 	struct buf why;
@@ -293,6 +295,19 @@ tls_matches(struct decision *d, const char *wanted)
 }
 
 static bool
+name_matches(struct decision *d, const struct patterns *list)
+{
+	struct pattern_hit hit;
+	bool has;
+
+	d->unsure = d->q->name_failed && !patterns_empty(list);
+	if (d->unsure)
+		return true;
+	has = patterns_have_name(list, d->q->client_name, &hit);
+	return condition(d, "client-name", list, has, &hit);
+}
+
+static bool
 rule_matches(struct decision *d, const struct policy_rule *r)
 {
 	const struct policy_query *q = d->q;
@@ -304,8 +319,7 @@ rule_matches(struct decision *d, const struct policy_rule *r)
 	has = patterns_have_ip(&r->client, q->client, &hit);
 	if (!condition(d, "client", &r->client, has, &hit))
 		return false;
-	has = patterns_have_name(&r->client_name, q->client_name, &hit);
-	if (!condition(d, "client-name", &r->client_name, has, &hit))
+	if (!name_matches(d, &r->client_name))
 		return false;
 	has = certificate_matches(q, &r->client_certificate, &hit);
 	if (!tls_matches(d, r->conf->tls) || !condition(d, "client-certificate", &r->client_certificate, has, &hit))
@@ -330,32 +344,6 @@ needs_client(const struct policy_rule *r)
 	    !patterns_empty(&r->client_certificate) || !patterns_empty(&r->user) || *r->conf->tls != '\0';
 }
 
-static const struct policy_rule *
-first_rule(struct decision *d)
-{
-	for (size_t i = 0; i < d->p->n_rules; i++) {
-		const struct policy_rule *r = &d->p->rules[i];
-		bool matches;
-
-		if (d->routing && (r->action != VERDICT_ACCEPT || needs_client(r)))
-			continue;
-		matches = rule_matches(d, r);
-		if (matches && r->action != VERDICT_ACCEPT && d->is_postmaster && !r->refuses_postmaster) {
-			matches = false;
-			buf_clear(&d->why);
-			(void)buf_put_str(&d->why,
-			    "it would match, but refuses postmaster only if it names clients or postmaster (RFC 5321 4.5.1)");
-		}
-		if (matches && buf_len(&d->why) == 0)
-			(void)buf_put_str(&d->why, "it has no conditions");
-		tell_why(d, r->conf->title, matches);
-		buf_clear(&d->why);
-		if (matches)
-			return r;
-	}
-	return NULL;
-}
-
 static void
 refuse_by_rule(struct decision *d, const struct policy_rule *r)
 {
@@ -377,6 +365,77 @@ allow_by_rule(struct decision *d, const struct policy_rule *r)
 		return;
 	}
 	allow(d, r->conf->title);
+}
+
+/* The client's name, which this rule asks for, cannot be looked up now: what would it have made of this? */
+static void
+note_doubt(struct decision *d, const struct policy_rule *r)
+{
+	struct policy_verdict v;
+	struct decision other = *d;
+
+	buf_clear(&d->why);
+	(void)buf_put_str(&d->why, "client-name cannot be looked up now");
+	if (r->action != VERDICT_ACCEPT) {
+		d->may_refuse = d->may_refuse == NULL ? r : d->may_refuse;
+		return;
+	}
+	/* A user that does not exist it could not have accepted either. */
+	other.trace = NULL;
+	other.v = &v;
+	allow_by_rule(&other, r);
+	if (v.action == VERDICT_ACCEPT && d->may_allow == NULL)
+		d->may_allow = r;
+}
+
+static const struct policy_rule *
+first_rule(struct decision *d)
+{
+	for (size_t i = 0; i < d->p->n_rules; i++) {
+		const struct policy_rule *r = &d->p->rules[i];
+		bool matches;
+
+		if (d->routing && (r->action != VERDICT_ACCEPT || needs_client(r)))
+			continue;
+		matches = rule_matches(d, r);
+		if (matches && r->action != VERDICT_ACCEPT && d->is_postmaster && !r->refuses_postmaster) {
+			matches = false;
+			buf_clear(&d->why);
+			(void)buf_put_str(&d->why,
+			    "it would match, but refuses postmaster only if it names clients or postmaster (RFC 5321 4.5.1)");
+		}
+		if (matches && d->unsure) {
+			matches = false;
+			note_doubt(d, r);
+		}
+		if (matches && buf_len(&d->why) == 0)
+			(void)buf_put_str(&d->why, "it has no conditions");
+		tell_why(d, r->conf->title, matches);
+		buf_clear(&d->why);
+		if (matches)
+			return r;
+	}
+	return NULL;
+}
+
+/* The name would have made the difference: the client asks again when it can be looked up. Otherwise whoever makes our look-ups
+ * fail, who may be the client, would choose which rules there are (THREATS 25). */
+static void
+settle_doubt(struct decision *d)
+{
+	const struct policy_rule *r = NULL;
+
+	if (d->v->action == VERDICT_ACCEPT)
+		r = d->may_refuse;
+	else if (d->v->action == VERDICT_REJECT)
+		r = d->may_allow;
+	if (r == NULL)
+		return;
+	refuse(d, r->conf->title, 450, "4.4.3", "The name of your host cannot be looked up now, try again later");
+	d->v->action = VERDICT_DEFER;
+	d->v->rule_file = r->conf->conf_file;
+	d->v->rule_line = r->conf->conf_line;
+	tell(d, r->conf->title, true, "the name of the client decides, and cannot be looked up now");
 }
 
 /* --- built in --- */
@@ -445,6 +504,7 @@ decide(struct decision *d)
 		allow_by_rule(d, r);
 	else
 		refuse_by_rule(d, r);
+	settle_doubt(d);
 }
 
 void

@@ -11,7 +11,9 @@
  * A rule that accepts lets a stranger relay to what it matches, but it cannot make a local user exist, and it does not
  * carry relay tricks for strangers: the next host might fall for them. A rule that refuses passes postmaster by unless
  * it names clients or postmaster (RFC 5321 4.5.1: narrowly tailored). builtin:address refuses what is no address, and
- * builtin:bad-domain a domain that the DNS cannot hold. Pure; nothing of the question is echoed in an answer. */
+ * builtin:bad-domain a domain that the DNS cannot hold. When the client's name cannot be looked up now, nobody knows whether
+ * a rule with client-name matches: where it would make the difference between yes and no, the answer is 450. Pure; nothing of the
+ * question is echoed in an answer. */
 #ifndef POSTERN_COMMON_POLICY_CHECK_H
 #define POSTERN_COMMON_POLICY_CHECK_H
 
@@ -23,6 +25,7 @@ struct policy_query {
 	struct slice listener;
 	struct ip client;
 	struct slice client_name;	/* confirmed */
+	bool name_failed;		/* it is empty because it cannot be looked up now */
 	struct slice helo;		/* decides nothing; explain shows it */
 	bool tls;
 	struct slice user;		/* who has logged in; empty: nobody */

@@ -34,12 +34,19 @@ decode(struct slice value, struct xclient_text *t)
 	return t->n > 0;
 }
 
+/* It may be there later. */
+static bool
+is_for_now(const struct xclient_text *t)
+{
+	return slice_caseeq(slice_of(t->text, t->n), S("[TEMPUNAVAIL]"));
+}
+
 static bool
 is_unavailable(const struct xclient_text *t)
 {
 	struct slice s = slice_of(t->text, t->n);
 
-	return slice_caseeq(s, S("[UNAVAILABLE]")) || slice_caseeq(s, S("[TEMPUNAVAIL]"));
+	return slice_caseeq(s, S("[UNAVAILABLE]")) || is_for_now(t);
 }
 
 static bool
@@ -85,7 +92,7 @@ is_proto(const struct xclient_text *t)
 static enum rc
 put(struct xclient *x, struct slice keyword, struct xclient_text *value)
 {
-	bool none = is_unavailable(value), ok;
+	bool none = is_unavailable(value), for_now = is_for_now(value), ok;
 	struct ip ip;
 
 	value->given = true;
@@ -93,6 +100,7 @@ put(struct xclient *x, struct slice keyword, struct xclient_text *value)
 		empty(value);
 	if (slice_caseeq(keyword, S("NAME"))) {
 		x->name = *value;
+		x->name_failed = for_now;
 		ok = none || domain_check(slice_of(value->text, value->n)) == RC_OK;
 	} else if (slice_caseeq(keyword, S("HELO"))) {
 		x->helo = *value;

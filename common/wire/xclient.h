@@ -20,6 +20,7 @@ struct xclient_text {
 
 struct xclient {
 	struct xclient_text name, helo, login;
+	bool name_failed;	/* the proxy cannot look it up now: name is given, and empty */
 	bool addr_given;
 	struct ip addr;		/* family 0: not available */
 };

@@ -18,7 +18,7 @@ class Names:
         self.zones = {}             # name: text
         self.unsigned = set()
         self.bogus = set()
-        self.delegated = {}         # name: [(name server, its address)] of zones that somebody else serves
+        self.delegated = {}         # name: [(name server below it, its address)] of zones that somebody else serves
         self.knot = None
 
     def path(self, *parts):
@@ -96,10 +96,15 @@ class Names:
         for name in leaves:
             self.write_zone(name)
         text = f"ns A {DNS}\n" + "".join(f"{z}. NS ns.test.\n" + ds.get(z, "") + "\n" for z in leaves)
+        root = f"test. NS ns.test.\nns.test. A {DNS}\n" + ds["test"] + "\n"
         for name, servers in self.delegated.items():
-            text += "".join(f"{name}. NS {server}.\n{server}. A {address}\n" for server, address in servers)
+            there = "".join(f"{name}. NS {server}.\n{server}. A {address}\n" for server, address in servers)
+            if name.endswith(".test"):
+                text += there
+            else:
+                root += there
         self.write_zone("test", text)
-        self.write_zone(".", f"test. NS ns.test.\nns.test. A {DNS}\n" + ds["test"] + "\n")
+        self.write_zone(".", root)
         self.write("anchor", ds["."])
         self.write("hints", f". 3600 NS ns.test.\nns.test. 3600 A {DNS}\n")
         self.write("resolv.conf", f"nameserver {DNS}\n")

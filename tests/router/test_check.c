@@ -353,6 +353,79 @@ listeners_and_names(void **state)
 	policy_free(p);
 }
 
+static const struct house_line named[] = {
+	{ "rule", "dial-up", "client-name", "*.dialup.test" },
+	{ "rule", "dial-up", "from", "x@sender.test" },
+	{ "rule", "dial-up", "action", "reject" },
+	{ "rule", "friends", "client-name", "*.trusted.test" },
+	{ "rule", "friends", "to", "far.test, postern.test" },
+	{ "rule", "rest", "to", "closed.test" },
+	{ "rule", "rest", "action", "defer" },
+};
+
+struct seen {
+	char text[1024];
+};
+
+static void
+see(void *ctx, const char *rule, bool matched, const char *why)
+{
+	struct seen *s = ctx;
+	size_t n = strlen(s->text);
+
+	(void)snprintf(s->text + n, sizeof s->text - n, "%s %d %s\n", rule, matched, why);
+}
+
+/* Whoever makes our look-ups fail must not choose which rules there are; what no name could change is as always. */
+static void
+names_that_cannot_be_looked_up(void **state)
+{
+	static const struct { const char *from, *to; enum verdict_action action; unsigned code; const char *rule; } cases[] = {
+		/* It might be refused. */
+		{ "x@sender.test", "alice@postern.test", VERDICT_DEFER, 450, "dial-up" },
+		{ "x@sender.test", "postmaster@postern.test", VERDICT_DEFER, 450, "dial-up" },
+		/* The rule is for another sender. */
+		{ "y@sender.test", "alice@postern.test", VERDICT_ACCEPT, 250, "builtin:local" },
+		/* It might be accepted, by that rule alone. */
+		{ "y@sender.test", "a@far.test", VERDICT_DEFER, 450, "friends" },
+		/* It would be refused either way. */
+		{ "x@sender.test", "a@elsewhere.test", VERDICT_REJECT, 550, "builtin:reject" },
+		{ "y@sender.test", "a@elsewhere.test", VERDICT_REJECT, 550, "builtin:reject" },
+		{ "y@sender.test", "nobody@postern.test", VERDICT_REJECT, 550, "builtin:unknown-user" },
+		{ "y@sender.test", "x%victim.test@far.test", VERDICT_REJECT, 550, "builtin:reject" },
+		{ "x@sender.test", "a@closed.test", VERDICT_DEFER, 450, "rest" },
+	};
+	struct policy *p = policy_of(named, COUNT(named));
+	struct policy_query q = { .listener = S("smtp") };
+	struct policy_verdict v;
+	struct seen seen = { "" };
+
+	(void)state;
+	assert_int_equal(ip_parse(slice_str(stranger), &q.client), RC_OK);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		q.from = slice_str(cases[i].from);
+		q.to = slice_str(cases[i].to);
+		q.name_failed = true;
+		policy_check(p, &q, NULL, NULL, &v);
+		if (v.action != cases[i].action || v.code != cases[i].code || strcmp(v.rule, cases[i].rule) != 0)
+			fail_msg("%s to %s: %u %s by %s", cases[i].from, cases[i].to, v.code, v.text, v.rule);
+		/* One that has no name is none of these. */
+		q.name_failed = false;
+		policy_check(p, &q, NULL, NULL, &v);
+		assert_string_not_equal(v.rule, "dial-up");
+		assert_string_not_equal(v.rule, "friends");
+	}
+	q.from = S("x@sender.test");
+	q.to = S("alice@postern.test");
+	q.name_failed = true;
+	policy_check(p, &q, see, &seen, &v);
+	assert_string_equal(v.enhanced, "4.4.3");
+	assert_non_null(v.rule_file);
+	assert_non_null(strstr(seen.text, "dial-up 0 client-name cannot be looked up now\n"));
+	assert_non_null(strstr(seen.text, "dial-up 1 the name of the client decides, and cannot be looked up now\n"));
+	policy_free(p);
+}
+
 #define PRINT_A "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define PRINT_B "f0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define PRINT_C "e0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -619,6 +692,7 @@ main(void)
 		cmocka_unit_test(postmaster),
 		cmocka_unit_test(rules_in_their_order),
 		cmocka_unit_test(listeners_and_names),
+		cmocka_unit_test(names_that_cannot_be_looked_up),
 		cmocka_unit_test(certificates_and_tls),
 		cmocka_unit_test(routes_and_the_smart_host),
 		cmocka_unit_test(at_delivery_time_nobody_asks_leave),

@@ -119,6 +119,7 @@ on_check(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	copy(to, sizeof to, m.to);
 	copy(f->last_name, sizeof f->last_name, m.client_name);
 	copy(f->last_helo, sizeof f->last_helo, m.helo);
+	f->last_name_failed = m.name_failed != 0;
 	if (!f->router_holds) {
 		verdict(f, handle, to);
 		return NULL;
@@ -195,6 +196,8 @@ on_ptr(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return "malformed frame";
 	if (f->resolver_knows_nothing)
 		answer = (struct v_name){ DNS_NXDOMAIN, 0, S("") };
+	if (f->resolver_fails != 0)
+		answer = (struct v_name){ (uint8_t)f->resolver_fails, 0, S("") };
 	if (!f->resolver_silent)
 		assert_int_equal(v_name_send(p, handle, &answer), RC_OK);
 	return NULL;

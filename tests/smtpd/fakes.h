@@ -37,10 +37,12 @@ struct fakes {
 	unsigned n_checks;
 	char last_name[256];	/* client_name and helo of the last question */
 	char last_helo[256];
+	bool last_name_failed;
 
 	/* the resolver */
 	bool resolver_silent;
 	bool resolver_knows_nothing;
+	enum dns_status resolver_fails;	/* with this; 0: it does not */
 
 	/* the queue */
 	bool queue_holds;

@@ -516,29 +516,6 @@ the_name_has_its_time_when_it_is_asked_for(void **state)
 }
 
 static void
-mail_waits_for_the_clients_name(void **state)
-{
-	struct fakes f;
-
-	(void)state;
-	fakes_start(&f, NULL);
-	f.resolver_silent = true;
-	(void)fakes_connect(&f, "192.0.2.7");
-	say(&f, "HELO client.example\r\nNOOP\r\nMAIL FROM:<a@b.example>\r\n");
-	hear(&f, "220 *");
-	hear(&f, "250 *");
-	hear(&f, "250 2.0.0 *");
-	hear_nothing(&f);
-	fakes_resolver(&f, false);
-	hear(&f, "250 2.1.0 *");
-	say(&f, "RCPT TO:<alice@example.org>\r\n");
-	hear(&f, "250 2.1.5 *");
-	assert_string_equal(f.last_name, "");
-	assert_string_equal(f.last_helo, "client.example");
-	fakes_stop(&f);
-}
-
-static void
 a_session_keeps_the_configuration_it_began_with(void **state)
 {
 	struct fakes f;
@@ -966,7 +943,6 @@ main(void)
 		cmocka_unit_test(replies_that_are_not_read_stop_the_reading),
 		cmocka_unit_test(an_idle_session_holds_no_buffers),
 		cmocka_unit_test(the_name_has_its_time_when_it_is_asked_for),
-		cmocka_unit_test(mail_waits_for_the_clients_name),
 		cmocka_unit_test(a_session_keeps_the_configuration_it_began_with),
 		cmocka_unit_test(clients_have_a_limit),
 		cmocka_unit_test(the_process_has_a_limit),

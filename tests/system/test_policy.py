@@ -2,10 +2,14 @@
 """Who may send what where: closed to relaying, unknown users refused at RCPT, and explain says the same."""
 import os
 import signal
+import socket
+import struct
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
+from lab import net as net_of, packet  # noqa: E402
 from lab.hosts import POSTERN, SINK  # noqa: E402
 
 STRANGER = "10.77.0.20"
@@ -78,6 +82,63 @@ def test_smart_host_on_the_own_network(folder):
     sink = lab.Sink(SINK, 2626)
     lab.equal(lab.send(POSTERN, "alice@postern.test", ["x@no-such-domain.test"], lab.message(7, 100))[0], "250", "the answer")
     lab.wait_for(lambda: sink.messages, "the message at the smart host")
+
+
+# client: how its reverse zone answers
+WHOSE = {"10.77.0.31": "honest", "10.77.0.32": "servfail", "10.77.0.33": "nxdomain", "10.77.0.34": "silent",
+         "10.77.0.35": "lying"}
+
+
+class Reverse:
+    """The name server of 77.10.in-addr.arpa.: says for each client what it is told to."""
+
+    def __init__(self, address, zone):
+        with net_of.host(address).inside():
+            self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.udp.bind((address, 53))
+        self.zone = zone
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            query, peer = self.udp.recvfrom(65535)
+            name, kind, asked = packet.question(query)
+            how = WHOSE.get(".".join(reversed(name.split(".")[:4])), "")
+            soa = packet.record(self.zone, 6, packet.wire("ns.test") * 2 + struct.pack(">IIIII", 1, 60, 60, 86400, 60))
+            if kind != 12:
+                how = ""
+            if how == "silent":
+                continue
+            if how == "servfail":
+                answer = packet.reply(query, asked, flags=0, rcode=2)
+            elif kind == 12 and how in ("honest", "lying"):
+                host = "a.dialup.test" if how == "honest" else "mx.sink.test"
+                answer = packet.reply(query, asked, [packet.record(name, 12, packet.wire(host), 60)])
+            else:
+                answer = packet.reply(query, asked, (), (soa,), rcode=3 if kind == 12 else 0)
+            self.udp.sendto(answer, peer)
+
+
+def test_a_name_that_cannot_be_looked_up_opens_nothing(folder):
+    """Whoever lets our look-ups fail is told to come again; a client without a name is what it was."""
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.zone("dialup.test", "a A 10.77.0.31\n")
+    zone = "77.10.in-addr.arpa"
+    net.names.delegated[zone] = [("ns." + zone, "10.77.1.200")]
+    net.start_dns()
+    Reverse("10.77.1.200", zone)
+    lab.Postern(net, net.postern_conf("""
+        resolver { timeout = "4s" }
+        rule "no-dial-up" { client-name = {"*.dialup.test"} action = reject }
+        rule "friends" { client-name = {"*.trusted.test"} to = {"sink.test"} }
+        """))
+    net.host("10.77.0.1").more_addresses(WHOSE)
+    for client, how in WHOSE.items():
+        answers = rcpt("alice@postern.test", client)[1][-1][:9], rcpt("a@sink.test", client)[1][-1][:9]
+        lab.equal(answers, {"honest": ("550 5.7.1", "550 5.7.1"), "nxdomain": ("250 2.1.5", "550 5.7.1"),
+                            "lying": ("250 2.1.5", "550 5.7.1")}.get(how, ("450 4.4.3", "450 4.4.3")),
+                  f"what a client with the reverse zone {how} is told")
 
 
 def test_a_table_broken_in_place(folder):

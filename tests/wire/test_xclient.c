@@ -22,6 +22,9 @@ attributes_are_read(void **state)
 	assert_int_equal(x.addr.family, 4);
 	assert_int_equal(xclient_parse(S("NAME=[unavailable] ADDR=[TEMPUNAVAIL] PORT=[UNAVAILABLE]"), &x), RC_OK);
 	assert_true(x.name.given && x.name.n == 0 && x.addr_given && x.addr.family == 0);
+	assert_false(x.name_failed);
+	assert_int_equal(xclient_parse(S("ADDR=[UNAVAILABLE] NAME=[tempunavail]"), &x), RC_OK);
+	assert_true(x.name.given && x.name.n == 0 && x.name_failed);
 }
 
 static void
