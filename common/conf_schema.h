@@ -397,8 +397,9 @@
 	    "Clients have to switch to TLS first. Not for the MX of a domain, which must take mail without it, too (RFC 3207 " \
 	    "4).") \
 	STR(client_certificate, "client-certificate", "none", NULL, NULL,					\
-	    "request: clients are asked for a certificate, for rules that name its fingerprint. require: those without one are " \
-	    "refused in the handshake, as are those that client-ca did not sign, if it is set.") \
+	    "request: clients are asked for a certificate, for rules that name its fingerprint, router { relay-certificates } " \
+	    "or logins by EXTERNAL. require: those without one are refused in the handshake, as are those that client-ca did " \
+	    "not sign, if it is set. postern -n warns where nothing looks at it (RFC 8314 4.2).") \
 	STR(client_ca, "client-ca", "", NULL, NULL,								\
 	    "PEM file with the authorities that sign clients' certificates. Empty: they are known by their fingerprints alone. " \
 	    "A changed file is used without a reload; a bad one is not, see posternctl tls show.")

@@ -60,18 +60,74 @@ why_nobody_logs_in(const struct conf *c, const struct conf_listener *l)
 	    " EXTERNAL in auth { mechanisms }";
 }
 
+static bool
+is_submission(const struct conf_listener *l)
+{
+	return strcmp(l->kind, "submission") == 0;
+}
+
+static bool
+takes_logins(const struct conf_listener *l)
+{
+	return *l->auth == '\0' ? is_submission(l) : strcmp(l->auth, "yes") == 0;
+}
+
+static void
+put_listener(const struct conf_listener *l, struct buf *notes)
+{
+	if (l->conf_file != NULL)
+		(void)buf_printf(notes, "%s:%u: ", l->conf_file, l->conf_line);
+	(void)buf_printf(notes, "warning: listener \"%s\": ", l->title);
+}
+
+static void
+warn_of_logins(const struct conf *c, const struct conf_listener *l, struct buf *notes)
+{
+	const char *why = why_nobody_logs_in(c, l);
+
+	if ((!is_submission(l) && !takes_logins(l)) || why == NULL)
+		return;
+	put_listener(l, notes);
+	(void)buf_printf(notes, "nobody can log in here%s: %s\n", is_submission(l) ? ", and so nobody can send" : "", why);
+}
+
+/* Does a rule for this listener ask who the certificate says that the client is? */
+static bool
+rules_look_at_certificates(const struct conf *c, const struct conf_listener *l)
+{
+	for (size_t i = 0; i < c->n_rules; i++) {
+		const struct conf_rule *r = &c->rules[i];
+		bool here = r->listener.n == 0;
+
+		for (size_t k = 0; k < r->listener.n; k++)
+			here = here || strcmp(r->listener.v[k], l->title) == 0;
+		if (here && r->client_certificate.n > 0)
+			return true;
+	}
+	return false;
+}
+
+/* RFC 8314 4.2: clients are not asked for certificates that are of no use. That whoever client-ca did not sign is kept out, is
+ * one. */
+static void
+warn_of_certificates(const struct conf *c, const struct conf_listener *l, struct buf *notes)
+{
+	bool gate = strcmp(l->client_certificate, "require") == 0 && *l->client_ca != '\0';
+
+	if (strcmp(l->client_certificate, "none") == 0 || gate || c->router.relay_certificates.n > 0 ||
+	    rules_look_at_certificates(c, l) || (takes_logins(l) && can_take_certificates(c, l)))
+		return;
+	put_listener(l, notes);
+	(void)buf_printf(notes, "client-certificate = %s, and nothing here looks at the certificates: no rule has"
+	    " client-certificate, there is no router { relay-certificates }, and nobody logs in by one (auth {"
+	    " certificates-file }); leave it out, since some clients trouble their users about it\n", l->client_certificate);
+}
+
 static void
 warn_of_listener(const struct conf *c, const struct conf_listener *l, struct buf *notes)
 {
-	bool submission = strcmp(l->kind, "submission") == 0;
-	const char *why = why_nobody_logs_in(c, l);
-
-	if ((!submission && strcmp(l->auth, "yes") != 0) || why == NULL)
-		return;
-	if (l->conf_file != NULL)
-		(void)buf_printf(notes, "%s:%u: ", l->conf_file, l->conf_line);
-	(void)buf_printf(notes, "warning: listener \"%s\": nobody can log in here%s: %s\n", l->title,
-	    submission ? ", and so nobody can send" : "", why);
+	warn_of_logins(c, l, notes);
+	warn_of_certificates(c, l, notes);
 }
 
 void

@@ -437,6 +437,39 @@ test_nobody_can_log_in(void **state)
 	warns("hostname = \"a.b\"\nlistener \"mx\" { }\n", NULL);
 }
 
+/* shows: RFC8314 4.2/1 */
+static void
+test_certificates_that_nobody_looks_at(void **state)
+{
+	static const char what[] = "warning: listener \"s\": client-certificate = ";
+	static const struct { const char *listener, *rest; bool used; } cases[] = {
+		{ "client-certificate = request", "", false },
+		{ "client-certificate = require", "", false },
+		{ "client-certificate = none", "", true },
+		{ "client-certificate = require\n client-ca = \"/ca\"", "", true },
+		{ "client-certificate = request\n client-ca = \"/ca\"", "", false },
+		{ "client-certificate = request", "rule \"r\" { client-certificate = {\"@t\"} }\n", true },
+		{ "client-certificate = request", "rule \"q\" { client = {\"@t\"} }\n", false },
+		{ "client-certificate = request", "rule \"r\" { listener = {\"s\"}\n client-certificate = {\"@t\"} }\n", true },
+		{ "client-certificate = request", "rule \"r\" { listener = {\"o\"}\n client-certificate = {\"@t\"} }\n", false },
+		{ "client-certificate = request", "router { relay-certificates = {\"@t\"} }\n", true },
+		{ "auth = yes\n client-certificate = request", "auth { certificates-file = \"/c\" }\n", true },
+		{ "client-certificate = request", "auth { certificates-file = \"/c\" }\n", false },
+		{ "auth = yes\n client-certificate = request", "auth { certificates-file = \"/c\"\n users-file = \"/u\"\n"
+		    " mechanisms = {\"PLAIN\"} }\n", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char text[1024];
+
+		(void)snprintf(text, sizeof text, "hostname = \"a.b\"\nlistener \"s\" { port = 26\n %s }\n"
+		    "listener \"o\" { port = 27 }\ncertificate \"c\" { }\ntable \"t\" { values = {\"192.0.2.1\"} }\n%s",
+		    cases[i].listener, cases[i].rest);
+		warns(text, cases[i].used ? NULL : what);
+	}
+}
+
 /* What is wrong is said once, where it stands, and not of every list that takes relay-clients over. */
 static void
 test_networks_are_named_where_they_stand(void **state)
@@ -507,6 +540,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_networks_of_table_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_table_files_that_hold_no_networks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nobody_can_log_in, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_certificates_that_nobody_looks_at, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_written_twice_or_wider_than_it_looks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_not_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_networks_are_named_where_they_stand, set_up, tear_down),
