@@ -159,19 +159,11 @@ json_bool(struct json *j, bool v)
 		(void)buf_put_str(j->to, v ? "true" : "false");
 }
 
-void
-json_null(struct json *j)
-{
-	if (begin_value(j))
-		(void)buf_put_str(j->to, "null");
-}
-
 void json_key_str(struct json *j, const char *key, struct slice s) { json_key(j, key); json_str(j, s); }
 void json_key_text(struct json *j, const char *key, const char *s) { json_key_str(j, key, slice_str(s)); }
 void json_key_u64(struct json *j, const char *key, uint64_t v) { json_key(j, key); json_u64(j, v); }
 void json_key_i64(struct json *j, const char *key, int64_t v) { json_key(j, key); json_i64(j, v); }
 void json_key_bool(struct json *j, const char *key, bool v) { json_key(j, key); json_bool(j, v); }
-void json_key_object(struct json *j, const char *key) { json_key(j, key); json_object(j); }
 void json_key_array(struct json *j, const char *key) { json_key(j, key); json_array(j); }
 
 bool

@@ -38,7 +38,6 @@ void json_str(struct json *j, struct slice s);
 void json_u64(struct json *j, uint64_t v);
 void json_i64(struct json *j, int64_t v);
 void json_bool(struct json *j, bool v);
-void json_null(struct json *j);
 
 /* Key and value in one. */
 void json_key_str(struct json *j, const char *key, struct slice s);
@@ -46,7 +45,6 @@ void json_key_text(struct json *j, const char *key, const char *s);	/* a C strin
 void json_key_u64(struct json *j, const char *key, uint64_t v);
 void json_key_i64(struct json *j, const char *key, int64_t v);
 void json_key_bool(struct json *j, const char *key, bool v);
-void json_key_object(struct json *j, const char *key);
 void json_key_array(struct json *j, const char *key);
 
 /* Everything that was opened is closed, nothing was misused, everything fitted. */

@@ -65,9 +65,3 @@ content_grant(struct content *c)
 	c->earned = 0;
 	return grant;
 }
-
-bool
-content_is_whole(const struct content *c)
-{
-	return buf_len(&c->waiting) == c->arrived;
-}

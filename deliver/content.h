@@ -38,7 +38,5 @@ enum rc content_pump(struct content *c, struct buf *out);
 /* Bytes to grant the queue now; 0: none. Counts as granted. */
 uint32_t content_grant(struct content *c);
 
-/* Was nothing of it encoded yet? Then the job can still be sent on another connection. */
-bool content_is_whole(const struct content *c);
 
 #endif

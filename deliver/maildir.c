@@ -301,27 +301,15 @@ maildir_deliver(struct maildir *m, struct maildir_file *f)
 	return fsync(m->new) == -1 ? failed(m, "syncing new") : RC_OK;
 }
 
-static void
-end_file(struct maildir *m, struct maildir_file *f, bool unlink_it)
-{
-	if (f->fd == -1)
-		return;
-	if (unlink_it)
-		(void)unlinkat(m->tmp, f->name, 0);
-	(void)close(f->fd);
-	f->fd = -1;
-}
-
 void
 maildir_abandon(struct maildir *m, struct maildir_file *f)
 {
-	end_file(m, f, !f->linked);
-}
-
-void
-maildir_settle(struct maildir *m, struct maildir_file *f)
-{
-	end_file(m, f, true);
+	if (f->fd == -1)
+		return;
+	if (!f->linked)
+		(void)unlinkat(m->tmp, f->name, 0);
+	(void)close(f->fd);
+	f->fd = -1;
 }
 
 void

@@ -50,11 +50,9 @@ enum rc maildir_copy(struct maildir *m, struct maildir_file *f, const struct mai
 /* RC_OK: it is in new/, durable. Its name in tmp/ is still there. */
 enum rc maildir_deliver(struct maildir *m, struct maildir_file *f);
 
-/* Both close it; fine when it is not open (fd -1). Given up: out of tmp/, unless it stands in new/ already. */
+/* Closes it; fine when it is not open (fd -1). Out of tmp/, unless it stands in new/ already. */
 void maildir_abandon(struct maildir *m, struct maildir_file *f);
 /* Delivered, and told: out of tmp/. */
-void maildir_settle(struct maildir *m, struct maildir_file *f);
-/* The same for a name that maildir_create found delivered. */
 void maildir_forget(struct maildir *m, struct msgid id, uint16_t index);
 
 /* Takes old files out of tmp/ that Postern left there. now: wall time in seconds. */

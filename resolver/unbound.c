@@ -229,12 +229,6 @@ unbound_in_flight(const struct unbound *u)
 	return u->asked.n + u->waiting.n + u->done.n;
 }
 
-const char *
-unbound_version(void)
-{
-	return ub_version();
-}
-
 /* --- the context --- */
 
 static const struct {

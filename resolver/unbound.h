@@ -25,6 +25,5 @@ struct lookup_source *unbound_source(struct unbound *u);
 extern const struct lookup_ops unbound_lookups;
 
 size_t unbound_in_flight(const struct unbound *u);	/* asked of the library and not answered, cancelled ones too */
-const char *unbound_version(void);
 
 #endif

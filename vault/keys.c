@@ -218,12 +218,6 @@ keys_free(struct keys *k)
 	*k = (struct keys){ NULL, NULL, NULL };
 }
 
-size_t
-keys_count(const struct keys *k)
-{
-	return k->now == NULL ? 0 : k->now->n;
-}
-
 /* --- signing --- */
 
 static const struct scheme {

@@ -27,7 +27,6 @@ enum rc keys_arrive(struct keys *k, uint32_t serial, struct slice id, int fd, st
 enum rc keys_adopt(struct keys *k, uint32_t serial);
 uint32_t keys_arriving(const struct keys *k);	/* the serial of the set that is arriving; 0: none */
 void keys_free(struct keys *k);
-size_t keys_count(const struct keys *k);	/* of the set in use */
 
 /* Signs message, whatever it is: the caller has looked at it. *ret_n bytes in signature. */
 enum vault_status keys_sign(const struct keys *k, struct slice id, uint16_t scheme, bool tls13, struct slice message,

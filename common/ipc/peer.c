@@ -27,7 +27,6 @@ struct peer {
 	struct watch watch;
 	struct chore flush;
 	struct chore hangup;
-	struct chore resume;
 	struct buf out;
 	struct buf in;		/* an incomplete frame between reads; empty most of the time */
 	const char *why;	/* of the drop */
@@ -37,7 +36,6 @@ struct peer {
 	int fds[FDS_WAITING_MAX];
 	unsigned n_fds;
 	bool dead;
-	bool paused;
 	bool wants_drained;
 	bool dispatching;
 	bool freed;		/* peer_free was called from inside a handler */
@@ -46,7 +44,6 @@ struct peer {
 static void on_ready(struct watch *w, bool readable, bool writable, void *ctx);
 static void on_flush(struct chore *c, void *ctx);
 static void on_hangup(struct chore *c, void *ctx);
-static void on_resume(struct chore *c, void *ctx);
 
 struct peer *
 peer_new(struct loop *loop, int fd, enum role us, enum role them, unsigned index, const struct peer_ops *ops, void *ctx)
@@ -73,7 +70,6 @@ peer_new(struct loop *loop, int fd, enum role us, enum role them, unsigned index
 	watch_init(&p->watch, loop, fd, on_ready, p);
 	chore_setup(&p->flush, loop, on_flush, p);
 	chore_setup(&p->hangup, loop, on_hangup, p);
-	chore_setup(&p->resume, loop, on_resume, p);
 	watch_set(&p->watch, true, false);
 	return p;
 }
@@ -99,7 +95,6 @@ peer_free(struct peer *p)
 	close_line(p);
 	chore_cancel(&p->flush);
 	chore_cancel(&p->hangup);
-	chore_cancel(&p->resume);
 	p->dead = true;
 	if (p->dispatching) {
 		p->freed = true;
@@ -144,18 +139,6 @@ peer_room(const struct peer *p)
 	size_t used = buf_len(&p->out);
 
 	return used >= PEER_BACKLOG_MAX ? 0 : PEER_BACKLOG_MAX - used;
-}
-
-void
-peer_pause(struct peer *p, bool paused)
-{
-	if (p->dead || p->paused == paused)
-		return;
-	p->paused = paused;
-	watch_set(&p->watch, !paused, p->watch.write);
-	/* Frames that had arrived before the pause wait in our memory, where no descriptor event tells of them. */
-	if (!paused && buf_len(&p->in) > 0)
-		chore_queue(&p->resume);
 }
 
 /* --- out --- */
@@ -218,7 +201,7 @@ peer_flush(struct peer *p)
 	}
 	if (p->dead)
 		return;
-	watch_set(&p->watch, !p->paused, buf_len(&p->out) > 0);
+	watch_set(&p->watch, true, buf_len(&p->out) > 0);
 	/* A burst must not pin memory for the life of the line. */
 	if (buf_len(&p->out) == 0 && p->out.cap > IPC_FRAME_MAX * 4)
 		buf_free(&p->out);
@@ -358,7 +341,7 @@ dispatch(struct peer *p, struct slice s)
 	size_t used = 0, len;
 	enum rc rc;
 
-	while (!p->dead && !p->paused) {
+	while (!p->dead) {
 		rc = frame_parse(slice_from(s, used), p->us, p->them, &f, &len);
 		if (rc == RC_MORE)
 			break;
@@ -463,19 +446,6 @@ read_once(struct peer *p)
 }
 
 static void
-on_resume(struct chore *c, void *ctx)
-{
-	struct peer *p = ctx;
-
-	(void)c;
-	p->dispatching = true;
-	dispatch_gathered(p);
-	p->dispatching = false;
-	if (p->freed)
-		peer_free(p);
-}
-
-static void
 on_ready(struct watch *w, bool readable, bool writable, void *ctx)
 {
 	struct peer *p = ctx;
@@ -484,7 +454,7 @@ on_ready(struct watch *w, bool readable, bool writable, void *ctx)
 	p->dispatching = true;
 	if (writable)
 		peer_flush(p);
-	for (int i = 0; readable && i < READS_A_TURN && !p->dead && !p->paused; i++)
+	for (int i = 0; readable && i < READS_A_TURN && !p->dead; i++)
 		if (!read_once(p))
 			break;
 	p->dispatching = false;

@@ -51,9 +51,6 @@ enum {
 size_t peer_backlog(const struct peer *p);	/* unsent bytes */
 size_t peer_room(const struct peer *p);		/* bytes that still fit */
 
-/* Stop or go on reading from this peer: back-pressure by the socket. */
-void peer_pause(struct peer *p, bool paused);
-
 /* Space for a body of n bytes in the outgoing buffer: fills *ret_w (max == n). RC_AGAIN when the ceiling is reached (for a
  * small frame: and the reserve behind it is used up), RC_RANGE when n is over IPC_BODY_MAX, RC_CLOSED. Used by the x_send
  * functions below; the body must be filled. */

@@ -309,17 +309,3 @@ address_put(struct buf *to, const struct address *a)
 	(void)buf_put_byte(to, '@');
 	return a->literal.family != 0 ? domain_literal_put(to, a->literal) : domain_lower_put(to, a->domain);
 }
-
-bool
-address_is_postmaster(const struct address *a)
-{
-	struct slice rest = a->local, word = S("postmaster");
-	uint8_t c;
-
-	while (local_next(&rest, (a->flags & ADDRESS_QUOTED) != 0, &c)) {
-		if (word.n == 0 || ascii_lower(c) != word.p[0])
-			return false;
-		word = slice_from(word, 1);
-	}
-	return word.n == 0;
-}

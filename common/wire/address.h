@@ -91,7 +91,4 @@ address_is_qualified(const struct address *a)
 	return a->literal.family != 0 || slice_find(a->domain, '.') < a->domain.n;
 }
 
-/* The postmaster of any domain, or the bare word; in any case (RFC 5321 4.5.1). */
-bool address_is_postmaster(const struct address *a);
-
 #endif

@@ -128,16 +128,3 @@ domain_pattern_parse(struct slice text, struct domain_pattern *ret_pattern)
 		*ret_pattern = pattern;
 	return rc;
 }
-
-bool
-domain_pattern_matches(struct domain_pattern pattern, struct slice name)
-{
-	size_t rest;
-
-	if (!pattern.below)
-		return slice_caseeq(pattern.name, name);
-	if (name.n < pattern.name.n + 2)
-		return false;
-	rest = name.n - pattern.name.n;
-	return name.p[rest - 1] == '.' && slice_caseeq(slice_from(name, rest), pattern.name);
-}

@@ -49,6 +49,5 @@ struct domain_pattern {
 	bool below;
 };
 enum rc domain_pattern_parse(struct slice text, struct domain_pattern *ret_pattern);
-bool domain_pattern_matches(struct domain_pattern pattern, struct slice name);
 
 #endif

@@ -182,17 +182,3 @@ dovecot_unescape(struct slice value, struct buf *to)
 	}
 	return RC_OK;
 }
-
-bool
-dovecot_escape(struct buf *to, struct slice value)
-{
-	for (size_t i = 0; i < value.n; i++) {
-		uint8_t c = value.p[i];
-		uint8_t as = c == 0 ? '0' : c == ESCAPE ? '1' : c == '\t' ? 't' : c == '\r' ? 'r' : c == '\n' ? 'n' : 0;
-
-		if (as != 0)
-			(void)buf_put_byte(to, ESCAPE);
-		(void)buf_put_byte(to, as == 0 ? c : as);
-	}
-	return !to->failed;
-}

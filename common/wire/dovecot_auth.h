@@ -43,7 +43,5 @@ enum rc dovecot_line_parse(struct slice line, struct dovecot_line *ret_line);
 
 /* Appends what an escaped value stands for. RC_SYNTAX: an escape at its end; RC_NOMEM: `to` is full. `to` may have grown. */
 enum rc dovecot_unescape(struct slice value, struct buf *to);
-/* Appends value with its escapes. False: `to` failed. */
-bool dovecot_escape(struct buf *to, struct slice value);
 
 #endif

@@ -149,36 +149,6 @@ header_next(struct header_iter *it, struct header_field *ret_field)
 	return rc;
 }
 
-enum rc
-header_find(struct slice message, struct slice name, struct header_field *ret_field)
-{
-	struct header_iter it;
-	struct header_field field;
-	enum rc rc;
-
-	header_begin(&it, message, true);
-	while ((rc = header_next(&it, &field)) == RC_OK)
-		if (slice_caseeq(field.name, name)) {
-			*ret_field = field;
-			return RC_OK;
-		}
-	return rc;
-}
-
-size_t
-header_count(struct slice message, struct slice name)
-{
-	struct header_iter it;
-	struct header_field field;
-	size_t n = 0;
-
-	header_begin(&it, message, true);
-	while (header_next(&it, &field) == RC_OK)
-		if (slice_caseeq(field.name, name))
-			n++;
-	return n;
-}
-
 bool
 header_value_put(struct buf *to, struct slice value, size_t max)
 {

@@ -49,12 +49,6 @@ void header_begin(struct header_iter *it, struct slice in, bool whole);
  * there; set a longer it->in, or whole, and call again. RC_RANGE: over HEADER_BYTES_MAX or HEADER_FIELDS_MAX. */
 enum rc header_next(struct header_iter *it, struct header_field *ret_field);
 
-/* The first field of that name (any case) in a message or its beginning. RC_NOTFOUND; RC_RANGE as above. */
-enum rc header_find(struct slice message, struct slice name, struct header_field *ret_field);
-
-/* Fields of that name in a message or its beginning; those within the limits count. */
-size_t header_count(struct slice message, struct slice name);
-
 /* Appends the value in one line: unfolded (RFC 5322 2.2.3), without white space around it, at most max bytes of it.
  * Other control bytes stay: escape it for logs. False: `to` is full. */
 bool header_value_put(struct buf *to, struct slice value, size_t max);

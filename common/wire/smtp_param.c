@@ -108,32 +108,12 @@ is_xtext(struct slice text, bool lower)
 }
 
 bool
-smtp_xtext_is_valid(struct slice text)
-{
-	return slice_is_ascii(text) && is_xtext(text, false);
-}
-
-bool
 smtp_xtext_decode(struct buf *to, struct slice text)
 {
 	int c;
 
 	while (text.n > 0 && (c = next_byte(&text, true)) >= 0)
 		(void)buf_put_byte(to, (uint8_t)c);
-	return !to->failed;
-}
-
-bool
-smtp_xtext_encode(struct buf *to, struct slice text)
-{
-	for (size_t i = 0; i < text.n; i++) {
-		uint8_t c = text.p[i];
-
-		if (char_is_graph(c) && c != '+' && c != '=')
-			(void)buf_put_byte(to, c);
-		else
-			(void)buf_printf(to, "+%02X", c);
-	}
 	return !to->failed;
 }
 

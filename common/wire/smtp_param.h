@@ -26,12 +26,9 @@ enum {
 	SMTP_ORCPT_MAX = 500,		/* RFC 3461 4.2 */
 };
 
-/* RFC 3461 4: printable ASCII without "+" and "=", or "+" and two hexadecimal digits in upper case. */
-bool smtp_xtext_is_valid(struct slice text);
-/* Appends what it stands for. False: to is full. text must be valid; UTF-8 in it stands for itself. */
+/* RFC 3461 4: printable ASCII without "+" and "=", or "+" and two hexadecimal digits in upper case. Appends
+ * what it stands for. False: to is full. text must be valid; UTF-8 in it stands for itself. */
 bool smtp_xtext_decode(struct buf *to, struct slice text);
-/* Appends text as xtext. False: to is full. */
-bool smtp_xtext_encode(struct buf *to, struct slice text);
 
 enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS };
 enum rc smtp_ret_parse(struct slice value, enum smtp_ret *ret_ret);

@@ -1,4 +1,4 @@
-/* common/wire/smtp_reply.h -- replies: read as a client, written as a server.
+/* common/wire/smtp_reply.h -- the replies of servers, read as a client.
  *
  * RFC 5321 4.2. The reader works on buffered bytes of a server that may be hostile (THREATS 7, 15): lines, their number
  * and the whole are bounded, and text goes on only as printable ASCII. Only CRLF ends a line. Pure; slices borrow. */
@@ -14,7 +14,6 @@ enum {
 	SMTP_REPLY_LINE_MAX = 2048,	/* with CRLF; RFC 5321 4.5.3.1.5 asks for 512, some servers send more */
 	SMTP_REPLY_LINES_MAX = 256,	/* EHLO replies have about 20, bounce explanations 10 */
 	SMTP_REPLY_BYTES_MAX = 32 * 1024, /* a whole reply: what the client must be able to buffer */
-	SMTP_REPLY_LINE_PUT_MAX = 512,	/* what we write, with CRLF: RFC 5321 4.5.3.1.5 */
 };
 
 /* ---- reader -------------------------------------------------------------------------------------------------------*/
@@ -59,15 +58,5 @@ struct smtp_ehlo_line {
 /* Start with *rest = reply.lines and *first = true. Lines that follow no grammar are passed over; "AUTH=..." of old
  * servers reads as AUTH. False at the end. */
 bool smtp_ehlo_next(struct slice *rest, bool *first, struct smtp_ehlo_line *ret_line);
-
-/* Does the word stand among the params? In any case. */
-bool smtp_ehlo_has_param(const struct smtp_ehlo_line *line, struct slice word);
-
-/* ---- writer -------------------------------------------------------------------------------------------------------*/
-
-/* Appends a reply. Each `\n` in text starts a new line; a line that would pass SMTP_REPLY_LINE_PUT_MAX goes on in the
- * next; any byte that is not printable ASCII becomes `?`. The enhanced code stands on each line (RFC 2034 4), unless
- * its class is 0 or does not agree with the code. False, and to failed: no room, or a code outside 200..599. */
-bool smtp_reply_put(struct buf *to, unsigned code, struct enhanced enhanced, struct slice text);
 
 #endif

@@ -120,8 +120,12 @@ a_file_appears_whole(void **state)
 	assert_int_equal(copy.size, 12);
 	assert_int_equal(maildir_deliver(&p->m, &copy), RC_OK);
 	assert_int_equal(count(p, "new", other), 2);
-	maildir_settle(&p->m, &copy);
-	maildir_settle(&p->m, &f);
+	/* As mailbox does: closed, and forgotten when the result has been told. */
+	maildir_abandon(&p->m, &copy);
+	maildir_abandon(&p->m, &f);
+	assert_int_equal(count(p, "tmp", name), 2);
+	maildir_forget(&p->m, some_id, 2);
+	maildir_forget(&p->m, some_id, 1);
 	assert_int_equal(count(p, "tmp", name), 0);
 	assert_int_equal(count(p, "new", name), 2);
 }
@@ -257,7 +261,7 @@ a_full_disk_is_told(void **state)
 	assert_int_equal(maildir_create(&p->m, some_id, 1, &f), RC_OK);
 	assert_int_equal(maildir_write(&p->m, &f, slice_of(block, sizeof block)), RC_OK);
 	assert_int_equal(maildir_deliver(&p->m, &f), RC_OK);
-	maildir_settle(&p->m, &f);
+	maildir_abandon(&p->m, &f);
 	maildir_close(&p->m);
 	(void)close(p->fd);
 	p->fd = -1;

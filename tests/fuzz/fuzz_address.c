@@ -25,8 +25,6 @@ check_canonical(const struct address *a)
 		/* A trick cannot be hidden by writing it in another way. */
 		if ((again.flags & ADDRESS_RELAY_TRICK) != (a->flags & ADDRESS_RELAY_TRICK))
 			abort();
-		if (address_is_postmaster(a) != address_is_postmaster(&again))
-			abort();
 	}
 	for (size_t i = 0; i < buf_len(&once); i++)
 		if (buf_slice(&once).p[i] < 0x20 || buf_slice(&once).p[i] == 0x7f ||
@@ -78,7 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (domain_check(s) == RC_OK && (size > DOMAIN_MAX || domain_ehlo_parse(s, &ip) != RC_OK))
 		abort();
 	(void)domain_literal_parse(s, &ip);
-	if (domain_pattern_parse(s, &pattern) == RC_OK && domain_pattern_matches(pattern, pattern.name) == pattern.below)
+	if (domain_pattern_parse(s, &pattern) == RC_OK && domain_check(pattern.name) != RC_OK)
 		abort();
 	return 0;
 }

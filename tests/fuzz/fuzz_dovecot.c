@@ -15,24 +15,16 @@ within(struct slice line, struct slice part)
 		abort();
 }
 
-/* What is escaped again stands for the same. */
+/* What it stands for is never longer, and what has no escape stands for itself. */
 static void
-there_and_back(struct slice value)
+undo(struct slice value)
 {
-	struct buf plain = BUF_INIT(DOVECOT_LINE_MAX), escaped = BUF_INIT(DOVECOT_LINE_MAX * 2),
-	    again = BUF_INIT(DOVECOT_LINE_MAX);
+	struct buf plain = BUF_INIT(DOVECOT_LINE_MAX);
 
-	if (dovecot_unescape(value, &plain) == RC_OK) {
-		if (!dovecot_escape(&escaped, buf_slice(&plain)) || dovecot_unescape(buf_slice(&escaped), &again) != RC_OK ||
-		    !slice_eq(buf_slice(&plain), buf_slice(&again)))
-			abort();
-		if (slice_find(buf_slice(&escaped), '\t') < buf_len(&escaped) ||
-		    slice_find(buf_slice(&escaped), '\n') < buf_len(&escaped))
-			abort();
-	}
+	if (dovecot_unescape(value, &plain) == RC_OK &&
+	    (buf_len(&plain) > value.n || (slice_find(value, 1) == value.n && !slice_eq(buf_slice(&plain), value))))
+		abort();
 	buf_free(&plain);
-	buf_free(&escaped);
-	buf_free(&again);
 }
 
 static void
@@ -51,8 +43,8 @@ take(struct slice line)
 		abort();
 	if (l.denied && l.kind != DOVECOT_OK)
 		abort();
-	there_and_back(l.user);
-	there_and_back(l.reason);
+	undo(l.user);
+	undo(l.reason);
 }
 
 int
@@ -66,6 +58,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		take(slice_first(rest, n));
 		rest = slice_from(rest, n + 1);
 	}
-	there_and_back(slice_first(slice_of(data, size), 1000));
+	undo(slice_first(slice_of(data, size), 1000));
 	return 0;
 }

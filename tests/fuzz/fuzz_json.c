@@ -137,13 +137,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		case 5: json_u64(&j, rd_u64(&r)); break;
 		case 6: json_i64(&j, rd_i64(&r)); break;
 		case 7: json_bool(&j, what > 127); break;
-		case 8: json_null(&j); break;
+		case 8: json_bool(&j, true); break;
 		case 9: json_key_str(&j, keys[what >> 6], rd_take(&r, rd_u8(&r))); break;
 		case 10: json_key_text(&j, keys[what >> 6], "text"); break;
 		case 11: json_key_u64(&j, keys[what >> 6], what); break;
 		case 12: json_key_i64(&j, keys[what >> 6], -what); break;
 		case 13: json_key_bool(&j, keys[what >> 6], true); break;
-		case 14: json_key_object(&j, keys[what >> 6]); depth++; break;
+		case 14: json_key(&j, keys[what >> 6]); json_object(&j); depth++; break;
 		default: json_key_array(&j, keys[what >> 6]); depth++; break;
 		}
 	}

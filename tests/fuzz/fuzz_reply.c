@@ -10,19 +10,16 @@ check_reply(const struct smtp_reply *r)
 {
 	struct slice rest = r->lines, text;
 	struct smtp_ehlo_line line;
-	struct buf out = BUF_INIT(SMTP_REPLY_BYTES_MAX), again = BUF_INIT(4 * SMTP_REPLY_BYTES_MAX);
-	struct smtp_reply_scan scan = { 0 };
-	struct smtp_reply back;
+	struct buf out = BUF_INIT(SMTP_REPLY_BYTES_MAX);
 	unsigned n = 0;
 	bool first = true;
-	size_t used;
 
 	while (smtp_reply_line_next(&rest, &text))
 		n++;
 	if (n != r->n_lines || n > SMTP_REPLY_LINES_MAX || r->code < 200 || r->code > 599)
 		abort();
 	for (rest = r->lines; smtp_ehlo_next(&rest, &first, &line);)
-		(void)smtp_ehlo_has_param(&line, S("PLAIN"));
+		;
 	for (size_t max = 0; max < 600; max += 37) {
 		buf_clear(&out);
 		if (!smtp_reply_text_put(&out, r, max) || buf_len(&out) > max)
@@ -31,12 +28,7 @@ check_reply(const struct smtp_reply *r)
 			if (buf_slice(&out).p[i] < 0x20 || buf_slice(&out).p[i] > 0x7e)
 				abort();
 	}
-	/* What we write of it is a reply of the same code. */
-	if (!smtp_reply_put(&again, r->code, r->enhanced, buf_slice(&out)) ||
-	    smtp_reply_parse(&scan, buf_slice(&again), &back, &used) != RC_OK || back.code != r->code || used != buf_len(&again))
-		abort();
 	buf_free(&out);
-	buf_free(&again);
 }
 
 int

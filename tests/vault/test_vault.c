@@ -132,7 +132,6 @@ keyring_open(struct keyring *k)
 		(void)close(fd);
 	}
 	assert_int_equal(keys_adopt(&k->keys, 1), RC_OK);
-	assert_int_equal(keys_count(&k->keys), 4);
 }
 
 static void
@@ -200,7 +199,6 @@ key_files(void **state)
 	/* Once more, from the same open file: two certificates with one key, or a vault that was started again. */
 	assert_int_equal(keys_arrive(&keys, 1, slice_of(id, sizeof id), fd, &why), RC_OK);
 	assert_int_equal(keys_adopt(&keys, 1), RC_OK);
-	assert_int_equal(keys_count(&keys), 1);
 	assert_int_equal(ftruncate(fd, 40), 0);
 	assert_int_not_equal(keys_arrive(&keys, 2, slice_of(id, sizeof id), fd, &why), RC_OK);
 	assert_int_equal(ftruncate(fd, 1024 * 1024), 0);

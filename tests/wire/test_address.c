@@ -137,28 +137,6 @@ limits_at_their_edges(void **state)
 	buf_free(&path);
 }
 
-/* shows: RFC5321 4.5.1/2 */
-static void
-postmaster_in_every_dress(void **state)
-{
-	static const char *const yes[] = { "postmaster@a.test", "PostMaster@a.test", "\"postmaster\"@a.test",
-	    "\"post\\master\"@a.test" };
-	static const char *const no[] = { "postmaster+x@a.test", "postmaste@a.test", "\"postmaster \"@a.test" };
-	struct address a;
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(yes); i++) {
-		assert_int_equal(address_parse(slice_str(yes[i]), &a), RC_OK);
-		assert_true(address_is_postmaster(&a));
-	}
-	for (size_t i = 0; i < COUNT(no); i++) {
-		assert_int_equal(address_parse(slice_str(no[i]), &a), RC_OK);
-		assert_false(address_is_postmaster(&a));
-	}
-	assert_true(slice_eq(address_domain_of(S("\"a@b\"@c.test")), S("c.test")));
-	assert_true(slice_eq(address_local_of(S("\"a@b\"@c.test")), S("\"a@b\"")));
-}
-
 int
 main(void)
 {
@@ -166,7 +144,6 @@ main(void)
 		cmocka_unit_test(addresses_have_one_form),
 		cmocka_unit_test(paths),
 		cmocka_unit_test(limits_at_their_edges),
-		cmocka_unit_test(postmaster_in_every_dress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,23 +97,19 @@ nonsense_is_refused(void **state)
 }
 
 static void
-escapes_go_both_ways(void **state)
+escapes_are_undone(void **state)
 {
 	static const struct slice plain = SLICE("a\0b\001c\td\re\nf=g");
-	struct buf b = BUF_INIT(64), back = BUF_INIT(64), small = BUF_INIT(2);
+	struct buf back = BUF_INIT(64), small = BUF_INIT(2);
 
 	(void)state;
-	assert_true(dovecot_escape(&b, plain));
-	assert_true(slice_eq(buf_slice(&b), S("a\0010b\0011c\001td\001re\001nf=g")));
-	assert_int_equal(dovecot_unescape(buf_slice(&b), &back), RC_OK);
+	assert_int_equal(dovecot_unescape(S("a\0010b\0011c\001td\001re\001nf=g"), &back), RC_OK);
 	assert_true(slice_eq(buf_slice(&back), plain));
 	buf_clear(&back);
 	assert_int_equal(dovecot_unescape(S("\001x\001\001"), &back), RC_OK);
 	assert_true(slice_eq(buf_slice(&back), S("x\001")));
 	assert_int_equal(dovecot_unescape(S("abc\001"), &back), RC_SYNTAX);
 	assert_int_equal(dovecot_unescape(S("abc"), &small), RC_NOMEM);
-	assert_false(dovecot_escape(&small, S("\t\t")));
-	buf_free(&b);
 	buf_free(&back);
 	buf_free(&small);
 }
@@ -125,7 +121,7 @@ main(void)
 		cmocka_unit_test(handshake_is_read),
 		cmocka_unit_test(results_are_read),
 		cmocka_unit_test(nonsense_is_refused),
-		cmocka_unit_test(escapes_go_both_ways),
+		cmocka_unit_test(escapes_are_undone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* tests/wire/test_header.c -- headers in memory and as they stream by. */
 #include "common/wire/header.h"
+#include "tests/fields.h"
 #include "tests/wire/check.h"
 
 #include <sys/mman.h>
@@ -50,16 +51,19 @@ values_and_names(void **state)
 	struct slice s = slice_str(text);
 	struct buf to = BUF_INIT(256);
 	struct header_field f;
+	struct header_iter it;
 	struct header_watch w;
 
 	(void)state;
-	assert_int_equal(header_count(s, S("received")), 2);
-	assert_int_equal(header_find(s, S("SUBJECT"), &f), RC_OK);
+	assert_int_equal(fields_count(s, S("received")), 2);
+	header_begin(&it, s, true);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(header_next(&it, &f), RC_OK);
+	assert_true(slice_eq(f.name, S("Subject")));
 	assert_true(header_value_put(&to, f.value, 100));
 	holds(&to, "one\ttwo");
 	assert_true(header_value_put(&to, f.value, 2));
 	holds(&to, "on");
-	assert_int_equal(header_find(s, S("To"), &f), RC_NOTFOUND);
 	header_watch_init(&w);
 	header_watch_feed(&w, s);
 	assert_true(w.ended);
