@@ -408,9 +408,10 @@ def rss(pid):
         return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-def test_ten_thousand_wrong_logins(folder):
-    """Twenty networks guess all the time: no room grows, and the owner of the account that they guess at gets in soon."""
-    guesses, networks = 10000, [f"10.77.0.{n}" for n in range(30, 50)]
+def test_thousands_of_wrong_logins(folder):
+    """Twenty networks guess all the time: no room grows, and the owner of the account that they guess at gets in soon.
+    POSTERN_GUESSES says how often they guess."""
+    guesses, networks = int(os.environ.get("POSTERN_GUESSES", "3000")), [f"10.77.0.{n}" for n in range(30, 50)]
     net, postern = house(folder, auth='failure-delay = "5ms"\n failure-delay-max = "20ms"\n account-delay-max = "20ms"', more="""
         limits { failed-logins = 0
             errors = 0
@@ -462,7 +463,7 @@ def test_ten_thousand_wrong_logins(folder):
     for room, pid in rooms.items():
         lab.equal(postern.pids(room)[0], pid, f"{room} is the same process")
         grown = rss(pid) - before[room]
-        lab.check(grown < 4 << 20, f"{room} grew by {grown >> 10} KiB")
+        lab.check(grown < 3 << 20, f"{room} grew by {grown >> 10} KiB")
         print(f"# {room} grew by {grown >> 10} KiB of {before[room] >> 10}")
     print(f"# {dict(codes)}; {len(waits)} logins of the owner, the slowest {max(waits):.2f} s")
 
