@@ -97,7 +97,8 @@ new_session(const struct client *c, int fd)
 {
 	gnutls_session_t tls;
 
-	must(gnutls_init(&tls, GNUTLS_CLIENT), "a session");
+	/* One share, as most clients send: not one for each kind of group. */
+	must(gnutls_init(&tls, GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP), "a session");
 	must(gnutls_priority_set(tls, c->priority), "priorities");
 	must(gnutls_credentials_set(tls, GNUTLS_CRD_CERTIFICATE, c->credentials), "credentials");
 	gnutls_transport_set_int(tls, fd);
