@@ -1,7 +1,7 @@
 /* master/conf_users.c -- see conf_users.h. */
 #include "master/conf_users.h"
 
-#include "common/credential.h"
+#include "common/users_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,38 +12,19 @@
 #include <unistd.h>
 
 static enum rc
-check_line(const struct conf_auth *a, struct slice line, unsigned number, struct buf *errors)
+check_line(const struct conf_auth *a, struct users_check *u, struct slice line, struct buf *errors)
 {
 	struct buf why = BUF_INIT(512);
-	struct credential c;
-	enum rc rc;
+	struct slice bare;
+	enum rc rc = users_line_next(&line, &bare) ? users_check_line(u, bare, &why) : RC_OK;
 
-	if (line.n > 0 && line.p[line.n - 1] == '\r')
-		line.n--;
-	rc = credential_parse(line, &c, &why);
-	if (rc == RC_OK && c.memory > a->hash_memory) {
-		(void)buf_put_str(&why, "asks for more memory than auth { max-hash-memory }");
-		rc = RC_RANGE;
-	}
-	if (rc == RC_NOTFOUND)
-		rc = RC_OK;
 	if (rc != RC_OK) {
-		(void)buf_printf(errors, "%s:%u: this line ", a->users_file, number);
+		(void)buf_printf(errors, "%s:%u: this line ", a->users_file, u->line);
 		(void)buf_put_slice(errors, buf_slice(&why));
 		(void)buf_put_byte(errors, '\n');
 	}
 	buf_free(&why);
 	return rc;
-}
-
-const char *
-conf_users_unfit(const struct stat *st)
-{
-	if (!S_ISREG(st->st_mode))
-		return "is no regular file";
-	if ((st->st_mode & S_IRWXO) != 0)
-		return "may be read or changed by everybody on this machine; chmod o= takes that away";
-	return NULL;
 }
 
 /* Where the file is named. */
@@ -61,7 +42,7 @@ conf_users_check(const struct conf *c, struct buf *errors)
 {
 	const struct conf_auth *a = &c->auth;
 	enum rc rc = RC_OK;
-	unsigned number = 0;
+	struct users_check u;
 	size_t size = 0;
 	const char *unfit;
 	char *line = NULL;
@@ -83,14 +64,16 @@ conf_users_check(const struct conf *c, struct buf *errors)
 			(void)close(fd);
 		return RC_IO;
 	}
-	unfit = fstat(fd, &st) == 0 ? conf_users_unfit(&st) : strerror(errno);
+	unfit = fstat(fd, &st) == 0 ? users_file_unfit(&st) : strerror(errno);
 	if (unfit != NULL) {
 		put_place(a, errors);
 		(void)buf_printf(errors, "%s %s\n", a->users_file, unfit);
 		rc = RC_DENIED;
 	}
+	users_check_init(&u, a->hash_memory);
 	while (rc == RC_OK && (n = getline(&line, &size, f)) > 0)
-		rc = check_line(a, slice_of(line, line[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n), ++number, errors);
+		rc = check_line(a, &u, slice_of(line, (size_t)n), errors);
+	users_check_free(&u);
 	free(line);
 	(void)fclose(f);
 	return rc;

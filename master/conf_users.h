@@ -4,10 +4,6 @@
 
 #include "common/conf.h"
 
-#include <sys/stat.h>
-
-/* What is against the file itself, whatever stands in it; NULL: nothing. */
-const char *conf_users_unfit(const struct stat *st);
 /* Every line of auth { users-file }. On anything but RC_OK errors gets "path:line: what". */
 enum rc conf_users_check(const struct conf *c, struct buf *errors);
 

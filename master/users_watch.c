@@ -2,8 +2,8 @@
 #include "master/users_watch.h"
 
 #include "common/log.h"
+#include "common/users_file.h"
 #include "master/child.h"
-#include "master/conf_users.h"
 #include "master/master.h"
 
 #include <fcntl.h>
@@ -37,8 +37,8 @@ look(const struct master *m, struct file_look to[USERS_FILES])
 			continue;
 		if (stat(path_of(m, i), &st) == -1)
 			return "is not there";
-		if (i == 0 && conf_users_unfit(&st) != NULL)
-			return conf_users_unfit(&st);
+		if (i == 0 && users_file_unfit(&st) != NULL)
+			return users_file_unfit(&st);
 		if (!S_ISREG(st.st_mode))
 			return "is no regular file";
 		to[i] = (struct file_look){ st.st_dev, st.st_ino, st.st_size, st.st_ctim, st.st_mtim };
@@ -89,7 +89,7 @@ open_all(const struct master *m, int fds[USERS_FILES])
 		if (*path_of(m, i) == '\0' || !ok)
 			continue;
 		fds[i] = open(path_of(m, i), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-		ok = fds[i] != -1 && fstat(fds[i], &st) == 0 && (i == 0 ? conf_users_unfit(&st) == NULL : S_ISREG(st.st_mode));
+		ok = fds[i] != -1 && fstat(fds[i], &st) == 0 && (i == 0 ? users_file_unfit(&st) == NULL : S_ISREG(st.st_mode));
 		/* What the room takes is what it gets when it has to be started again, whatever the file is then. */
 		if (ok) {
 			fds[i] = ware_copy(fds[i], names[i], WARE_AUTH_FILE_MAX);

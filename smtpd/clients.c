@@ -72,13 +72,7 @@ time_of(const struct clients *c, const struct conf *conf)
 void
 clients_adopt(struct clients *c, const struct conf *conf)
 {
-	struct table *t;
-
-	/* What is wrong with it the master has said. */
-	if (networks_compile(conf, &conf->limits.exempt, &t, NULL) != RC_OK)
-		return;
-	table_free(c->exempt);
-	c->exempt = t;
+	networks_renew(conf, &conf->limits.exempt, &c->exempt);
 }
 
 /* --- the table of those that are here --- */

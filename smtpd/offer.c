@@ -83,24 +83,12 @@ offers(const struct session *s, enum extension e)
 	return true;
 }
 
-static void
-adopt(struct table **at, const struct conf *conf, const struct conf_list *list)
-{
-	struct table *t = NULL;
-
-	/* What is wrong with it the master has said. */
-	if (networks_compile(conf, list, &t, NULL) != RC_OK)
-		return;
-	table_free(*at);
-	*at = t;
-}
-
 void
 offer_adopt(struct smtpd *smtpd, const struct conf *conf)
 {
-	adopt(&smtpd->priority_clients, conf, &conf->smtpd.priority_clients);
-	adopt(&smtpd->etrn_clients, conf, &conf->smtpd.etrn_clients);
-	adopt(&smtpd->report_clients, conf, &conf->smtpd.report_clients);
+	networks_renew(conf, &conf->smtpd.priority_clients, &smtpd->priority_clients);
+	networks_renew(conf, &conf->smtpd.etrn_clients, &smtpd->etrn_clients);
+	networks_renew(conf, &conf->smtpd.report_clients, &smtpd->report_clients);
 }
 
 bool

@@ -27,13 +27,7 @@ struct verification {
 void
 verify_adopt(struct smtpd *smtpd, const struct conf *conf)
 {
-	struct table *t;
-
-	/* What is wrong with it the master has said. */
-	if (networks_compile(conf, &conf->smtpd.vrfy, &t, NULL) != RC_OK)
-		return;
-	table_free(smtpd->verifiers);
-	smtpd->verifiers = t;
+	networks_renew(conf, &conf->smtpd.vrfy, &smtpd->verifiers);
 }
 
 bool

@@ -1,13 +1,13 @@
 /* vault/auth_files.c -- see auth_files.h. */
 #include "vault/auth_files.h"
 
+#include "common/users_file.h"
+
 #include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { FILE_BYTES_MAX = 256 * 1024 * 1024 };
 
 void
 auth_files_forget(struct auth *auth)
@@ -71,7 +71,7 @@ read_whole(int fd, const char *path, uint8_t **ret_bytes, size_t *ret_n, struct 
 	size_t n = 0;
 	ssize_t got = 1;
 
-	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size > FILE_BYTES_MAX) {
+	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size > USERS_FILE_MAX) {
 		(void)buf_printf(why, "%s: is not there, no regular file, or too large", path);
 		return RC_IO;
 	}

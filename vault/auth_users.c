@@ -1,7 +1,7 @@
 /* vault/auth_users.c -- see auth_users.h. */
 #include "vault/auth_users.h"
 
-#include "common/keyed_hash.h"
+#include "common/users_file.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -121,10 +121,8 @@ add(struct users *u, const struct credential *c, struct buf *why)
 {
 	struct user *user, **chain;
 
-	if (find(u, c->user) != NULL) {
-		(void)buf_put_str(why, "names a user that an earlier line has");
-		return RC_EXISTS;
-	}
+	if (find(u, c->user) != NULL)
+		return users_line_twice(why);
 	user = grow(u) ? calloc(1, sizeof *user + c->user.n) : NULL;
 	if (user == NULL) {
 		(void)buf_put_str(why, "out of memory");
@@ -152,21 +150,6 @@ add(struct users *u, const struct credential *c, struct buf *why)
 	return RC_OK;
 }
 
-/* Takes the next line off; false at the end. A CR before the LF is the LF's. */
-static bool
-next_line(struct slice *rest, struct slice *ret_line)
-{
-	size_t n = slice_find(*rest, '\n');
-
-	if (rest->n == 0)
-		return false;
-	*ret_line = slice_first(*rest, n);
-	if (ret_line->n > 0 && ret_line->p[ret_line->n - 1] == '\r')
-		ret_line->n--;
-	*rest = slice_from(*rest, n + 1);
-	return true;
-}
-
 /* Puts "path:number: " before the words that are behind `from`. */
 static enum rc
 blame(struct buf *why, const char *path, unsigned number, const struct buf *words, enum rc rc)
@@ -184,30 +167,17 @@ users_load(struct users *u, struct slice bytes, const char *path, uint64_t hash_
 	enum rc rc = RC_OK;
 	struct slice line;
 
-	while (rc == RC_OK && next_line(&bytes, &line)) {
-		struct credential c = { 0 };
+	while (rc == RC_OK && users_line_next(&bytes, &line)) {
+		struct users_line read;
 
 		number++;
-		rc = credential_secret_parse(line, u->secret);
-		if (rc == RC_OK) {
+		rc = users_line_read(line, hash_memory, &read, &words);
+		if (rc == RC_OK && read.kind == USERS_SECRET) {
+			memcpy(u->secret, read.secret, sizeof u->secret);
 			u->secret_is = SECRET_OF_THE_FILE;
-			continue;
-		}
-		if (rc == RC_SYNTAX)
-			(void)buf_put_str(&words, "is not #secret and 32 bytes in base64, as posternctl passwd writes it");
-		else
-			rc = credential_parse(line, &c, &words);
-		if (rc == RC_NOTFOUND) {
-			rc = RC_OK;
-			continue;
-		}
-		if (rc == RC_OK && c.memory > hash_memory) {
-			(void)buf_put_str(&words, "asks for more memory than auth { max-hash-memory }");
-			rc = RC_RANGE;
-		}
-		if (rc == RC_OK)
-			rc = add(u, &c, &words);
-		sodium_memzero(&c, sizeof c);
+		} else if (rc == RC_OK && read.kind == USERS_CREDENTIAL)
+			rc = add(u, &read.c, &words);
+		sodium_memzero(&read, sizeof read);
 	}
 	if (rc != RC_OK)
 		rc = blame(why, path, number, &words, rc);
@@ -304,7 +274,7 @@ load_words(struct users *u, struct slice bytes, const char *path,
 	enum rc rc = RC_OK;
 	struct slice line;
 
-	while (rc == RC_OK && next_line(&bytes, &line)) {
+	while (rc == RC_OK && users_line_next(&bytes, &line)) {
 		struct slice w[LINE_WORDS];
 		size_t n = split(line, w);
 

@@ -123,6 +123,17 @@ list_names(const struct conf *conf, const struct conf_list *list, const char *ti
 	return list_has(list, title);
 }
 
+void
+networks_renew(const struct conf *conf, const struct conf_list *list, struct table **at)
+{
+	struct table *t;
+
+	if (networks_compile(conf, list, &t, NULL) != RC_OK)
+		return;
+	table_free(*at);
+	*at = t;
+}
+
 bool
 networks_name_table(const struct conf *conf, const char *title)
 {

@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "common/credential.h"
+#include "common/users_file.h"
 #include "common/wire/base64.h"
 
 #include <sodium.h>
@@ -115,11 +115,70 @@ lines_both_ways(void **state)
 	buf_free(&why);
 }
 
+/* What each of the three who read a users file takes and refuses. */
+static void
+whole_files(void **state)
+{
+	static const struct {
+		const char *text, *why;
+		unsigned line;
+	} cases[] = {
+		{ "", NULL, 0 }, { "# words\n\nalice:*:\r\nbob:*:", NULL, 4 },
+		{ "alice:*:\nbob:*:\nALICE:*:\n", NULL, 3 },
+		{ "alice:*:\nbob:*:\nalice:*:\n", "names a user that an earlier line has", 3 },
+		{ "alice\n", "has no colon", 1 }, { "\n#secret x\n", "is not #secret", 2 },
+		{ "a:$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$"
+		    "RdescudvJCsgt3ub+b4dWRWJTmaaJObGRdescudvJCs:\n", "max-hash-memory", 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct slice rest = slice_str(cases[i].text), line;
+		struct buf why = BUF_INIT(512);
+		struct users_check u;
+		enum rc rc = RC_OK;
+
+		users_check_init(&u, 16 << 20);
+		while (rc == RC_OK && users_line_next(&rest, &line))
+			rc = users_check_line(&u, line, &why);
+		assert_int_equal(u.line, cases[i].line);
+		assert_int_equal(rc == RC_OK, cases[i].why == NULL);
+		if (cases[i].why != NULL && strstr(buf_cstr(&why), cases[i].why) == NULL)
+			fail_msg("case %zu: %s", i, buf_cstr(&why));
+		users_check_free(&u);
+		buf_free(&why);
+	}
+}
+
+static void
+many_users(void **state)
+{
+	struct buf why = BUF_INIT(512), line = BUF_INIT(64);
+	struct users_check u;
+
+	(void)state;
+	users_check_init(&u, 16 << 20);
+	for (unsigned i = 0; i < 10000; i++) {
+		buf_clear(&line);
+		assert_true(buf_printf(&line, "user%u:*:", i));
+		assert_int_equal(users_check_line(&u, buf_slice(&line), &why), RC_OK);
+	}
+	for (unsigned i = 0; i < 10000; i += 777) {
+		buf_clear(&line);
+		assert_true(buf_printf(&line, "user%u:*:", i));
+		assert_int_equal(users_check_line(&u, buf_slice(&line), &why), RC_EXISTS);
+	}
+	users_check_free(&u);
+	buf_free(&why);
+	buf_free(&line);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(scram_vectors), cmocka_unit_test(preparation), cmocka_unit_test(lines_both_ways),
+		cmocka_unit_test(scram_vectors), cmocka_unit_test(preparation), cmocka_unit_test(whole_files),
+		cmocka_unit_test(many_users), cmocka_unit_test(lines_both_ways),
 	};
 
 	if (sodium_init() == -1)

@@ -233,7 +233,15 @@ def test_broken_reload_is_refused(folder):
     postern.wait_log("config-refused")
     refused = [line for line in postern.log().splitlines() if "config-refused" in line]
     lab.check(refused and "\\n" not in refused[-1] and "\\x0a" not in refused[-1], f"no line end in the log: {refused!r}")
-    for wrong in ('router { local-users = {"@nosuch"} }\n', 'table "t" { file = "/nonexistent" }\n', 'uid-base = 5\n',
+    with open(f"{folder}/users", "w") as f:
+        f.write("carol:*:\ndave:*:\ncarol:*:\n")
+    os.chmod(f"{folder}/users", 0o600)
+    postern.configure(good + f'auth {{ users-file = "{folder}/users" }}\n')
+    r = postern.ctl("config", "check", check=False)
+    lab.check(r.returncode == 78 and f"{folder}/users:3: this line names a user that an earlier line has" in r.stderr,
+              f"a user twice: {r.stderr!r}")
+    for wrong in (f'auth {{ users-file = "{folder}/users" }}\n',
+                  'router { local-users = {"@nosuch"} }\n', 'table "t" { file = "/nonexistent" }\n', 'uid-base = 5\n',
                   'smtpd { max-hops = 1 }\n', 'auth { users-file = "/nonexistent" }\n', 'smtpd {\n',
                   f'listener "more" {{ address = {{"{POSTERN}"}} }}\n',
                   'certificate "c" { chain = "/nonexistent"\n key = "/nonexistent" }\n'):
