@@ -138,14 +138,41 @@ read_arg(struct slice arg, struct policy_query *q)
 	return q->client.family == 0 ? "the client is missing" : NULL;
 }
 
-/* A rule may name listeners: of one that there is not, every answer would be wrong. False: the request has been answered. */
+/* What smtpd answers before it asks for a decision, by the listener alone (smtpd/command.c). False: *ret_v is the end. */
 static bool
-check_listener(const struct router *router, struct peer *p, uint32_t handle, struct slice name)
+pass_listener(struct page *page, const struct conf_listener *l, struct policy_query *q, struct policy_verdict *ret_v)
+{
+	bool is_submission = strcmp(l->kind, "submission") == 0;
+
+	*ret_v = (struct policy_verdict){ .action = VERDICT_REJECT, .code = 530, .enhanced = "5.7.0", .transport = "" };
+	q->tls = q->tls || strcmp(l->tls, "implicit") == 0;
+	if (l->require_tls)
+		on_rule(page, "builtin:tls", !q->tls, q->tls ? "it came over TLS" :
+		    "the listener has require-tls, and it did not come over TLS");
+	if (l->require_tls && !q->tls) {
+		ret_v->rule = "builtin:tls";
+		ret_v->text = "Must issue a STARTTLS command first";
+		return false;
+	}
+	if (is_submission)
+		on_rule(page, "builtin:login", q->user.n == 0, q->user.n > 0 ? "the client has logged in" :
+		    "the listener is of kind submission, and nobody has logged in (--user)");
+	ret_v->rule = "builtin:login";
+	ret_v->text = "Authentication required";
+	return !is_submission || q->user.n > 0;
+}
+
+/* A rule may name listeners: of one that there is not, every answer would be wrong. False: the request has been answered.
+ * *ret_listener: NULL when none was named. */
+static bool
+check_listener(const struct router *router, struct peer *p, uint32_t handle, struct slice name,
+    const struct conf_listener **ret_listener)
 {
 	const struct conf *c = router->room->conf;
 	struct buf text = BUF_INIT(4096);
 	struct suggest close;
 
+	*ret_listener = NULL;
 	if (name.n == 0)
 		return true;
 	suggest_init(&close, name);
@@ -154,6 +181,7 @@ check_listener(const struct router *router, struct peer *p, uint32_t handle, str
 	(void)buf_put_str(&text, "\"; there are: ");
 	for (size_t i = 0; i < c->n_listeners; i++) {
 		if (slice_eq(slice_str(c->listeners[i].title), name)) {
+			*ret_listener = &c->listeners[i];
 			buf_free(&text);
 			return true;
 		}
@@ -172,6 +200,7 @@ explain(struct router *router, struct peer *p, uint32_t handle, const struct a_r
 	struct page page = { .to = p, .handle = handle, .cursor = m->cursor, .limit = m->limit };
 	struct policy_query q = { .from = S("") };
 	const char *wrong = read_arg(m->arg, &q);
+	const struct conf_listener *listener;
 	struct policy_verdict v;
 	bool more;
 
@@ -179,11 +208,12 @@ explain(struct router *router, struct peer *p, uint32_t handle, const struct a_r
 		end_request(p, handle, RC_SYNTAX, wrong, false, 0);
 		return;
 	}
-	if (!check_listener(router, p, handle, q.listener))
+	if (!check_listener(router, p, handle, q.listener, &listener))
 		return;
 	if (page.limit == 0 || page.limit > ADMIN_PAGE_MAX)
 		page.limit = ADMIN_PAGE_MAX;
-	policy_check(router->policy, &q, on_rule, &page, &v);
+	if (listener == NULL || pass_listener(&page, listener, &q, &v))
+		policy_check(router->policy, &q, on_rule, &page, &v);
 	put_final(&page, &v, router->room->conf->generation);
 	more = page.rows > page.cursor && page.rows - page.cursor > page.limit;
 	end_request(p, handle, page.failed ? RC_AGAIN : RC_OK, page.failed ? "not all rows could be sent" : "", more,

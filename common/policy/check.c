@@ -150,8 +150,10 @@ to_host(struct decision *d, const char *builtin, const struct policy_route *rout
 		allot(d, builtin, transport, slice_str(route->nexthop));
 	else if (d->to.parts.literal.family != 0 || domain_is_dns_usable(d->to.parts.domain))
 		allot(d, builtin, transport, d->to.parts.domain);
-	else
+	else {
+		tell(d, "builtin:bad-domain", true, "the DNS can hold no domain of this name");
 		refuse(d, "builtin:bad-domain", 550, "5.1.2", "No such domain can exist");
+	}
 }
 
 static void
@@ -483,10 +485,12 @@ decide(struct decision *d)
 	struct pattern_hit hit;
 
 	if (!subject_read(d->p, d->q->from, false, &d->from)) {
+		tell(d, "builtin:address", true, "the sender is no valid address");
 		refuse(d, "builtin:address", 553, "5.1.7", "The sender is no valid address");
 		return;
 	}
 	if (!read_recipient(d, d->q->to)) {
+		tell(d, "builtin:address", true, "the recipient is no valid address");
 		refuse(d, "builtin:address", 553, "5.1.3", "The recipient is no valid address");
 		return;
 	}
@@ -497,6 +501,8 @@ decide(struct decision *d)
 		refuse(d, "builtin:sender", 553, "5.7.1", "Sender address not allowed for this user");
 		return;
 	}
+	if (d->q->user.n > 0)
+		tell(d, "builtin:sender", false, "the user may use this sender address");
 	r = first_rule(d);
 	if (r == NULL)
 		builtins(d);

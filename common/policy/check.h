@@ -10,8 +10,9 @@
  *	builtin:reject		everybody else: refused
  * A rule that accepts lets a stranger relay to what it matches, but it cannot make a local user exist, and it does not
  * carry relay tricks for strangers: the next host might fall for them. A rule that refuses passes postmaster by unless
- * it names clients or postmaster (RFC 5321 4.5.1: narrowly tailored). builtin:address refuses what is no address, and
- * builtin:bad-domain a domain that the DNS cannot hold. When the client's name cannot be looked up now, nobody knows whether
+ * it names clients or postmaster (RFC 5321 4.5.1: narrowly tailored). What a listener wants before all this is smtpd's own
+ * affair (530; builtin:tls and builtin:login in what explain shows, router/admin.c). builtin:address refuses what is no address,
+ * and builtin:bad-domain a domain that the DNS cannot hold. When the client's name cannot be looked up now, nobody knows whether
  * a rule with client-name matches: where it would make the difference between yes and no, the answer is 450. Pure; nothing of the
  * question is echoed in an answer. */
 #ifndef POSTERN_COMMON_POLICY_CHECK_H

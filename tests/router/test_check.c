@@ -604,6 +604,16 @@ explain_tells_every_step(void **state)
 	q.to = S("postmaster");
 	policy_check(p, &q, note, &told, &v);
 	assert_non_null(strstr(told.text, "-no-spam: it would match, but refuses postmaster only if"));
+	told = (struct told){ "", 0 };
+	q.to = S("a@@b");
+	policy_check(p, &q, note, &told, &v);
+	assert_string_equal(told.text, "+builtin:address: the recipient is no valid address\n");
+	told = (struct told){ "", 0 };
+	q.from = S("a@b.test");
+	q.to = S("alice@postern.test");
+	q.user = S("alice");
+	policy_check(p, &q, note, &told, &v);
+	assert_non_null(strstr(told.text, "-builtin:sender: the user may use this sender address\n"));
 	policy_free(p);
 }
 

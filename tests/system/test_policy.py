@@ -4,12 +4,14 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import lab  # noqa: E402
 from lab import net as net_of, packet  # noqa: E402
+from lab.postern import STAGE  # noqa: E402
 from lab.hosts import POSTERN, SINK  # noqa: E402
 
 STRANGER = "10.77.0.20"
@@ -62,6 +64,35 @@ def test_explain_says_what_smtpd_does(folder):
         lab.check(final["rule"] in text, "the table names the rule too")
     lab.equal(lab.send(POSTERN, "a@b.test", ["x@a.partner.test"], lab.message(5, 100), source=STRANGER)[0], "250", "the answer")
     lab.wait_for(lambda: sink.messages, "the message at the partner's host")
+
+
+def test_explain_knows_what_a_listener_wants(folder):
+    """530 before a login and before TLS, and 553 for a sender that is not the user's: as smtpd answers."""
+    users = f"{folder}/users"
+    subprocess.run([f"{STAGE}/sbin/posternctl", "passwd", "--file", users, "--memory", "8", "alice"], input="secret secret\n",
+                   text=True, check=True)
+    net, postern = house(folder, f"""
+        listener "submission" {{ address = {{"{POSTERN}"}} port = 587 kind = submission auth-without-tls = yes }}
+        listener "inside" {{ address = {{"{POSTERN}"}} port = 465 tls = none require-tls = no }}
+        auth {{ users-file = "{users}" }}
+        router {{ senders = {{"@senders"}} }}
+        table "senders" {{ values = {{"alice alice@postern.test"}} }}
+        """)
+
+    def explain(*words):
+        rows = postern.ctl_rows("explain", "--client", STRANGER, "--to", "bob@postern.test", "--listener", "submission", *words)
+        return {r["rule"]: r["matched"] for r in rows[:-1]}, rows[-1]
+
+    rules, final = explain("--from", "alice@postern.test")
+    lab.equal((rules, final["rule"]), ({"builtin:login": True}, "builtin:login"), "nobody has logged in")
+    with lab.Client(POSTERN, 587, source=STRANGER) as c:
+        c.ehlo()
+        lab.equal(c.cmd("MAIL FROM:<alice@postern.test>")[1][-1], f"{final['code']} {final['enhanced']} {final['text']}", "smtpd")
+    rules, final = explain("--from", "bob@postern.test", "--user", "alice")
+    lab.check(not rules["builtin:login"] and rules["builtin:sender"], f"another's address: {rules}")
+    lab.equal((final["code"], final["rule"]), (553, "builtin:sender"), "the verdict")
+    rules, final = explain("--from", "alice@postern.test", "--user", "alice")
+    lab.check(not rules["builtin:login"] and not rules["builtin:sender"] and final["code"] == 250, f"his own: {rules} {final}")
 
 
 def test_smart_host(folder):
