@@ -24,16 +24,6 @@ throw_out(struct session *s, const char *reason)
 	session_last(s, 421, "4.4.2", reason, reason);
 }
 
-/* A login that the client does not go on with: the auth room counts it for the network as well (held_a_place()). What it has
- * given up before is counted already. */
-static void
-no_response(struct session *s, const char *reason)
-{
-	if (!login_has_failed(s))
-		client_note(s, CLIENT_FAILED_LOGIN, 1);
-	throw_out(s, reason);
-}
-
 static void
 hang_up(struct session *s, const char *reason)
 {
@@ -101,6 +91,19 @@ command_time(const struct session *s)
 	const struct conf_smtpd *c = &s->conf->smtpd;
 
 	return hurries(s) && c->stress_timeout_command < c->timeout_command ? c->stress_timeout_command : c->timeout_command;
+}
+
+/* A login that the client does not go on with: the auth room counts it for the network as well (held_a_place()). What it has
+ * given up before is counted already. When sessions run out the client had less time than was promised to it: then it may be slow
+ * and honest, and has failed no login. */
+static void
+no_response(struct session *s, const char *reason)
+{
+	bool cut_short = command_time(s) < s->conf->smtpd.timeout_command;
+
+	if (!login_has_failed(s))
+		client_note(s, cut_short ? CLIENT_ERROR : CLIENT_FAILED_LOGIN, 1);
+	throw_out(s, reason);
 }
 
 static uint64_t

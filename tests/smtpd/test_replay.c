@@ -37,6 +37,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { LINE_MAX_ = 4096, FILES_MAX = 200, PATIENCE_MS = 5000 };
 
@@ -194,6 +195,27 @@ do_half_close(struct play *p, char *arg)
 }
 
 static void
+do_again(struct play *p, char *arg)
+{
+	(void)arg;
+	send_gathered(p);
+	(void)close(p->f.client);
+	p->f.client = -1;
+	p->f.closed = false;
+	buf_clear(&p->f.replies);
+	fakes_settle(&p->f);
+	p->connected = false;
+}
+
+static void
+do_stress(struct play *p, char *arg)
+{
+	(void)arg;
+	connect_now(p);
+	p->f.smtpd.stressed = true;
+}
+
+static void
 do_stop(struct play *p, char *arg)
 {
 	(void)arg;
@@ -322,6 +344,8 @@ static const struct {
 	{ "auth", do_auth },		/* up MECHANISMS, lost, hold, answer, give up, aborted (was it told of an end?) */
 	{ "zone", do_zone },		/* as TZ has it: what the server's clock is set to */
 	{ "at once", do_at_once },	/* what is sent next leaves in one write, however the rest is played */
+	{ "again", do_again },		/* the client is gone, and another one of its address comes */
+	{ "stress", do_stress },	/* sessions run out, until one more comes */
 	{ "half-close", do_half_close }, /* the client closes its side */
 	{ "stop", do_stop },		/* the room is asked to stop */
 };
