@@ -87,7 +87,7 @@
 	    "Per cent of max-sessions at which clients that are not exempt from limits get the times of stress. 101: never.") \
 	TIME(stress_timeout_command, "stress-timeout-command", "10s", "1s", "1h",				\
 	    "timeout-command while sessions run out: shorter than the five minutes of RFC 5321 4.5.3.2.7, so that others get " \
-	    "in.") \
+	    "in. A login that it ends is an error of the client network, and no failed one.") \
 	TIME(stress_timeout_data, "stress-timeout-data", "30s", "1s", "1h",					\
 	    "timeout-data while sessions run out.")								\
 	U32(delay_errors, "delay-errors", "10", "0", "100000",							\
@@ -333,7 +333,7 @@
 	U32(max_waiting, "max-waiting", "64", "1", "10000",							\
 	    "Passwords that wait for a worker at most; further clients are told 454. A client network that is not of limits "	\
 	    "{ exempt } has 4 of them; more at a time are told 454, and count as errors of it. A user who has logged " \
-	    "in from the network in the last week goes first, whatever the number, with 4 of his own.")		\
+	    "in from the network in the last week goes first, with 4 of his own; as many of such may wait beside the others.") \
 	SIZE(hash_memory, "max-hash-memory", "64M", "8M", "1G",							\
 	    "Memory that checking one password may take at most; a users file that asks for more is refused.")	\
 	U32(max_exchanges, "max-exchanges", "2000", "10", "100000",							\

@@ -154,6 +154,7 @@ auth_free(struct auth *auth)
 	exchanges_free(auth);
 	dovecot_free(auth);
 	workers_stop(auth->workers);
+	passwords_free(auth);
 	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
 		peer_free(auth->smtpds[i]);
 	peer_free(auth->control);

@@ -90,5 +90,6 @@ void scram_respond(struct exchange *x, struct slice response);
 void external_respond(struct exchange *x, struct slice response);
 void scram_free(struct exchange *x);
 void password_forget(struct exchange *x);	/* the exchange ends; what a thread has is freed when it comes back */
+void passwords_free(struct auth *auth);	/* when the threads have ended: what they had */
 
 #endif

@@ -80,6 +80,13 @@ password_forget(struct exchange *x)
 	x->job = NULL;
 }
 
+void
+passwords_free(struct auth *auth)
+{
+	while (auth->jobs != NULL)
+		job_free(auth->jobs);
+}
+
 /* Has whoever asks as many waiting as may be? Strangers of a network together, or a dozen addresses would fill the queue and shut
  * every user out; each friend for himself: whoever has an account is no better a guest than they, and an office has many. Those
  * whose client has hung up count too. */
@@ -98,16 +105,20 @@ static void
 hand_over(struct exchange *x)
 {
 	struct hash_job *job = x->job;
+	unsigned max = x->auth->conf->auth.max_waiting;
 	bool full = has_its_part(job);
+	enum rc rc;
 
 	if (full && !x->exempt) {
 		exchange_no(x, job->is_friend ? AUTH_TEMPORARY : AUTH_BUSY,
 		    "too many passwords of this network wait to be checked");
 		return;
 	}
-	if (job->is_friend && !full) {
-		workers_submit_early(x->auth->workers, &job->work);
-	} else if (workers_submit(x->auth->workers, &job->work, x->auth->conf->auth.max_waiting) != RC_OK) {
+	if (job->is_friend && !full)
+		rc = workers_submit_early(x->auth->workers, &job->work, max);
+	else
+		rc = workers_submit(x->auth->workers, &job->work, max);
+	if (rc != RC_OK) {
 		exchange_no(x, AUTH_TEMPORARY, "too many passwords wait to be checked");
 		return;
 	}

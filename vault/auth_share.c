@@ -134,12 +134,28 @@ gives_way(const struct auth *auth, unsigned smtpd)
 	return most;
 }
 
+/* Of the network that has most; where all of its are being computed, of the next one: or whoever keeps us computing would shut
+ * out all others. But nobody takes it of one that has less than itself. */
+static struct exchange *
+find_victim(const struct asker *a, unsigned smtpd, struct ip_net net)
+{
+	unsigned tries = 0;
+
+	for (unsigned n = a->top; n > 0; n--)
+		for (const struct share *s = a->ranks[n].oldest; s != NULL; s = s->newer) {
+			bool own = s->smtpd == smtpd && ip_eq(s->net.ip, net.ip);
+			struct exchange *victim = victim_of(s, own);
+
+			if (victim != NULL || own || ++tries == SHARE_TRIES_MAX)
+				return victim;
+		}
+	return NULL;
+}
+
 static bool
 make_room(const struct auth *auth, unsigned smtpd, struct ip_net net)
 {
-	const struct asker *a = gives_way(auth, smtpd);
-	const struct share *s = a->ranks[a->top].oldest;
-	struct exchange *victim = victim_of(s, s->smtpd == smtpd && ip_eq(s->net.ip, net.ip));
+	struct exchange *victim = find_victim(gives_way(auth, smtpd), smtpd, net);
 
 	if (victim != NULL)
 		exchange_no(victim, AUTH_TEMPORARY, "too many logins are under way: this one made room");

@@ -4,7 +4,8 @@
  * has max-exchanges-network at each smtpd, of which the oldest makes room for the next one; one of limits { exempt } has
  * SHARE_MAX. When all places are taken, an smtpd that has less than its even part of them gets one of the smtpd that has
  * most; else one of its own: of the network that has most there, the oldest. A login for which we compute makes room for
- * nobody: where there are only such, the newcomer is refused. An smtpd is counted by itself, for one that has been broken
+ * nobody: where a network has only such it is the next one's turn, and where there are only such, or the newcomer's own has most,
+ * the newcomer is refused. An smtpd is counted by itself, for one that has been broken
  * into says what it likes about its clients' addresses. */
 #ifndef POSTERN_VAULT_AUTH_SHARE_H
 #define POSTERN_VAULT_AUTH_SHARE_H
@@ -16,6 +17,7 @@
 enum {
 	SHARE_MAX = 1000,	/* max-exchanges-network at most */
 	SHARE_BUCKETS = 1024,
+	SHARE_TRIES_MAX = 1000,	/* networks that are looked at for a login that makes room */
 };
 
 struct auth;

@@ -182,16 +182,21 @@ workers_submit_first(struct workers *w, struct work *work)
 	(void)pthread_mutex_unlock(&w->lock);
 }
 
-void
-workers_submit_early(struct workers *w, struct work *work)
+enum rc
+workers_submit_early(struct workers *w, struct work *work, unsigned max_waiting)
 {
 	struct work **at = &w->first;
+	enum rc rc = RC_OK;
 
 	(void)pthread_mutex_lock(&w->lock);
-	while (*at != NULL && (*at)->urgent)
+	if (w->n_urgent >= max_waiting)
+		rc = RC_AGAIN;
+	while (rc == RC_OK && *at != NULL && (*at)->urgent)
 		at = &(*at)->next;
-	hurry(w, work, at);
+	if (rc == RC_OK)
+		hurry(w, work, at);
 	(void)pthread_mutex_unlock(&w->lock);
+	return rc;
 }
 
 bool

@@ -29,8 +29,9 @@ void workers_stop(struct workers *w);
 enum rc workers_submit(struct workers *w, struct work *work, unsigned max_waiting);
 /* Before all that waits, and by a thread that rests, too. */
 void workers_submit_first(struct workers *w, struct work *work);
-/* Before all that waits and came by workers_submit(), however many do; and by a thread that rests, too. */
-void workers_submit_early(struct workers *w, struct work *work);
+/* Before all that waits and came by workers_submit(), however many do; and by a thread that rests, too. RC_AGAIN: max_waiting
+ * others wait that came like this. */
+enum rc workers_submit_early(struct workers *w, struct work *work, unsigned max_waiting);
 /* Of work that was submitted and not reported: true: it had not begun, and is the submitter's again; false: it has run, and the
  * loop will hear of it. Blocks while it runs. */
 bool workers_take_back(struct workers *w, struct work *work);

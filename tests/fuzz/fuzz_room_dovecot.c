@@ -50,10 +50,10 @@ workers_submit_first(struct workers *w, struct work *work)
 	abort();
 }
 
-void
-workers_submit_early(struct workers *w, struct work *work)
+enum rc
+workers_submit_early(struct workers *w, struct work *work, unsigned max_waiting)
 {
-	(void)w, (void)work;
+	(void)w, (void)work, (void)max_waiting;
 	abort();
 }
 

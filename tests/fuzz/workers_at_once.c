@@ -28,16 +28,10 @@ workers_attach(struct workers *w, struct loop *loop)
 	(void)w, (void)loop;
 }
 
-/* As the real ones do, it leaves what was not reported to its submitter, who is gone: here nothing may leak. */
+/* As the real ones do, it leaves what was not reported to its submitter. */
 void
 workers_stop(struct workers *w)
 {
-	while (w != NULL && w->first != NULL) {
-		struct work *one = w->first;
-
-		w->first = one->next;
-		free(one);
-	}
 	free(w);
 }
 
@@ -60,10 +54,10 @@ workers_submit_first(struct workers *w, struct work *work)
 	(void)workers_submit(w, work, UINT32_MAX);
 }
 
-void
-workers_submit_early(struct workers *w, struct work *work)
+enum rc
+workers_submit_early(struct workers *w, struct work *work, unsigned max_waiting)
 {
-	(void)workers_submit(w, work, UINT32_MAX);
+	return workers_submit(w, work, max_waiting);
 }
 
 bool

@@ -583,6 +583,34 @@ hold_instead(struct house *h, unsigned who, const char *ip, unsigned of, uint32_
 	return handle;
 }
 
+/* Users who are known go first, and there is a limit to them too; what waits when the room ends is not left behind. */
+static void
+known_users_wait(void **state)
+{
+	enum { MAX = 3, WORKERS = 2 };
+	struct slice right = slice_of("\0user1\0right", 12), other = slice_of("\0user2\0right", 12);
+	struct house h;
+
+	(void)state;
+	house_open(&h);
+	assert_int_equal(log_in(&h, 0, "198.51.100.1", "user1", "right").type, AU_OK);
+	assert_int_equal(log_in(&h, 0, "198.51.100.1", "user2", "right").type, AU_OK);
+	h.conf->auth.max_waiting = MAX;
+	n_begun = 0;
+	held_up = true;
+	for (unsigned i = 0; i < WORKERS; i++)
+		(void)begin(&h, 0, "PLAIN", "198.51.100.1", right);
+	while (n_begun < WORKERS)
+		loop_turn(h.loop, false);
+	for (unsigned i = 0; i < MAX; i++)
+		(void)begin(&h, 0, "PLAIN", "198.51.100.1", i < 2 ? right : other);
+	(void)begin(&h, 0, "PLAIN", "198.51.100.1", other);
+	assert_refused_as(&h, AUTH_TEMPORARY);
+	assert_non_null(h.auth.jobs);
+	held_up = false;
+	house_close(&h);
+}
+
 static void
 set_state(struct house *h, uint32_t handle, enum exchange_state state)
 {
@@ -635,6 +663,29 @@ places_of_a_busy_network(void **state)
 	(void)hold_instead(&h, 0, "192.0.2.4", 0, x[2]);
 	assert_refused(&h, 0, "192.0.2.2");
 	assert_int_equal(h.auth.n_exchanges, 4);
+	house_close(&h);
+}
+
+/* The network that has most has only logins that are being computed: the next one makes room, but for none that has more. */
+static void
+places_behind_a_busy_network(void **state)
+{
+	uint32_t x;
+	struct house h;
+
+	(void)state;
+	house_open(&h);
+	for (unsigned i = 0; i < 4; i++) {
+		x = hold(&h, 0, "192.0.2.1");
+		set_state(&h, x, EX_HASHING);
+	}
+	x = hold(&h, 0, "192.0.2.2");
+	(void)hold(&h, 0, "192.0.2.3");
+	h.conf->auth.max_exchanges = 6;
+	assert_refused(&h, 0, "192.0.2.1");
+	x = hold_instead(&h, 0, "192.0.2.4", 0, x);
+	set_state(&h, x, EX_HASHING);
+	assert_int_equal(h.auth.n_exchanges, 6);
 	house_close(&h);
 }
 
@@ -875,6 +926,7 @@ main(void)
 		cmocka_unit_test(nobody_costs_what_somebody_costs), cmocka_unit_test(salts_of_nobody),
 		cmocka_unit_test(out_of_turn), cmocka_unit_test(hanging_up_costs), cmocka_unit_test(places_of_a_network),
 		cmocka_unit_test(places_of_a_busy_network), cmocka_unit_test(passwords_wait),
+		cmocka_unit_test(known_users_wait), cmocka_unit_test(places_behind_a_busy_network),
 		cmocka_unit_test(places_run_out), cmocka_unit_test(places_of_an_smtpd), cmocka_unit_test(idling_costs),
 		cmocka_unit_test(flood), cmocka_unit_test(who_pays), cmocka_unit_test(names_fold),
 	};
