@@ -279,6 +279,16 @@ ip_net_parse(struct slice text, struct ip_net *ret_net)
 	return RC_OK;
 }
 
+bool
+ip_net_is_wide(struct slice text, struct ip_net *ret_net)
+{
+	size_t slash = slice_find(text, '/');
+	struct ip ip;
+
+	return slash < text.n && ip_net_parse(text, ret_net) == RC_OK && ip_parse(slice_first(text, slash), &ip) == RC_OK &&
+	    !ip_eq(ip, ret_net->ip);
+}
+
 size_t
 ip_net_format(struct ip_net net, char out[IP_NET_TEXT_MAX])
 {

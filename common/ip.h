@@ -39,6 +39,8 @@ bool ip_put(struct buf *to, struct ip ip);
 /* "10.0.0.0/8", "2001:db8::/32", or a single address. Bits behind the prefix are cleared. A v4-mapped network of 96
  * bits or more becomes an IPv4 network. RC_SYNTAX; RC_RANGE: a prefix longer than the address. */
 enum rc ip_net_parse(struct slice text, struct ip_net *ret_net);
+/* Is it a network with bits behind its prefix, such as 10.0.0.1/8? Then *ret_net is all of what it means. */
+bool ip_net_is_wide(struct slice text, struct ip_net *ret_net);
 size_t ip_net_format(struct ip_net net, char out[IP_NET_TEXT_MAX]);
 
 /* Never true between families: ::/0 does not hold 192.0.2.1. */

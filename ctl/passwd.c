@@ -8,6 +8,7 @@
 #include "common/conf.h"
 #include "common/credential.h"
 #include "ctl/passwd_file.h"
+#include "ctl/posternctl.h"
 #include "ctl/server.h"
 
 #include <sodium.h>
@@ -392,7 +393,7 @@ passwd_main(int argc, char **argv, const char *socket)
 	struct house h;
 	int status;
 
-	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+	if (asks_for_help(argc, argv)) {
 		(void)fputs(usage, stdout);
 		return EX_OK;
 	}

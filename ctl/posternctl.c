@@ -389,6 +389,15 @@ mailq(const struct options *o, int n_words)
 	return run_command(o, &command, NULL);
 }
 
+bool
+asks_for_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	return false;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -401,7 +410,7 @@ main(int argc, char **argv)
 	int used = 0, n;
 
 	name = name == NULL ? argv[0] : name + 1;
-	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+	if (strcmp(name, "mailq") != 0 && !is_passwd(argc, argv) && asks_for_help(argc, argv)) {
 		(void)fputs(usage, stdout);
 		return EX_OK;
 	}

@@ -8,4 +8,7 @@
  * socket, read as it has read it; if none runs, postern's own default. base: a laboratory, or NULL. */
 int config_check(const char *file, const char *socket, const char *base, bool json);
 
+/* Is --help or -h one of the words? Then nothing is done, whatever the others say. */
+bool asks_for_help(int argc, char **argv);
+
 #endif

@@ -133,6 +133,27 @@ skip_word(struct scan *s)
 	}
 }
 
+/* Takes blanks and then this character off the end. */
+static bool
+ends_with(struct slice *text, uint8_t c)
+{
+	while (text->n > 0 && slice_find(S(" \t\r\n"), text->p[text->n - 1]) < 4)
+		text->n--;
+	if (text->n == 0 || text->p[text->n - 1] != c)
+		return false;
+	text->n--;
+	return true;
+}
+
+/* At a closing brace: of "NAME = {}"? What += adds nothing to stays as it is. */
+static bool
+ends_empty_list(const struct scan *s)
+{
+	struct slice text = buf_slice(s->text);
+
+	return ends_with(&text, '{') && ends_with(&text, '=') && (text.n == 0 || text.p[text.n - 1] != '+');
+}
+
 static void
 take(struct scan *s)
 {
@@ -144,6 +165,8 @@ take(struct scan *s)
 	case '}':
 		if (s->open > 0)
 			s->open--;	/* of one too many libconfuse complains */
+		if (ends_empty_list(s))
+			(void)buf_put_str(s->text, "\"" CONF_EMPTY_LIST "\"");
 		break;
 	case '#':
 		skip_line(s);

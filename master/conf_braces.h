@@ -10,11 +10,14 @@
 #include "common/buf.h"
 #include "common/rc.h"
 
+/* What stands in an empty list of the text: libconfuse tells of values only. */
+#define CONF_EMPTY_LIST "\001"
+
 enum { CONF_FILE_MAX = 16 * 1024 * 1024 };	/* bytes: tables stand in files of their own */
 
-/* The file's text with blanks in the place of comments, so that every line is where it was. RC_SYNTAX: something does not end,
- * "file:line: what, and what to do" in errors; the line is that of the beginning, and the text is complete all the same. RC_IO,
- * RC_RANGE: it cannot be read, or is larger than CONF_FILE_MAX. */
+/* The file's text with blanks in the place of comments, so that every line is where it was, and CONF_EMPTY_LIST in "= {}".
+ * RC_SYNTAX: something does not end, "file:line: what, and what to do" in errors; the line is that of the beginning, and the
+ * text is complete all the same. RC_IO, RC_RANGE: it cannot be read, or is larger than CONF_FILE_MAX. */
 enum rc conf_braces_read(const char *file, struct buf *ret_text, struct buf *errors);
 
 #endif

@@ -282,7 +282,8 @@ on_value(cfg_t *cfg, cfg_opt_t *opt)
 		/* Called after every element: the whole list as read so far replaces the one before. */
 		conf_list_clear(list);
 		for (unsigned i = 0; i < cfg_opt_size(opt) && rc == RC_OK; i++)
-			rc = conf_list_add(list, slice_str(cfg_opt_getnstr(opt, i)));
+			if (strcmp(cfg_opt_getnstr(opt, i), CONF_EMPTY_LIST) != 0)
+				rc = conf_list_add(list, slice_str(cfg_opt_getnstr(opt, i)));
 		return rc == RC_OK ? 0 : -1;
 	}
 	rc = conf_set(section, o, cfg_opt_getnstr(opt, cfg_opt_size(opt) - 1));
@@ -438,30 +439,6 @@ describe_all(cfg_opt_t **ret_rows)
 	return top;
 }
 
-/* "relay-clients = {}" has no value to call on_value for, and means it: nobody. */
-static void
-take_empty_lists_of(cfg_t *cfg, size_t nth, const struct conf_section *s)
-{
-	for (size_t i = 0; i < s->n_options; i++) {
-		cfg_opt_t *opt = s->options[i].kind == CONF_LIST ? cfg_getopt(cfg, s->options[i].name) : NULL;
-
-		if (opt == NULL || (opt->flags & CFGF_MODIFIED) == 0 || cfg_opt_size(opt) > 0)
-			continue;
-		conf_list_clear((struct conf_list *)(void *)((char *)conf_section_at(reading.source->conf, s,
-		    nth) + s->options[i].offset));
-		(void)origin_add(s, nth, &s->options[i], file_of(cfg), (uint32_t)cfg->line);
-	}
-}
-
-static void
-take_empty_lists(cfg_t *root)
-{
-	take_empty_lists_of(root, 0, &conf_sections[0]);
-	for (size_t i = 1; i < n_conf_sections; i++)
-		for (unsigned k = 0; k < cfg_size(root, conf_sections[i].name); k++)
-			take_empty_lists_of(cfg_getnsec(root, conf_sections[i].name, k), k, &conf_sections[i]);
-}
-
 static enum rc
 parse_file(const char *file)
 {
@@ -491,8 +468,6 @@ parse_file(const char *file)
 	cfg->filename = strdup(file);
 	r = cfg_parse_fp(cfg, from);
 	(void)fclose(from);
-	if (r == CFG_SUCCESS)
-		take_empty_lists(cfg);
 	reading.root = NULL;
 	(void)cfg_free(cfg);
 	free(top);
@@ -505,6 +480,20 @@ parse_file(const char *file)
 }
 
 /* --- overrides of the command line --- */
+
+static enum rc
+note_override(const struct conf_section *s, const struct conf_option *o)
+{
+	for (size_t i = 0; i < reading.source->n_origins; i++) {
+		struct conf_origin *had = &reading.source->origins[i];
+
+		if (had->file == NULL && had->section == s && had->option == o) {
+			had->again = 1;
+			return RC_OK;
+		}
+	}
+	return origin_add(s, 0, o, NULL, 0);
+}
 
 static enum rc
 override_one(struct conf *c, const char *text)
@@ -540,7 +529,7 @@ override_one(struct conf *c, const char *text)
 	}
 	rc = conf_set(conf_section_at(c, s, 0), o, equals + 1);
 	if (rc == RC_OK)
-		return origin_add(s, 0, o, NULL, 0);
+		return note_override(s, o);
 	(void)buf_put_str(reading.errors, "-o: ");
 	say_expected(o, equals + 1, rc);
 	return RC_SYNTAX;

@@ -13,6 +13,7 @@ enum { READ_STEP = 64 * 1024 };
 struct loading {
 	struct buf bytes;
 	uint64_t max;
+	struct buf *notes;
 };
 
 /* Reads to the end of the file; no more than the limit, however fast it grows. */
@@ -86,15 +87,17 @@ load(void *ctx, struct slice name, const char *path, struct slice *ret_bytes, st
 	enum rc rc = read_file(path, l->max, &l->bytes, why);
 
 	(void)name;
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		*ret_bytes = buf_slice(&l->bytes);
+		table_warn_text(*ret_bytes, path, l->notes);
+	}
 	return rc;
 }
 
 enum rc
 conf_tables_check(struct conf *c, struct buf *notes, struct buf *errors)
 {
-	struct loading l = { BUF_INIT(0), c->router.max_table };
+	struct loading l = { BUF_INIT(0), c->router.max_table, notes };
 	enum rc rc = policy_check_conf(c, load, &l, notes, errors);
 
 	if (rc != RC_OK)

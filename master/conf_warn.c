@@ -165,10 +165,8 @@ warn_of_networks(const struct conf_source *s, const struct conf_origin *o, struc
 		struct slice word = slice_str(l->v[i]);
 		char text[IP_NET_TEXT_MAX];
 		struct ip_net net;
-		struct ip ip;
 
-		if (slice_find(word, '/') == word.n || ip_net_parse(word, &net) != RC_OK ||
-		    ip_parse(slice_first(word, slice_find(word, '/')), &ip) != RC_OK || ip_eq(ip, net.ip))
+		if (!ip_net_is_wide(word, &net))
 			continue;
 		(void)ip_net_format(net, text);
 		put_option(s, o, notes);
@@ -182,7 +180,10 @@ conf_warn_text(const struct conf_source *s, struct buf *notes)
 	for (size_t i = 0; i < s->n_origins; i++) {
 		const struct conf_origin *o = &s->origins[i];
 
-		if (o->again != 0) {
+		if (o->again != 0 && o->file == NULL) {
+			put_option(s, o, notes);
+			(void)buf_put_str(notes, "stands twice behind -o, and only the last counts; leave one of them out\n");
+		} else if (o->again != 0) {
 			put_option(s, o, notes);
 			(void)buf_printf(notes, "stands a second time, in line %u, and only what it says there counts; leave one"
 			    " of them out\n", o->again);

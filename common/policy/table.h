@@ -67,6 +67,9 @@ enum rc table_add(struct table *t, struct slice pattern, struct slice value, uin
 /* A text file: one pattern a line, a value behind white space, # starts a comment. why: "path:line: what, what to do". */
 enum rc table_load_text(struct table *t, struct slice bytes, const char *path, struct buf *why);
 
+/* Warns in notes, a line each, of networks in such a file that are wider than they look; for whoever shows it to people. */
+void table_warn_text(struct slice bytes, const char *path, struct buf *notes);
+
 /* A file in the form of /etc/passwd: the users whose uid is min_uid or more; not the overflow uid 65534, which is
  * nobody's. The first line of a name counts, as it does for getpwnam(3). */
 enum rc table_load_passwd(struct table *t, struct slice bytes, uint32_t min_uid, const char *path, struct buf *why);

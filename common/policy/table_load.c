@@ -8,7 +8,10 @@
 #include "common/wire/chars.h"
 #include "common/wire/utf8.h"
 
-enum { QUOTE_MAX = 80 };	/* bytes of a bad pattern that a message shows */
+enum {
+	QUOTE_MAX = 80,		/* bytes of a bad pattern that a message shows */
+	WARNINGS_MAX = 10,	/* of one file */
+};
 
 size_t
 table_literal_text(struct ip ip, uint8_t out[IP_TEXT_MAX + 8])
@@ -286,11 +289,26 @@ without_comment(struct slice line)
 	return line;
 }
 
+/* Where the pattern ends that stands first in a line. A quoted local part may hold blanks. */
+static size_t
+pattern_end(struct slice line)
+{
+	size_t end = 0;
+
+	for (bool quoted = false; end < line.n && (quoted || !is_blank(line.p[end])); end++) {
+		if (line.p[end] == '"')
+			quoted = !quoted;
+		else if (quoted && line.p[end] == '\\' && end + 1 < line.n)
+			end++;
+	}
+	return end;
+}
+
 static enum rc
 load_line(struct table *t, const struct lines *l, struct buf *why)
 {
 	struct slice line = trim(without_comment(l->line));
-	size_t end = 0;
+	size_t end = pattern_end(line);
 
 	if (l->line.n > TABLE_LINE_MAX) {
 		(void)buf_printf(why, "the line is longer than %d bytes; one pattern a line", TABLE_LINE_MAX);
@@ -298,13 +316,6 @@ load_line(struct table *t, const struct lines *l, struct buf *why)
 	}
 	if (line.n == 0)
 		return RC_OK;
-	/* A quoted local part may hold blanks. */
-	for (bool quoted = false; end < line.n && (quoted || !is_blank(line.p[end])); end++) {
-		if (line.p[end] == '"')
-			quoted = !quoted;
-		else if (quoted && line.p[end] == '\\' && end + 1 < line.n)
-			end++;
-	}
 	return table_add(t, slice_first(line, end), trim(slice_from(line, end)), l->number, why);
 }
 
@@ -323,6 +334,27 @@ table_load_text(struct table *t, struct slice bytes, const char *path, struct bu
 	}
 	buf_free(&what);
 	return rc;
+}
+
+void
+table_warn_text(struct slice bytes, const char *path, struct buf *notes)
+{
+	struct lines l = { bytes, { NULL, 0 }, 0 };
+	char text[IP_NET_TEXT_MAX];
+	struct ip_net net;
+	size_t n = 0;
+
+	while (next_line(&l)) {
+		struct slice line = trim(without_comment(l.line)), pattern = slice_first(line, pattern_end(line));
+
+		if (!ip_net_is_wide(pattern, &net) || n++ >= WARNINGS_MAX)
+			continue;
+		(void)ip_net_format(net, text);
+		(void)buf_printf(notes, "%s:%u: warning: %.*s means all of %s; write that, or the address alone\n", path,
+		    l.number, (int)pattern.n, (const char *)pattern.p, text);
+	}
+	if (n > WARNINGS_MAX)
+		(void)buf_printf(notes, "%s: warning: and %zu more such networks\n", path, n - WARNINGS_MAX);
 }
 
 /* The n-th field of name:password:uid:gid:...; false when the line has fewer. */

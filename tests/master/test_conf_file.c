@@ -130,6 +130,13 @@ test_empty_list_means_none(void **state)
 	s = read_good("router { }\n");
 	assert_true(s.conf->router.relay_clients.n > 0);
 	conf_source_free(&s);
+	s = read_good("router { relay-clients = {\"10.0.0.0/8\"} }\nrouter { relay-clients = {\n} }\n");
+	assert_int_equal(s.conf->router.relay_clients.n, 0);
+	conf_source_free(&s);
+	s = read_good("router { relay-clients = {}\n relay-clients += {\"10.0.0.0/8\"}\n relay-clients += {} }\n");
+	assert_int_equal(s.conf->router.relay_clients.n, 1);
+	assert_string_equal(s.conf->router.relay_clients.v[0], "10.0.0.0/8");
+	conf_source_free(&s);
 }
 
 static void
@@ -383,6 +390,11 @@ test_written_twice_or_wider_than_it_looks(void **state)
 	warns("hostname = \"a.b\"\nrouter { local-domains = {\"a.b\"}\n local-domains += {\"e.f\", \"g.h\"} }\n", NULL);
 	warns("hostname = \"a.b\"\nrouter { relay-clients = {\"192.0.2.0/24\", \"10.0.0.1/8\"} }\n",
 	    ":2: warning: router: relay-clients: 10.0.0.1/8 means all of 10.0.0.0/8; write that");
+	/* Lists that are empty. */
+	warns("hostname = \"a.b\"\nrouter { local-domains = {}\n local-domains = {\"e.f\"} }\n", "time, in line 3");
+	warns("hostname = \"a.b\"\nrouter { local-domains = {\"a.b\"}\n local-domains = { # nothing\n } }\n", "time, in line 4");
+	warns("hostname = \"a.b\"\nrouter { local-domains = {}\n local-domains += {\"e.f\"} }\n", NULL);
+	warns("hostname = \"a.b\"\nrouter { local-domains = {\"a.b\"}\n local-domains += {} }\n", NULL);
 	warns("hostname = \"a.b\"\nrule \"r\" { client = {\"2001:db8::1/32\"} }\n",
 	    "rule \"r\": client: 2001:db8::1/32 means all of 2001:db8::/32");
 	warns("hostname = \"a.b\"\nrouter { relay-clients = {\"192.0.2.0/24\", \"192.0.2.1\", \"2001:db8::1/128\", \"@t\"}\n"

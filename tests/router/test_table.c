@@ -378,10 +378,34 @@ did_you_mean(void **state)
 	}
 }
 
+/* 10.0.0.1/8 is read as 10.0.0.0/8, and said so: each with its line, and no more than there is an eye for. */
+static void
+wide_networks_are_told(void **state)
+{
+	struct buf notes = BUF_INIT(4096), many = BUF_INIT(4096);
+
+	(void)state;
+	table_warn_text(S("# 10.0.0.1/8\n10.0.0.0/8\n 10.1.2.3/16\tvalue # x\n192.0.2.1\n2001:db8::1/32\nexample.org\n"), "/t",
+	    &notes);
+	assert_string_equal(buf_cstr(&notes),
+	    "/t:3: warning: 10.1.2.3/16 means all of 10.1.0.0/16; write that, or the address alone\n"
+	    "/t:5: warning: 2001:db8::1/32 means all of 2001:db8::/32; write that, or the address alone\n");
+	buf_clear(&notes);
+	for (int i = 0; i < 13; i++)
+		(void)buf_put_str(&many, "10.0.0.1/8\n");
+	table_warn_text(buf_slice(&many), "/t", &notes);
+	assert_non_null(strstr(buf_cstr(&notes), "/t:10: "));
+	assert_null(strstr(buf_cstr(&notes), "/t:11: "));
+	assert_non_null(strstr(buf_cstr(&notes), "/t: warning: and 3 more such networks\n"));
+	buf_free(&notes);
+	buf_free(&many);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wide_networks_are_told),
 		cmocka_unit_test(domains_and_what_is_below_them),
 		cmocka_unit_test(addresses_and_users),
 		cmocka_unit_test(international_domains),

@@ -205,6 +205,14 @@ def test_words_that_are_wrong(folder):
     lab.equal(postern.ctl(*explain, "--user", "whoever").returncode, 0, "users cannot be known without a users file")
 
 
+def test_help_is_help_wherever_it_stands(folder):
+    for words, said in ((["passwd", "--file", f"{folder}/users", "--help"], "posternctl passwd"), (["queue", "-h"], "queue "),
+                        (["passwd", "alice", "-h"], "posternctl passwd"), (["--json", "status", "--help"], "usage: posternctl")):
+        r = subprocess.run([f"{STAGE}/sbin/posternctl", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        lab.check(r.returncode == 0 and said in r.stdout and r.stderr == "", f"{words}: {r!r}")
+    lab.check(not os.path.exists(f"{folder}/users"), "nothing is done")
+
+
 def test_warnings(folder):
     """What is allowed and can hardly be meant: postern -n and a reload say it, the log too, and it is no error."""
     net, postern = house(folder)
@@ -220,6 +228,15 @@ def test_warnings(folder):
     postern.restart()
     postern.wait_ready()
     lab.check(postern.log().count("config-warning") >= 2, "the log of a reload and of a start")
+    with open(f"{folder}/nets", "w") as f:
+        f.write("192.0.2.0/24\n10.77.0.1/16\n")
+    postern.configure(text + f'table "nets" {{ file = "{folder}/nets" }}\nlimits {{ exempt = {{"@nets"}} }}\n')
+    r = postern.host.run([postern.program, "-n", "--base", postern.base, "-c", postern.conf_file, "-o", "smtpd.max-errors=5",
+                          "-o", "smtpd.max-errors=6"], capture_output=True, text=True)
+    lab.equal(r.returncode, 0, "still no error")
+    for said in (f"{folder}/nets:2: warning: 10.77.0.1/16 means all of 10.77.0.0/16; write that",
+                 "warning: smtpd: max-errors: stands twice behind -o, and only the last counts"):
+        lab.check(said in r.stderr, f"{said!r} in {r.stderr!r}")
 
 
 def test_broken_reload_is_refused(folder):
