@@ -54,11 +54,12 @@ is_binary(const struct receive *r)
 }
 
 /* RFC 6531 3.2: UTF-8 may stand in a header at any level of the MIME structure. Parts are not looked into: where there may be
- * some, a body that is not ASCII may hold such a header. */
+ * some, a body that is not ASCII may hold such a header. A field in another character set (Latin-1, mostly) is none that
+ * RFC 6532 has, whatever the client said: it goes on as it came, to servers without SMTPUTF8 too, as it always has. */
 static bool
 may_hold_utf8_header(const struct receive *r)
 {
-	return r->watch.eight_bit || (r->decoder.eight_bit && header_watch_has_parts(&r->watch));
+	return r->watch.utf8 || (r->decoder.eight_bit && header_watch_has_parts(&r->watch));
 }
 
 uint32_t

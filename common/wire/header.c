@@ -2,6 +2,7 @@
 #include "common/wire/header.h"
 
 #include "common/wire/chars.h"
+#include "common/wire/utf8.h"
 
 static bool
 is_wsp(uint8_t c)
@@ -185,9 +186,44 @@ header_watch_init(struct header_watch *w)
 	*w = (struct header_watch){ .state = W_LINE_START };
 }
 
+/* What was gathered is one character, or none. */
+static void
+end_letter(struct header_watch *w)
+{
+	if (w->letter_len > 0 && utf8_len(slice_of(w->letter, w->letter_len), 0) == w->letter_len)
+		w->field_utf8 = true;
+	else if (w->letter_len > 0)
+		w->field_other = true;
+	w->letter_len = 0;
+}
+
+static void
+watch_letters(struct header_watch *w, struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		bool goes_on = (s.p[i] & 0xc0) == 0x80;
+
+		if (!goes_on)
+			end_letter(w);
+		if (s.p[i] > 127 && w->letter_len < sizeof w->letter && (w->letter_len > 0 || !goes_on))
+			w->letter[w->letter_len++] = s.p[i];
+		else if (s.p[i] > 127)
+			w->field_other = true;
+	}
+}
+
+static void
+end_field(struct header_watch *w)
+{
+	end_letter(w);
+	w->utf8 = w->utf8 || (w->field_utf8 && !w->field_other);
+	w->field_utf8 = w->field_other = false;
+}
+
 static void
 watch_end(struct header_watch *w, bool malformed)
 {
+	end_field(w);
 	w->ended = true;
 	w->malformed = malformed;
 	while (w->id_len > 0 && is_wsp(w->id[w->id_len - 1]))
@@ -208,6 +244,7 @@ count_field(struct header_watch *w)
 	};
 	struct slice name = slice_of(w->name, w->name_len);
 
+	end_field(w);
 	if (++w->n_fields > HEADER_FIELDS_MAX) {
 		w->too_long = true;
 		watch_end(w, false);
@@ -324,8 +361,7 @@ header_watch_feed(struct header_watch *w, struct slice content)
 
 		if (w->ended)
 			return;
-		for (size_t i = 0; i < n && !w->eight_bit; i++)
-			w->eight_bit = content.p[i] > 127;
+		watch_letters(w, slice_first(content, n));
 		/* The empty line is not counted: its CR waits for the LF that ends the watch. */
 		if (!(at_start && w->state == W_START_CR))
 			w->bytes += n;

@@ -66,12 +66,15 @@ struct header_watch {
 	bool ended;		/* the empty line, or a malformed one, was seen */
 	bool malformed;
 	bool not_text;		/* a bare CR, a bare LF or a NUL stands in a field: others may see a line end in it */
-	bool eight_bit;		/* there is a byte above 127 in it (RFC 6532) */
+	bool utf8;		/* some field holds UTF-8 that is not ASCII, and nothing above 127 that is none (RFC 6532 3.1) */
 	bool too_long;		/* passed HEADER_BYTES_MAX or HEADER_FIELDS_MAX: watching has ended */
 	uint8_t id[HEADER_ID_MAX]; /* first Message-ID, unfolded and trimmed, perhaps cut */
 	size_t id_len;
 	/* The rest is the watch's own. */
 	uint8_t state;
+	uint8_t letter[4];	/* of the field: bytes above 127, as far as they may be one character */
+	uint8_t letter_len;
+	bool field_utf8, field_other; /* it holds UTF-8 above ASCII; it holds bytes above 127 that are none */
 	bool keep_id, keep_tls;
 	uint8_t tls[3];		/* TLS-Required, without white space, perhaps cut */
 	uint8_t tls_len;

@@ -76,7 +76,7 @@ other_types_stay_what_they_are(void **state)
 	    "C:RCPT TO:<r@b.test> ORCPT=rfc822;a\\x{F6}+2Bb@b.test\r\n" REST);
 }
 
-/* 500 octets is the most that an ORCPT may have, and escaped these are more. */
+/* 500 octets is the most that an ORCPT may have, and escaped these are more: it is left out. shows: RFC6533 3/2 */
 static void
 too_long_in_ascii(void **state)
 {

@@ -29,6 +29,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	watch(&slow, all, 1);
 	if (whole.n_fields != slow.n_fields || whole.received != slow.received || whole.malformed != slow.malformed ||
 	    whole.bytes != slow.bytes || whole.too_long != slow.too_long || whole.message_id != slow.message_id ||
+	    whole.utf8 != slow.utf8 ||
 	    !slice_eq(header_watch_id(&whole), header_watch_id(&slow)))
 		abort();
 	header_begin(&it, all, true);

@@ -170,6 +170,32 @@ def test_a_domain_in_utf8(folder):
     lab.check(b"Status: 5.6.7\n" in bounce and b"utf-8; j\\x{F6}rg@sink.test" in bounce, "why, and about whom")
 
 
+# shows: RFC6532 3/2, RFC6532 3.1/1
+def test_headers_in_utf8_and_in_latin1(folder):
+    """A field in UTF-8 goes to servers with SMTPUTF8 alone; one that is no UTF-8 goes to all, as it came."""
+    net, postern = house(folder)
+    said = []
+    sink = lab.Sink(SINK, keywords=("PIPELINING", "8BITMIME"), script={"MAIL": lambda peer, argument: said.append(argument)})
+
+    def send(field, parameter):
+        with lab.Client(POSTERN) as c:
+            c.ehlo()
+            c.cmd("MAIL FROM:<alice@postern.test>" + parameter, "250")
+            c.cmd("RCPT TO:<x@sink.test>", "250")
+            bdat(c, b"Subject: " + field + b"\r\n\r\nbody\r\n", last=True)
+
+    for n, parameter in enumerate((" SMTPUTF8", "", " BODY=8BITMIME SMTPUTF8"), 1):
+        send(b"gr\xfc\xdfe", parameter)
+        lab.wait_for(lambda: len(sink.messages) == n, "the message in Latin-1")
+        lab.check(b"\r\nSubject: gr\xfc\xdfe\r\n\r\nbody" in sink.messages[-1][2], f"as it came: {sink.messages[-1][2]}")
+        lab.check(said[-1].endswith(" BODY=8BITMIME"), f"what was said: {said[-1]}")
+    send("gr\u00fc\u00dfe".encode(), " SMTPUTF8")
+    bounce = lab.wait_for(lambda: net.mailbox("alice"), "the bounce")[0]
+    lab.check(b"Status: 5.6.7\n" in bounce, f"why: {bounce}")
+    lab.equal(len(sink.messages), 3, "messages at the server without SMTPUTF8")
+    postern.wait_empty()
+
+
 # shows: RFC6533 3/1, RFC6533 3/2, RFC6533 3/4
 def test_a_recipient_in_utf8_is_named_everywhere(folder):
     """Whom the sender wrote to, in UTF-8: escaped for a server without SMTPUTF8, and in the report that comes back."""

@@ -172,11 +172,55 @@ nothing_is_read_again(void **state)
 	(void)munmap(memory, all);
 }
 
+/* shows: RFC6532 3/1, RFC6532 3.1/1 */
+static void
+utf8_is_told_from_other_bytes(void **state)
+{
+	static const struct {
+		const char *text;
+		bool utf8, malformed;
+	} cases[] = {
+		{ "A: a\r\n\r\n\xc3\xbc", false, false },			/* the body is none of it */
+		{ "A: \xc3\xbc\r\n\r\n", true, false },
+		{ "A: \xc3\xbc", true, false },					/* no body at all */
+		{ "A: x\r\nB: \xe2\x82\xac\xf0\x9f\x93\xa7\r\n\r\n", true, false },
+		{ "A: x\r\n \xe2\x82\xac\r\n\r\n", true, false },		/* in what is folded */
+		{ "A: gr\xfc\xdf" "e\r\n\r\n", false, false },		/* Latin-1 */
+		{ "A: \xfc\xc3\xbc\r\n\r\n", false, false },			/* both in one field: it is none */
+		{ "A: \xc3\xbc\xbc\r\n\r\n", false, false },			/* a byte too many */
+		{ "A: \xc3\r\n \xbc\r\n\r\n", false, false },		/* a letter does not go on in another line */
+		{ "A: \xc3\r\nB: \xbc\r\n\r\n", false, false },
+		{ "A: \xe2\x82\r\n\r\n", false, false },
+		{ "A: \xe2\x82", false, false },
+		{ "A: \xc0\xaf\r\n\r\n", false, false },			/* overlong */
+		{ "A: \xed\xa0\x80\r\n\r\n", false, false },			/* a surrogate */
+		{ "A: \xf4\x90\x80\x80\r\n\r\n", false, false },		/* above U+10FFFF */
+		{ "A: \xf0\x9f\x93\xa7\x93\xa7\r\n\r\n", false, false },
+		{ "A: \xfc\r\nB: \xc3\xbc\r\nC: \xfc\r\n\r\n", true, false }, /* each field by itself */
+		{ "A: x\r\ngr\xc3\xbc: \xc3\xbc\r\n\r\n", false, true },	/* a name is ASCII, or none */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		for (size_t step = 1; step < 40; step++) {
+			struct slice s = slice_str(cases[i].text);
+			struct header_watch w;
+
+			header_watch_init(&w);
+			for (size_t at = 0; at < s.n; at += step)
+				header_watch_feed(&w, slice_first(slice_from(s, at), step));
+			header_watch_end(&w);
+			if (w.utf8 != cases[i].utf8 || w.malformed != cases[i].malformed)
+				fail_msg("case %zu in steps of %zu", i, step);
+		}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields_and_the_body),
+		cmocka_unit_test(utf8_is_told_from_other_bytes),
 		cmocka_unit_test(values_and_names),
 		cmocka_unit_test(a_header_has_an_end),
 		cmocka_unit_test(names_have_an_end),
