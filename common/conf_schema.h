@@ -40,7 +40,8 @@
 	STR(to, "to", "stderr", NULL, NULL,									\
 	    "Where the log goes: stderr, syslog, or the path of a file.")					\
 	STR(format, "format", "text", NULL, NULL,								\
-	    "text: one line an event, key=value. json: one object a line.")					\
+	    "text: one line an event, key=value; values with blanks stand in quotes, single ones where they hold double ones; " \
+	    "\\xNN is a character that cannot be printed. json: one object a line.")					\
 	BOOL(debug, "debug", "no", NULL, NULL, "Also log events of severity debug.")				\
 	SIZE(ring, "ring", "4M", "64K", "1G",									\
 	    "Memory for events that the destination has not taken yet; what does not fit is dropped and counted.")

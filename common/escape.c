@@ -2,20 +2,20 @@
 #include "common/escape.h"
 
 static bool
-is_plain(uint8_t c)
+is_plain(uint8_t c, uint8_t quote)
 {
-	return c >= 0x20 && c <= 0x7e && c != '\\' && c != '"';
+	return c >= 0x20 && c <= 0x7e && c != '\\' && c != quote;
 }
 
-bool
-escape_put(struct buf *to, struct slice s, size_t max)
+static bool
+put(struct buf *to, struct slice s, size_t max, uint8_t quote)
 {
 	static const char digits[] = "0123456789abcdef";
 	struct slice part = slice_first(s, max);
 	size_t run = 0;
 
 	for (size_t i = 0; i < part.n; i++) {
-		if (is_plain(part.p[i]))
+		if (is_plain(part.p[i], quote))
 			continue;
 		const uint8_t c = part.p[i];
 		const char code[4] = { '\\', 'x', digits[c >> 4], digits[c & 0xf] };
@@ -31,16 +31,24 @@ escape_put(struct buf *to, struct slice s, size_t max)
 }
 
 bool
+escape_put(struct buf *to, struct slice s, size_t max)
+{
+	return put(to, s, max, '"');
+}
+
+bool
 escape_value_put(struct buf *to, struct slice s, size_t max)
 {
-	bool quote = s.n == 0;
+	bool has_double = slice_find(s, '"') < s.n, has_single = slice_find(s, '\'') < s.n;
+	const uint8_t quote = has_double && !has_single ? '\'' : '"';
+	bool quoted = s.n == 0 || has_double || s.p[0] == '\'';
 
-	for (size_t i = 0; i < s.n && i < max && !quote; i++)
-		quote = s.p[i] == ' ' || s.p[i] == '=' || !is_plain(s.p[i]);
-	if (quote)
-		(void)buf_put_byte(to, '"');
-	(void)escape_put(to, s, max);
-	if (quote)
-		(void)buf_put_byte(to, '"');
+	for (size_t i = 0; i < s.n && i < max && !quoted; i++)
+		quoted = s.p[i] == ' ' || s.p[i] == '=' || !is_plain(s.p[i], quote);
+	if (quoted)
+		(void)buf_put_byte(to, quote);
+	(void)put(to, s, max, quote);
+	if (quoted)
+		(void)buf_put_byte(to, quote);
 	return !to->failed;
 }

@@ -81,6 +81,13 @@ json_text(void **state)
 static void
 escapes(void **state)
 {
+	static const struct { const char *value, *text; } values[] = {
+		{ "", "\"\"" }, { "o'brien@a.test", "o'brien@a.test" }, { "'", "\"'\"" }, { "it's so", "\"it's so\"" },
+		{ "no \"such\" user", "'no \"such\" user'" }, { "\"", "'\"'" }, { "a\"b'c", "\"a\\x22b'c\"" },
+		{ "\"\n'", "\"\\x22\\x0a'\"" }, { "x\" a=b", "'x\" a=b'" }, { "\"\\", "'\"\\x5c'" },
+		{ "\"0123456789012345678'x", "\"\\x220123456789012345678...\"" },
+		{ "0123456789012345678'\"", "\"0123456789012345678'...\"" },
+	};
 	struct buf to = BUF_INIT(256);
 
 	(void)state;
@@ -92,6 +99,10 @@ escapes(void **state)
 	holds(&to, "plain");
 	assert_true(escape_value_put(&to, S("a b"), 100));
 	holds(&to, "\"a b\"");
+	for (size_t i = 0; i < COUNT(values); i++) {
+		assert_true(escape_value_put(&to, slice_str(values[i].value), 20));
+		holds(&to, values[i].text);
+	}
 	buf_free(&to);
 }
 

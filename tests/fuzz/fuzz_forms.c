@@ -121,16 +121,34 @@ check_dates(struct slice s)
 	check_printable(slice_str(iso));
 }
 
+/* A reader who goes by the first character finds the end of the value, and nothing of it behind. */
+static void
+check_value(struct slice v)
+{
+	bool quoted = v.n > 0 && (v.p[0] == '"' || v.p[0] == '\'');
+
+	if (quoted && slice_find(slice_from(v, 1), v.p[0]) != v.n - 2)
+		abort();
+	if (!quoted && (v.n == 0 || slice_find(v, ' ') < v.n || slice_find(v, '=') < v.n))
+		abort();
+}
+
 static void
 check_escapes(struct slice s)
 {
 	struct buf b = BUF_INIT(64 * 1024);
 
 	for (size_t max = 0; max < 40; max += 13) {
+		size_t raw;
+
 		buf_clear(&b);
-		if (!escape_put(&b, s, max) || !escape_value_put(&b, s, max))
+		if (!escape_put(&b, s, max))
+			abort();
+		raw = buf_len(&b);
+		if (!escape_value_put(&b, s, max))
 			abort();
 		check_printable(buf_slice(&b));
+		check_value(slice_from(buf_slice(&b), raw));
 		if (buf_len(&b) > 2 * (4 * max + 3) + 2)
 			abort();
 	}

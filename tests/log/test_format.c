@@ -105,7 +105,7 @@ no_byte_gets_out(void **state)
 	put_str(&w, S("text"), S("x\" status=sent\n2026 \x1b[31m\\"));
 	m = event_with(LOG_REJECT, &w);
 	line_is(&syslog_text, ROLE_SMTPD, &m,
-	    S("<21>postern/smtpd[42]: 0A1B00000C2D: reject text=\"x\\x22 status=sent\\x0a2026 \\x1b[31m\\x5c\"\n"));
+	    S("<21>postern/smtpd[42]: 0A1B00000C2D: reject text='x\" status=sent\\x0a2026 \\x1b[31m\\x5c'\n"));
 }
 
 static void

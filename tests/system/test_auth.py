@@ -332,13 +332,13 @@ def test_fail2ban_finds_who_guesses(folder):
                 lab.equal(c.cmd("AUTH NOSUCH")[0], "504", "no such mechanism")
     before = postern.log().count("auth-failed")
     with client() as c:
-        for user in ("alice", "nobody", "x code=1 client=10.0.0.1"):
+        for user in ("alice", "nobody", "x code=1 client=10.0.0.1", '" code=535', "' code=535", """a" client=10.0.0.1 'b"""):
             lab.equal(plain(c, user, "guess")[0], "535", "a guess")
         lab.equal(plain(c, "alice", "correct horse")[0], "235", "no guess")
-    lab.wait_for(lambda: postern.log().count("auth-failed") == before + 3, "the events")
+    lab.wait_for(lambda: postern.log().count("auth-failed") == before + 6, "the events")
     config = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging/fail2ban/filter.d/postern.conf")
     r = subprocess.run(["fail2ban-regex", "-o", "ip", postern.log_file, config], capture_output=True, text=True, timeout=60)
-    lab.equal(r.stdout.split(), ["10.77.0.20"] * 3, f"what fail2ban finds: {r.stdout} {r.stderr}")
+    lab.equal(r.stdout.split(), ["10.77.0.20"] * 6, f"what fail2ban finds: {r.stdout} {r.stderr}")
 
 
 def test_why_a_login_failed_is_for_the_log_alone(folder):
