@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/escape.h"
 #include "common/ipc/peer.h"
 
 #include <stdio.h>
@@ -74,29 +75,32 @@ put_field(struct wr *w, const struct log_field *f)
 	}
 }
 
-/* Before there is a log room, or when it is down, a person at a terminal must still see trouble. */
+/* Before there is a log room, or when it is down, a person at a terminal must still see trouble: as log/format.c would say it. */
 static void
 tell_stderr(const struct log_event_info *info, const struct log_field *fields, size_t n)
 {
-	(void)fprintf(stderr, "%s[%u]: %s", role_program(logger.role), (unsigned)logger.pid, info->name);
-	for (size_t i = 0; i < n; i++)
+	struct buf line = BUF_INIT(LOG_EVENT_BYTES_MAX * 4);
+	struct slice text;
+
+	(void)buf_printf(&line, "postern/%s[%u]: %s", role_name(logger.role), (unsigned)logger.pid, info->name);
+	for (size_t i = 0; i < n; i++) {
+		(void)buf_printf(&line, " %s=", fields[i].key);
 		switch (fields[i].kind) {
 		case LOG_STR:
-			(void)fprintf(stderr, " %s=\"", fields[i].key);
-			for (size_t k = 0; k < fields[i].str.n && k < LOG_VALUE_MAX; k++) {
-				uint8_t c = fields[i].str.p[k];
-
-				(void)fputc(c >= 0x20 && c < 0x7f && c != '"' ? c : '?', stderr);
-			}
-			(void)fputc('"', stderr);
+			(void)escape_value_put(&line, fields[i].str, LOG_VALUE_MAX);
 			break;
 		case LOG_U64:
-			(void)fprintf(stderr, " %s=%llu", fields[i].key, (unsigned long long)fields[i].u64);
+			(void)buf_printf(&line, "%llu", (unsigned long long)fields[i].u64);
 			break;
 		case LOG_IP:
+			(void)ip_put(&line, fields[i].ip);
 			break;
 		}
-	(void)fputc('\n', stderr);
+	}
+	(void)buf_put_byte(&line, '\n');
+	text = buf_slice(&line);
+	(void)fwrite(text.p, 1, text.n, stderr);
+	buf_free(&line);
 }
 
 static void

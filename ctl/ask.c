@@ -103,13 +103,14 @@ read_page(int fd, struct buf *b, row_fn *fn, void *ctx, struct a_end *ret_end)
 	}
 }
 
-/* Refusals of a configuration have many lines. */
+/* Refusals of a configuration have many lines, each of which is ours to say. */
 static void
 say(struct slice text)
 {
 	while (text.n > 0) {
 		size_t n = slice_find(text, '\n');
 
+		(void)fputs("posternctl: ", stderr);
 		render_text(stderr, slice_first(text, n));
 		(void)fputc('\n', stderr);
 		text = slice_from(text, n + 1);
@@ -135,7 +136,6 @@ ask(int fd, const struct request *q, row_fn *fn, void *ctx)
 			break;
 		if (end.status != RC_OK) {
 			rc = (enum rc)end.status;
-			(void)fputs("posternctl: ", stderr);
 			say(end.text.n > 0 ? end.text : S("refused"));
 		} else if (end.text.n > 0)
 			say(end.text);

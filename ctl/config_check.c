@@ -51,15 +51,20 @@ run_check(const struct server *s, int out)
 	_exit(EX_OSFILE);
 }
 
-/* "file:line: words" or just words. */
+/* "postern: file:line: words" or just words. */
 static void
 print_json_line(char *line)
 {
-	char *colon = strchr(line, ':'), *end = NULL;
-	long number = colon == NULL ? 0 : strtol(colon + 1, &end, 10);
+	static const char by[] = "postern: ";
+	char *colon, *end = NULL;
+	long number;
 	json_t *row;
 	char *text;
 
+	if (strncmp(line, by, sizeof by - 1) == 0)
+		line += sizeof by - 1;
+	colon = strchr(line, ':');
+	number = colon == NULL ? 0 : strtol(colon + 1, &end, 10);
 	line[strcspn(line, "\n")] = '\0';
 	if (colon != NULL && number > 0 && end != NULL && *end == ':') {
 		*colon = '\0';

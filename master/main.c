@@ -137,17 +137,26 @@ go_to_background(void)
 
 /* --- start --- */
 
+/* Each line with the program's name in front. */
 static int
 say(const struct buf *text, int status)
 {
-	struct slice s = buf_slice(text);
+	for (struct slice rest = buf_slice(text); rest.n > 0;) {
+		struct slice line = slice_first(rest, slice_find(rest, '\n'));
 
-	(void)fwrite("postern: ", 1, 9, stderr);
-	if (s.n > 0)
-		(void)fwrite(s.p, 1, s.n, stderr);
-	if (s.n == 0 || s.p[s.n - 1] != '\n')
+		(void)fputs("postern: ", stderr);
+		(void)fwrite(line.p, 1, line.n, stderr);
 		(void)fputc('\n', stderr);
+		rest = slice_from(rest, line.n + 1);
+	}
 	return status;
+}
+
+static int
+cannot(const char *what)
+{
+	(void)fprintf(stderr, "postern: cannot %s: %s\n", what, strerror(errno));
+	return EX_OSERR;
 }
 
 /* Where it is to run: whether the queue could open its spool, and whether a Postern that runs could take it. */
@@ -179,7 +188,6 @@ check_only(const struct options *o)
 	struct conf_source source;
 	struct certificates certificates = { 0 };
 	enum rc rc = generation_read(o, &source, &errors, &errors);
-	struct slice s;
 
 	if (rc == RC_OK) {
 		rc = check_place(o, &source.conf->global, &errors);
@@ -189,10 +197,7 @@ check_only(const struct options *o)
 			conf_source_free(&source);
 	}
 	certificates_free(&certificates);
-	s = buf_slice(&errors);
-
-	if (s.n > 0)
-		(void)fwrite(s.p, 1, s.n, stderr);
+	(void)say(&errors, 0);
 	if (rc == RC_OK) {
 		(void)printf("%s: the configuration is good\n", o->file == NULL ? "(embedded)" : o->file);
 		conf_source_free(&source);
@@ -275,6 +280,7 @@ main(int argc, char **argv)
 	struct buf why = BUF_INIT(ERRORS_MAX);
 	struct watch signals;
 	int status = options_parse(argc, argv, &m.options);
+	enum rc rc;
 
 	if (status != -1)
 		return status;
@@ -284,13 +290,15 @@ main(int argc, char **argv)
 	log_open(ROLE_MASTER, 0);
 	if (!certificate_prepare())
 		BUG("OpenSSL was at work before main()");
-	if (prepare(&m, &why) != RC_OK)
+	if ((rc = prepare(&m, &why)) != RC_OK && buf_len(&why) == 0)
+		(void)buf_put_str(&why, rc_name(rc));
+	if (rc != RC_OK)
 		return say(&why, EX_CONFIG);
 	if (m.options.daemon && (m.ready_fd = go_to_background()) == -1)
-		return say(&why, EX_OSERR);
+		return cannot("go to the background");
 	m.loop = loop_new();
 	if (m.loop == NULL || !watch_signals(&m, &signals))
-		return say(&why, EX_OSERR);
+		return cannot("wait for events");
 	m.since = loop_now(m.loop);
 	log_set_debug(m.source.conf->log.debug);
 	certificates_start(&m);

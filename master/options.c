@@ -40,6 +40,19 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+/* optopt: the letter, when it is one. */
+static void
+say_wrong(int what, const char *word)
+{
+	const char letter[] = { '-', (char)optopt, '\0' };
+
+	if (what == ':')
+		(void)fprintf(stderr, "postern: %s needs a value; --help tells the options\n", word);
+	else
+		(void)fprintf(stderr, "postern: %s is no option; --help tells the options\n",
+		    optopt > 0 && optopt < 128 ? letter : word);
+}
+
 int
 options_parse(int argc, char **argv, struct options *ret_options)
 {
@@ -48,7 +61,7 @@ options_parse(int argc, char **argv, struct options *ret_options)
 
 	if (o.overrides == NULL)
 		return EX_OSERR;
-	while ((c = getopt_long(argc, argv, "c:o:ndVh", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":c:o:ndVh", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'c': o.file = optarg; break;
 		case OPT_BASE: o.base = optarg; break;
@@ -65,7 +78,7 @@ options_parse(int argc, char **argv, struct options *ret_options)
 			options_free(&o);
 			return 0;
 		default:
-			(void)fputs("postern --help tells the options\n", stderr);
+			say_wrong(c, argv[optind - 1]);
 			options_free(&o);
 			return EX_USAGE;
 		}

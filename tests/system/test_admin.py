@@ -246,6 +246,7 @@ def test_broken_reload_is_refused(folder):
     r = postern.ctl("reload", check=False)
     lab.equal(r.returncode, 78, "the status of a refused reload, which is that of postern -n")
     said = r.stderr + r.stdout
+    lab.equal([line for line in said.splitlines() if not line.startswith("posternctl: ")], [], "lines of nobody")
     lab.check("postern.conf:" in said and "max-recipients" in said, f"file, line and did-you-mean: {said!r}")
     postern.wait_log("config-refused")
     refused = [line for line in postern.log().splitlines() if "config-refused" in line]

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Starting, refusing to start, going to the background, and telling a service manager."""
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -28,6 +29,8 @@ def refused(postern, *said):
     lab.equal(r.returncode, 78, "the exit status; it said: " + r.stderr)
     for words in said:
         lab.check(words in r.stderr, f"{words!r} in {r.stderr!r}")
+    nameless = [line for line in r.stderr.splitlines() if not re.match(r"postern(-[a-z]+)?: |\S+ \S+ postern/|postern/", line)]
+    lab.equal(nameless, [], "lines that do not say who says them")
     lab.equal(postern.processes(), {}, "processes left behind")
 
 
@@ -48,6 +51,9 @@ def test_mistakes_are_told_and_nothing_starts(folder):
             "postern.sysusers")
     postern.configure(good.replace(f'"{POSTERN}"', '"192.0.2.222"', 1))
     refused(postern, "cannot listen on 192.0.2.222", "no interface of this machine has this address")
+    for word, said in (("-x", "-x is no option"), ("--nosuch", "--nosuch is no option"), ("-c", "-c needs a value")):
+        r = postern.host.run([postern.program, word], capture_output=True, text=True)
+        lab.equal((r.returncode, r.stderr), (64, f"postern: {said}; --help tells the options\n"), "an option that is wrong")
     r = postern.host.run([postern.program, "-n", "--base", "here"], capture_output=True, text=True)
     lab.check(r.returncode == 64 and "--base here: write the whole path" in r.stderr, f"a base that is no whole path: {r!r}")
 
