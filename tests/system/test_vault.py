@@ -337,7 +337,7 @@ def test_certificates_end(folder):
     r = subprocess.run([postern.program, "-n", "-c", conf], capture_output=True, text=True)
     lab.equal(r.returncode, 0, "warnings are no errors")
     for name, words in (("late", "has expired on"), ("early", "is not valid before"), ("soon", "expires in 5 days")):
-        lab.check(re.search(rf'^{re.escape(conf)}:\d+: warning: certificate "{name}": \S+ {words}', r.stderr, re.M),
+        lab.check(re.search(rf'^postern: {re.escape(conf)}:\d+: warning: certificate "{name}": \S+ {words}', r.stderr, re.M),
                   f"{words!r} in {r.stderr!r}")
     lab.check('"rsa"' not in r.stderr, f"nothing about what is good: {r.stderr!r}")
 
@@ -391,7 +391,7 @@ def test_complaints_at_the_start(folder):
         r = subprocess.run([postern.program, "-n", "-c", postern.conf_file], capture_output=True, text=True)
         lab.equal(r.returncode, 78, f"the status for {words!r}")
         lab.check(words in r.stderr, f"{words!r} in {r.stderr!r}")
-        place = rf"^{re.escape(postern.conf_file)}:\d+: certificate \"c\": "
+        place = rf"^postern: {re.escape(postern.conf_file)}:\d+: certificate \"c\": "
         lab.check(re.search(place, r.stderr, re.M), f"file and line: {r.stderr!r}")
 
 
