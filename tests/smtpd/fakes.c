@@ -701,3 +701,52 @@ fakes_match(const char *pattern, const char *text)
 			return false;
 	}
 }
+
+/* --- what most tests say and hear --- */
+
+void
+fakes_hear(struct fakes *f, const char *pattern)
+{
+	char line[1024];
+
+	if (!fakes_line(f, line, sizeof line, FAKES_PATIENCE_MS))
+		fail_msg("expected \"%s\", heard nothing%s", pattern, f->closed ? ": closed" : "");
+	if (!fakes_match(pattern, line))
+		fail_msg("expected \"%s\", heard \"%s\"", pattern, line);
+}
+
+void
+fakes_hear_nothing(struct fakes *f)
+{
+	char line[1024];
+
+	fakes_settle(f);
+	if (fakes_line(f, line, sizeof line, 20))
+		fail_msg("expected nothing, heard \"%s\"", line);
+	assert_false(f->closed);
+}
+
+void
+fakes_say(struct fakes *f, const char *text)
+{
+	fakes_send(f, slice_str(text), SIZE_MAX);
+}
+
+void
+fakes_transaction(struct fakes *f)
+{
+	fakes_say(f, "MAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n");
+	fakes_hear(f, "250 2.1.0 *");
+	fakes_hear(f, "250 2.1.5 *");
+	fakes_hear(f, "354 *");
+}
+
+void
+fakes_begin(struct fakes *f, struct conf *conf)
+{
+	fakes_start(f, conf);
+	(void)fakes_connect(f, "192.0.2.7");
+	fakes_say(f, "HELO client.example\r\n");
+	fakes_hear(f, "220 *");
+	fakes_hear(f, "250 *");
+}

@@ -95,4 +95,17 @@ struct fake_message *fakes_last(struct fakes *f);	/* NULL: none */
 /* Does text match pattern, where * stands for anything? */
 bool fakes_match(const char *pattern, const char *text);
 
+/* --- what most tests say and hear --- */
+
+enum { FAKES_PATIENCE_MS = 5000 };
+
+void fakes_say(struct fakes *f, const char *text);
+/* The next line is like this (fakes_match), within FAKES_PATIENCE_MS. */
+void fakes_hear(struct fakes *f, const char *pattern);
+void fakes_hear_nothing(struct fakes *f);
+/* Starts with this configuration, and a client that has said HELO. */
+void fakes_begin(struct fakes *f, struct conf *conf);
+/* MAIL, RCPT and DATA, all of them taken. */
+void fakes_transaction(struct fakes *f);
+
 #endif

@@ -13,36 +13,6 @@
 #include <signal.h>
 #include <stdlib.h>
 
-enum { PATIENCE_MS = 5000 };
-
-static void
-hear(struct fakes *f, const char *pattern)
-{
-	char line[1024];
-
-	if (!fakes_line(f, line, sizeof line, PATIENCE_MS))
-		fail_msg("expected \"%s\", heard nothing%s", pattern, f->closed ? ": closed" : "");
-	if (!fakes_match(pattern, line))
-		fail_msg("expected \"%s\", heard \"%s\"", pattern, line);
-}
-
-static void
-hear_nothing(struct fakes *f)
-{
-	char line[1024];
-
-	fakes_settle(f);
-	if (fakes_line(f, line, sizeof line, 20))
-		fail_msg("expected nothing, heard \"%s\"", line);
-	assert_false(f->closed);
-}
-
-static void
-say(struct fakes *f, const char *text)
-{
-	fakes_send(f, slice_str(text), SIZE_MAX);
-}
-
 static void
 mail_waits_for_the_clients_name(void **state)
 {
@@ -52,15 +22,15 @@ mail_waits_for_the_clients_name(void **state)
 	fakes_start(&f, NULL);
 	f.resolver_silent = true;
 	(void)fakes_connect(&f, "192.0.2.7");
-	say(&f, "HELO client.example\r\nNOOP\r\nMAIL FROM:<a@b.example>\r\n");
-	hear(&f, "220 *");
-	hear(&f, "250 *");
-	hear(&f, "250 2.0.0 *");
-	hear_nothing(&f);
+	fakes_say(&f, "HELO client.example\r\nNOOP\r\nMAIL FROM:<a@b.example>\r\n");
+	fakes_hear(&f, "220 *");
+	fakes_hear(&f, "250 *");
+	fakes_hear(&f, "250 2.0.0 *");
+	fakes_hear_nothing(&f);
 	fakes_resolver(&f, false);
-	hear(&f, "250 2.1.0 *");
-	say(&f, "RCPT TO:<alice@example.org>\r\n");
-	hear(&f, "250 2.1.5 *");
+	fakes_hear(&f, "250 2.1.0 *");
+	fakes_say(&f, "RCPT TO:<alice@example.org>\r\n");
+	fakes_hear(&f, "250 2.1.5 *");
 	assert_string_equal(f.last_name, "");
 	assert_true(f.last_name_failed);
 	assert_string_equal(f.last_helo, "client.example");
@@ -70,10 +40,10 @@ mail_waits_for_the_clients_name(void **state)
 static void
 one_recipient(struct fakes *f)
 {
-	say(f, "MAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nRSET\r\n");
-	hear(f, "250 2.1.0 *");
-	hear(f, "250 2.1.5 *");
-	hear(f, "250 2.0.0 *");
+	fakes_say(f, "MAIL FROM:<a@b.example>\r\nRCPT TO:<alice@example.org>\r\nRSET\r\n");
+	fakes_hear(f, "250 2.1.0 *");
+	fakes_hear(f, "250 2.1.5 *");
+	fakes_hear(f, "250 2.0.0 *");
 }
 
 /* The router has to know: a rule that asks for the name can be neither obeyed nor passed over. */
@@ -91,9 +61,9 @@ a_name_that_there_is_not_is_no_name_that_cannot_be_found(void **state)
 		fakes_start(&f, NULL);
 		f.resolver_fails = cases[i].status;
 		(void)fakes_connect(&f, "192.0.2.7");
-		say(&f, "HELO client.example\r\n");
-		hear(&f, "220 *");
-		hear(&f, "250 *");
+		fakes_say(&f, "HELO client.example\r\n");
+		fakes_hear(&f, "220 *");
+		fakes_hear(&f, "250 *");
 		one_recipient(&f);
 		assert_string_equal(f.last_name, "");
 		assert_int_equal(f.last_name_failed, cases[i].failed);
@@ -118,9 +88,9 @@ without_a_resolver_names_cannot_be_found(void **state)
 	fakes_start(&f, NULL);
 	fakes_resolver(&f, false);
 	(void)fakes_connect(&f, "192.0.2.7");
-	say(&f, "HELO client.example\r\n");
-	hear(&f, "220 *");
-	hear(&f, "250 *");
+	fakes_say(&f, "HELO client.example\r\n");
+	fakes_hear(&f, "220 *");
+	fakes_hear(&f, "250 *");
 	one_recipient(&f);
 	assert_true(f.last_name_failed);
 	/* One that is back is asked at the next opportunity. */
