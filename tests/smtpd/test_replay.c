@@ -208,6 +208,13 @@ do_again(struct play *p, char *arg)
 }
 
 static void
+do_room(struct play *p, char *arg)
+{
+	connect_now(p);
+	p->f.smtpd.sessions->out.max = (size_t)strtoul(arg, NULL, 10);
+}
+
+static void
 do_stress(struct play *p, char *arg)
 {
 	(void)arg;
@@ -345,6 +352,7 @@ static const struct {
 	{ "zone", do_zone },		/* as TZ has it: what the server's clock is set to */
 	{ "at once", do_at_once },	/* what is sent next leaves in one write, however the rest is played */
 	{ "again", do_again },		/* the client is gone, and another one of its address comes */
+	{ "room", do_room },		/* for so many bytes of replies there is memory */
 	{ "stress", do_stress },	/* sessions run out, until one more comes */
 	{ "half-close", do_half_close }, /* the client closes its side */
 	{ "stop", do_stop },		/* the room is asked to stop */

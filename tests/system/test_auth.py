@@ -468,4 +468,59 @@ def test_thousands_of_wrong_logins(folder):
     print(f"# {dict(codes)}; {len(waits)} logins of the owner, the slowest {max(waits):.2f} s")
 
 
+def test_waiting_passwords_choke_nobody(folder):
+    """A dozen networks have as many passwords under way as they can, and hang up on half of them: whoever comes from elsewhere,
+    known there or not, logs in within seconds."""
+    networks, lines = [f"10.77.0.{n}" for n in range(30, 42)], 8
+    net, postern = house(folder, auth='failure-delay = "5ms"\n failure-delay-max = "20ms"\n account-delay-max = "20ms"', more="""
+        limits { failed-logins = 0
+            errors = 0
+            connections = 0 }
+        smtpd { max-errors = 100000
+            delay-errors = 100000 }
+        """)
+    net.host("10.77.0.1").more_addresses(networks + [f"10.77.0.{n}" for n in range(100, 106)])
+    codes, end = collections.Counter(), threading.Event()
+    lock = threading.Lock()
+
+    def guess(source, number):
+        word = b64(f"\0{'alice' if number % 2 else 'nobody'}\0guess{number}")
+        while not end.is_set():
+            try:
+                with client(source=source) as c:
+                    while not end.is_set():
+                        c.raw(f"AUTH PLAIN {word}\r\n".encode())
+                        if number % 4 < 2:
+                            break
+                        code = c.reply()[0]
+                        with lock:
+                            codes[code] += 1
+                        if code == "454":
+                            time.sleep(0.01)        # the processor is for Postern
+            except (OSError, lab.Failed):
+                pass
+
+    def login(source):
+        began = time.monotonic()
+        with client(source=source) as c:
+            return plain(c, "bob@postern.test", USERS["bob@postern.test"])[0], time.monotonic() - began
+    lab.equal(login("10.77.0.1")[0], "235", "a login, from where it is known from now on")
+    threads = [threading.Thread(target=guess, args=(source, n), daemon=True) for source in networks for n in range(lines)]
+    for thread in threads:
+        thread.start()
+    lab.wait_for(lambda: codes["454"] > 20, "networks to have their part of the line")
+    known, strange = [], []
+    for n in range(100, 106):
+        known.append(login("10.77.0.1"))
+        strange.append(login(f"10.77.0.{n}"))
+    end.set()
+    for thread in threads:
+        thread.join(30)
+    lab.equal([code for code, _ in known + strange], ["235"] * 12, "answers to those who know their password")
+    slowest = [max(took for _, took in some) for some in (known, strange)]
+    lab.check(slowest[0] < 5 and slowest[1] < 15, f"they waited {slowest[0]:.1f} and {slowest[1]:.1f} s")
+    lab.check(set(codes) <= {"535", "454"} and codes["535"] > 0, f"what guesses are told: {codes}")
+    print(f"# {dict(codes)}; the slowest login of the user {slowest[0]:.2f} s, where he is not known {slowest[1]:.2f} s")
+
+
 lab.main(globals())
