@@ -300,7 +300,7 @@ run_waiting(struct schedule *s, unsigned *budget)
 		struct rcpt *r = rcpt_of(&due->link);
 
 		/* Taken out early for an operator who wants another destination's mail only. */
-		if (r->due.at > s->now && s->flush_only != NULL && r->destination != s->flush_only)
+		if (r->due.at > s->now && !s->flush_all && r->destination != s->flush_only)
 			wheel_add(&s->waiting, &r->due);
 		else
 			schedule_ready(s, r);
@@ -555,6 +555,13 @@ schedule_flush_destination(struct schedule *s, struct destination *d)
 {
 	if (d->down)
 		come_up(s, d);
+	/* Nothing waits for it: all that was known of it is that it was down. */
+	if (d->n_refs == 0) {
+		release(s, d);
+		return;
+	}
+	if (!s->waiting.flushing)
+		s->flush_all = false;
 	s->flush_only = d;
 	wheel_flush(&s->waiting);
 }
@@ -562,7 +569,7 @@ schedule_flush_destination(struct schedule *s, struct destination *d)
 void
 schedule_flush_all(struct schedule *s)
 {
-	s->flush_only = NULL;
+	s->flush_all = true;
 	wheel_flush(&s->waiting);
 	wheel_flush(&s->down);
 }

@@ -43,7 +43,8 @@ struct schedule {
 	uint32_t origin;		/* when this process began to count */
 	uint32_t ahead;			/* seconds that the wall clock had been ahead then */
 	uint16_t generation;		/* of routes: 1..GENERATION_MASK */
-	struct destination *flush_only;	/* an operator wants the mail of this one alone; or NULL */
+	struct destination *flush_only;	/* somebody wants the mail of this one now; or NULL */
+	bool flush_all;			/* an operator wants all of it */
 };
 
 void schedule_init(struct schedule *s, const struct schedule_limits *limits, uint32_t now, uint64_t seed);

@@ -347,6 +347,50 @@ flushes_bring_forward(void **state)
 	world_free(w);
 }
 
+/* A destination that is flushed may vanish: what is known of it when nothing waits for it any more, or while the queue is still
+ * being looked through. */
+static void
+what_is_flushed_may_vanish(void **state)
+{
+	struct world *w = world_new();
+	struct message *a = mail(w, "a.test", 1), *b = mail(w, "b.test", 3);
+	struct destination *d = find(w, "a.test");
+	unsigned budget = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct rcpt *r = i == 0 ? &a->rcpts[0] : &b->rcpts[i - 1];
+
+		schedule_cancel(&w->s, r);
+		schedule_wait(&w->s, r, 1000000);
+	}
+	schedule_flush_destination(&w->s, d);
+	(void)schedule_run(&w->s, w->s.now, &budget);
+	assert_int_equal(a->rcpts[0].due.state, RCPT_READY);
+	schedule_cancel(&w->s, &a->rcpts[0]);
+	schedule_done(&w->s, &a->rcpts[0]);
+	assert_null(find(w, "a.test"));
+	run(w, 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(b->rcpts[i].due.state, RCPT_WAITING);
+	/* All of it, with one destination asked for in between. */
+	schedule_flush_all(&w->s);
+	a = mail(w, "a.test", 1);
+	d = find(w, "a.test");
+	schedule_flush_destination(&w->s, d);
+	run(w, 0);
+	assert_int_equal(b->rcpts[0].due.state, RCPT_READY);
+	/* Down, and its mail is gone. */
+	schedule_opened(&w->s, d);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_DOWN);
+	schedule_cancel(&w->s, &a->rcpts[0]);
+	schedule_done(&w->s, &a->rcpts[0]);
+	assert_ptr_equal(find(w, "a.test"), d);
+	schedule_flush_destination(&w->s, d);
+	assert_null(find(w, "a.test"));
+	world_free(w);
+}
+
 /* Who flushes often does not have the mail wait for longer than without. */
 static void
 a_flush_leaves_the_back_off_as_it_was(void **state)
@@ -640,6 +684,7 @@ main(void)
 		cmocka_unit_test(a_new_configuration_has_every_route_asked_again),
 		cmocka_unit_test(flushes_bring_forward),
 		cmocka_unit_test(a_flush_leaves_the_back_off_as_it_was),
+		cmocka_unit_test(what_is_flushed_may_vanish),
 		cmocka_unit_test(waits_follow_the_age),
 		cmocka_unit_test(mail_from_before_the_start_has_its_time),
 		cmocka_unit_test(a_disk_that_reads_nothing_is_told_seldom),
