@@ -487,6 +487,9 @@ scene_run(struct scene *s, unsigned ms)
 
 /* --- what most sessions are about --- */
 
+const char *const scene_one[] = { "r@b.test", NULL };
+const char *const scene_three[] = { "r1@b.test", "r2@b.test", "r3@b.test", NULL };
+
 void
 scene_open_one(struct scene *s, struct server *server, const char *const *scripts)
 {
@@ -501,6 +504,14 @@ void
 scene_small_job(struct scene *s, uint32_t job, const char *const *rcpts)
 {
 	scene_send_job(s, 5, job, 0, rcpts, SCENE_SMALL.n, SCENE_SMALL);
+}
+
+void
+scene_open_job(struct scene *s, struct server *server, const char *const *scripts, const char *const *rcpts)
+{
+	scene_open_one(s, server, scripts);
+	scene_until(s, &s->n_pulls, 1);
+	scene_small_job(s, 1, rcpts);
 }
 
 void

@@ -107,10 +107,14 @@ void scene_run(struct scene *s, unsigned ms);
 #define BYE "C:QUIT\nS:221 bye\n"
 #define SCENE_SMALL S("Subject: x\r\n\r\n.dot\r\n")
 
+extern const char *const scene_one[], *const scene_three[];	/* so many recipients */
+
 enum { SCENE_LINE = 100, SCENE_BIG = 900 * 1000 };
 
 /* Opens a session to one server at 127.0.0.2 that plays these scripts. */
 void scene_open_one(struct scene *s, struct server *server, const char *const *scripts);
+/* The same, and its first job, with number 1: SCENE_SMALL for these recipients. */
+void scene_open_job(struct scene *s, struct server *server, const char *const *scripts, const char *const *rcpts);
 /* SCENE_SMALL for these recipients. */
 void scene_small_job(struct scene *s, uint32_t job, const char *const *rcpts);
 /* The queue has no more; the session, its server and the scene end. */

@@ -14,8 +14,6 @@
 #define BYE "C:QUIT\nS:221 bye\n"
 #define SMALL S("Subject: x\r\n\r\nx\r\n")
 
-static const char *const one[] = { "r@b.test", NULL };
-
 /* One job with this ORCPT to a server that expects what the script says. */
 static void
 send_to(const char *orcpt, uint32_t flags, const char *script)
@@ -31,7 +29,7 @@ send_to(const char *orcpt, uint32_t flags, const char *script)
 	scene_send_open(&s, 5, "b.test");
 	scene_until(&s, &s.n_pulls, 1);
 	s.orcpt = orcpt;
-	scene_send_job(&s, 5, 1, flags, one, SMALL.n, SMALL);
+	scene_send_job(&s, 5, 1, flags, scene_one, SMALL.n, SMALL);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
 	scene_send_idle(&s, 5);

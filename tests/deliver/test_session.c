@@ -10,9 +10,6 @@
 
 #include <signal.h>
 
-static const char *const one[] = { "r@b.test", NULL };
-static const char *const three[] = { "r1@b.test", "r2@b.test", "r3@b.test", NULL };
-
 /* shows: RFC5321 2.2.1/3, RFC5321 2.3.5/2, RFC5321 4.1.1.1/3, RFC5321 4.1.1.1/5, RFC5321 4.1.4/1, RFC5321 4.1.4/6
  * shows: RFC5321 4.1.4/14, RFC5321 4.1.1/4, RFC5321 4.5.3.1.7/3, RFC2920 3.1/1, RFC2920 3.1/4
  * shows: RFC5321 3.3/2, RFC5321 3.3/3, RFC5321 3.6.1/1, RFC5321 3.6.1/3, RFC5321 4.1.1.1/2, RFC5321 4.1.1.10/3
@@ -26,9 +23,7 @@ a_message_goes_out_in_one_pipeline(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, one);
+	scene_open_job(&s, &server, scripts, scene_one);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].n, 1);
 	assert_int_equal(s.results[0].rows[0].index, 10);
@@ -60,9 +55,7 @@ without_pipelining_each_command_waits(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, three);
+	scene_open_job(&s, &server, scripts, scene_three);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].n, 3);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
@@ -85,9 +78,7 @@ helo_for_an_old_server(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, one);
+	scene_open_job(&s, &server, scripts, scene_one);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
 	scene_close_idle(&s, &server);
@@ -106,9 +97,7 @@ each_recipient_has_its_own_outcome(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, three);
+	scene_open_job(&s, &server, scripts, scene_three);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].n, 3);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DEFERRED);
@@ -118,7 +107,7 @@ each_recipient_has_its_own_outcome(void **state)
 	assert_string_equal(s.results[0].rows[1].enhanced, "4.2.2");
 	assert_int_equal(s.results[0].rows[2].status, JOB_FAILED);
 	assert_string_equal(s.results[0].rows[2].text, "gone for good");
-	scene_small_job(&s, 2, one);
+	scene_small_job(&s, 2, scene_one);
 	scene_until(&s, &s.n_results, 2);
 	assert_int_equal(s.results[1].job, 2);
 	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
@@ -136,14 +125,12 @@ data_for_nobody_gets_a_lone_dot(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, one);
+	scene_open_job(&s, &server, scripts, scene_one);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_FAILED);
 	assert_int_equal(s.results[0].rows[0].code, 550);
 	assert_true(s.results[0].pull);
-	scene_small_job(&s, 2, one);
+	scene_small_job(&s, 2, scene_one);
 	scene_until(&s, &s.n_results, 2);
 	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
 	scene_close_idle(&s, &server);
@@ -159,12 +146,10 @@ an_open_transaction_is_reset_first(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, one);
+	scene_open_job(&s, &server, scripts, scene_one);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].code, 550);
-	scene_small_job(&s, 2, one);
+	scene_small_job(&s, 2, scene_one);
 	scene_until(&s, &s.n_results, 2);
 	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
 	scene_close_idle(&s, &server);
@@ -182,9 +167,7 @@ mail_refused_in_a_pipeline(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, three);
+	scene_open_job(&s, &server, scripts, scene_three);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].n, 3);
 	for (size_t i = 0; i < 3; i++) {
@@ -192,7 +175,7 @@ mail_refused_in_a_pipeline(void **state)
 		assert_int_equal(s.results[0].rows[i].code, 550);
 		assert_string_equal(s.results[0].rows[i].text, "not you");
 	}
-	scene_small_job(&s, 2, one);
+	scene_small_job(&s, 2, scene_one);
 	scene_until(&s, &s.n_results, 2);
 	scene_close_idle(&s, &server);
 }
@@ -206,9 +189,7 @@ four_two_one_ends_the_session(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, three);
+	scene_open_job(&s, &server, scripts, scene_three);
 	scene_until(&s, &s.n_closed, 1);
 	assert_int_equal(s.n_results, 1);
 	assert_false(s.results[0].pull);
@@ -232,9 +213,7 @@ lost_after_the_dot_is_deferred(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, one);
+	scene_open_job(&s, &server, scripts, scene_one);
 	scene_until(&s, &s.n_closed, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DEFERRED);
 	assert_int_equal(s.results[0].rows[0].code, 0);
@@ -261,7 +240,7 @@ a_connection_that_served_is_replaced(void **state)
 	scene_open_one(&s, &server, scripts);
 	scene_until(&s, &s.n_pulls, 1);
 	for (unsigned i = 1; i <= 4; i++) {
-		scene_small_job(&s, i, one);
+		scene_small_job(&s, i, scene_one);
 		scene_until(&s, &s.n_results, i);
 		assert_int_equal(s.results[i - 1].rows[0].status, JOB_DELIVERED);
 		if (i == 1)
@@ -281,11 +260,9 @@ a_message_is_moved_once_only(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, one);
+	scene_open_job(&s, &server, scripts, scene_one);
 	scene_until(&s, &s.n_results, 1);
-	scene_small_job(&s, 2, one);
+	scene_small_job(&s, 2, scene_one);
 	scene_until(&s, &s.n_closed, 1);
 	assert_int_equal(s.results[1].rows[0].status, JOB_DEFERRED);
 	server_end(&server);
@@ -316,7 +293,7 @@ the_next_host_is_tried(void **state)
 	scene_host(&s, 30, "mx4.b.test", 5, DNS_OK);
 	scene_send_open(&s, 5, "b.test");
 	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, one);
+	scene_small_job(&s, 1, scene_one);
 	scene_until(&s, &s.n_results, 1);
 	assert_string_equal(s.results[0].host, "mx4.b.test");
 	server_end(&a);
@@ -464,9 +441,7 @@ what_is_no_smtp_ends_it(void **state)
 	assert_string_equal(s.closed.enhanced, "4.5.0");
 	server_end(&server);
 	scene_close(&s);
-	scene_open_one(&s, &server, late);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, one);
+	scene_open_job(&s, &server, late, scene_one);
 	scene_until(&s, &s.n_closed, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DEFERRED);
 	assert_string_equal(s.results[0].rows[0].enhanced, "4.5.0");

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-static const char *const one[] = { "r@b.test", NULL };
-
 /* shows: RFC5321 2.4/5, RFC5321 4.5.3.1/3, RFC6152 3/5, RFC6152 3/6 */
 static void
 what_the_server_cannot_take_is_not_sent(void **state)
@@ -25,11 +23,11 @@ what_the_server_cannot_take_is_not_sent(void **state)
 	(void)state;
 	scene_open_one(&s, &server, scripts);
 	scene_until(&s, &s.n_pulls, 1);
-	scene_send_job(&s, 5, 1, 0, one, 5000, SCENE_SMALL);
+	scene_send_job(&s, 5, 1, 0, scene_one, 5000, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_FAILED);
 	assert_string_equal(s.results[0].rows[0].enhanced, "5.3.4");
-	scene_send_job(&s, 5, 2, ENVELOPE_8BITMIME, one, SCENE_SMALL.n, SCENE_SMALL);
+	scene_send_job(&s, 5, 2, ENVELOPE_8BITMIME, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 2);
 	assert_int_equal(s.results[1].rows[0].status, JOB_FAILED);
 	assert_string_equal(s.results[1].rows[0].enhanced, "5.6.3");
@@ -53,7 +51,7 @@ what_is_refused_for_good_is_returned(void **state)
 	scene_open_one(&s, &server, scripts);
 	scene_until(&s, &s.n_pulls, 1);
 	for (unsigned i = 0; i < 2; i++) {
-		scene_small_job(&s, 1 + i, one);
+		scene_small_job(&s, 1 + i, scene_one);
 		scene_until(&s, &s.n_results, 1 + i);
 		assert_int_equal(s.results[i].rows[0].status, JOB_FAILED);
 		assert_string_equal(s.results[i].rows[0].enhanced, enhanced[i]);
@@ -84,7 +82,7 @@ what_the_sender_asked_is_handed_on(void **state)
 	s.priority = -2;
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	s.deliver_by = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 + 99900000;	/* seconds that are begun do not count */
-	scene_send_job(&s, 5, 1, ENVELOPE_RET_HDRS | ENVELOPE_BY_TRACE, one, SCENE_SMALL.n, SCENE_SMALL);
+	scene_send_job(&s, 5, 1, ENVELOPE_RET_HDRS | ENVELOPE_BY_TRACE, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
 	assert_int_equal(s.results[0].passed, JOB_PASSED_DSN | JOB_PASSED_BY);
@@ -113,7 +111,7 @@ who_knows_no_time_tells_of_a_delay(void **state)
 	s.deliver_by = ((int64_t)time(NULL) + 100) * 1000000;
 	for (unsigned i = 0; i < sizeof asked; i++) {
 		s.notify = asked[i];
-		scene_send_job(&s, 5, 1 + i, ENVELOPE_BY_NOTIFY, one, SCENE_SMALL.n, SCENE_SMALL);
+		scene_send_job(&s, 5, 1 + i, ENVELOPE_BY_NOTIFY, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 		scene_until(&s, &s.n_results, 1 + i);
 		assert_int_equal(s.results[i].rows[0].status, JOB_DELIVERED);
 	}
@@ -135,10 +133,10 @@ every_priority_is_handed_on(void **state)
 	(void)state;
 	scene_open_one(&s, &server, scripts);
 	scene_until(&s, &s.n_pulls, 1);
-	scene_send_job(&s, 5, 1, 0, one, SCENE_SMALL.n, SCENE_SMALL);
+	scene_send_job(&s, 5, 1, 0, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 1);
 	s.priority = 9;
-	scene_send_job(&s, 5, 2, 0, one, SCENE_SMALL.n, SCENE_SMALL);
+	scene_send_job(&s, 5, 2, 0, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 2);
 	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
 	scene_close_idle(&s, &server);
@@ -159,10 +157,10 @@ what_requires_tls_is_no_reason_to_lose_a_report(void **state)
 	scene_open_one(&s, &server, scripts);
 	scene_until(&s, &s.n_pulls, 1);
 	s.sender = "";
-	scene_send_job(&s, 5, 1, ENVELOPE_BOUNCE | ENVELOPE_REQUIRETLS, one, SCENE_SMALL.n, SCENE_SMALL);
+	scene_send_job(&s, 5, 1, ENVELOPE_BOUNCE | ENVELOPE_REQUIRETLS, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
-	scene_send_job(&s, 5, 2, ENVELOPE_TLS_OPTIONAL, one, SCENE_SMALL.n, SCENE_SMALL);
+	scene_send_job(&s, 5, 2, ENVELOPE_TLS_OPTIONAL, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 2);
 	assert_int_equal(s.results[1].rows[0].status, JOB_FAILED);
 	assert_int_equal(s.results[1].rows[0].code, 530);
@@ -187,18 +185,18 @@ what_the_server_cannot_do_is_not_asked_of_it(void **state)
 	s.envid = "Q";
 	s.notify = NOTIFY_NEVER;
 	s.priority = 3;
-	scene_send_job(&s, 5, 1, ENVELOPE_RET_FULL, one, SCENE_SMALL.n, SCENE_SMALL);
+	scene_send_job(&s, 5, 1, ENVELOPE_RET_FULL, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
 	assert_int_equal(s.results[0].passed, 0);
 	for (unsigned i = 0; i < sizeof needs / sizeof needs[0]; i++) {
-		scene_send_job(&s, 5, 2 + i, needs[i].flags, one, SCENE_SMALL.n, SCENE_SMALL);
+		scene_send_job(&s, 5, 2 + i, needs[i].flags, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 		scene_until(&s, &s.n_results, 2 + i);
 		assert_int_equal(s.results[1 + i].rows[0].status, JOB_FAILED);
 		assert_string_equal(s.results[1 + i].rows[0].enhanced, needs[i].enhanced);
 	}
 	s.deliver_by = ((int64_t)time(NULL) + 100) * 1000000;
-	scene_send_job(&s, 5, 8, 0, one, SCENE_SMALL.n, SCENE_SMALL);
+	scene_send_job(&s, 5, 8, 0, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 5);
 	assert_string_equal(s.results[4].rows[0].enhanced, "5.3.3");
 	scene_close_idle(&s, &server);
@@ -237,7 +235,7 @@ an_address_in_utf8_concerns_its_recipient_alone(void **state)
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
 	assert_int_equal(s.results[0].rows[1].status, JOB_DELIVERED);
-	scene_send_job(&s, 5, 2, 0, one, SCENE_SMALL.n, SCENE_SMALL);
+	scene_send_job(&s, 5, 2, 0, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 2);
 	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
 	scene_close_idle(&s, &server);
@@ -261,13 +259,13 @@ binary_content_goes_out_by_bdat(void **state)
 	assert_int_equal(content.n, 11);
 	scene_open_one(&s, &server, scripts);
 	scene_until(&s, &s.n_pulls, 1);
-	scene_send_job(&s, 5, 1, ENVELOPE_BINARYMIME, one, content.n, content);
+	scene_send_job(&s, 5, 1, ENVELOPE_BINARYMIME, scene_one, content.n, content);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
-	scene_send_job(&s, 5, 2, ENVELOPE_BINARYMIME, one, content.n, content);
+	scene_send_job(&s, 5, 2, ENVELOPE_BINARYMIME, scene_one, content.n, content);
 	scene_until(&s, &s.n_results, 2);
 	assert_int_equal(s.results[1].rows[0].status, JOB_FAILED);
-	scene_send_job(&s, 5, 3, ENVELOPE_BINARYMIME, one, content.n, content);
+	scene_send_job(&s, 5, 3, ENVELOPE_BINARYMIME, scene_one, content.n, content);
 	scene_until(&s, &s.n_results, 3);
 	assert_int_equal(s.results[2].rows[0].status, JOB_DEFERRED);
 	assert_int_equal(buf_len(&server.content), 22);
@@ -286,7 +284,7 @@ bare_newlines_are_never_sent(void **state)
 	(void)state;
 	scene_open_one(&s, &server, scripts);
 	scene_until(&s, &s.n_pulls, 1);
-	scene_send_job(&s, 5, 1, 0, one, 9, S("a\n.\r\nb\r\n"));
+	scene_send_job(&s, 5, 1, 0, scene_one, 9, S("a\n.\r\nb\r\n"));
 	scene_until(&s, &s.n_closed, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_FAILED);
 	assert_string_equal(s.results[0].rows[0].enhanced, "5.6.0");
@@ -318,7 +316,7 @@ big_content_flows_with_credit(void **state)
 	scene_host(&s, 10, "mx.b.test", 2, DNS_OK);
 	scene_send_open(&s, 5, "b.test");
 	scene_until(&s, &s.n_pulls, 1);
-	scene_send_job(&s, 5, 1, ENVELOPE_8BITMIME, one, SCENE_BIG, slice_first(all, sent));
+	scene_send_job(&s, 5, 1, ENVELOPE_8BITMIME, scene_one, SCENE_BIG, slice_first(all, sent));
 	while (sent < SCENE_BIG) {
 		size_t n = SCENE_BIG - sent < 20000 ? SCENE_BIG - sent : 20000;
 		struct d_chunk m = { 1, slice_first(slice_from(all, sent), n) };

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char *const one[] = { "r@b.test", NULL };
-static const char *const three[] = { "r1@b.test", "r2@b.test", "r3@b.test", NULL };
-
 static void
 count(void *ctx)
 {
@@ -32,9 +29,7 @@ stop_lets_the_message_end(void **state)
 	unsigned stops = 0;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, one);
+	scene_open_job(&s, &server, scripts, scene_one);
 	scene_run(&s, 50);
 	deliver_stop(&s.deliver, count, &stops);
 	assert_int_equal(stops, 0);
@@ -62,7 +57,7 @@ a_queue_that_breaks_the_rules_is_dropped(void **state)
 	(void)state;
 	scene_open_one(&s, &server, scripts);
 	scene_until(&s, &s.n_pulls, 1);
-	scene_send_job(&s, 5, 1, 0, one, 5, SCENE_SMALL);	/* more content than its size */
+	scene_send_job(&s, 5, 1, 0, scene_one, 5, SCENE_SMALL);	/* more content than its size */
 	for (int i = 0; i < 500 && !s.queue_gone; i++)
 		scene_run(&s, 2);
 	assert_true(s.queue_gone);
@@ -103,7 +98,7 @@ an_early_refusal_is_heard(void **state)
 	scene_open_one(&s, &server, scripts);
 	scene_until(&s, &s.n_pulls, 1);
 	(void)scene_big(big);
-	scene_send_job(&s, 5, 1, 0, one, SCENE_BIG, slice_of(big, 30000));
+	scene_send_job(&s, 5, 1, 0, scene_one, SCENE_BIG, slice_of(big, 30000));
 	scene_until(&s, &s.n_closed, 1);
 	assert_int_equal(s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_FAILED);
@@ -129,9 +124,7 @@ an_answer_ahead_of_the_dot_delivers_nothing(void **state)
 		struct scene s;
 
 		(void)snprintf(script, sizeof script, "%sC:MAIL\nC:RCPT\nC:DATA\nB:%s\nW:50\nS:50 taken\nH", EHLO_PIPE, ahead[i]);
-		scene_open_one(&s, &server, scripts);
-		scene_until(&s, &s.n_pulls, 1);
-		scene_small_job(&s, 1, one);
+		scene_open_job(&s, &server, scripts, scene_one);
 		scene_until(&s, &s.n_results, 1);
 		assert_int_equal(s.results[0].rows[0].status, JOB_DEFERRED);
 		scene_until(&s, &s.n_closed, 1);
@@ -161,9 +154,7 @@ a_reply_too_many_ends_the_session(void **state)
 		struct scene s;
 
 		(void)snprintf(script, sizeof script, "%sC:MAIL\n%s", EHLO_PLAIN, plain[i]);
-		scene_open_one(&s, &server, scripts);
-		scene_until(&s, &s.n_pulls, 1);
-		scene_small_job(&s, 1, three);
+		scene_open_job(&s, &server, scripts, scene_three);
 		scene_until(&s, &s.n_results, 1);
 		assert_int_equal(s.results[0].n, 3);
 		for (size_t k = 0; k < 3; k++) {
@@ -195,9 +186,7 @@ a_reply_too_many_in_a_pipeline_fails_nobody(void **state)
 
 		(void)snprintf(script, sizeof script, "%sC:MAIL\nC:RCPT\nC:RCPT\nC:RCPT\nC:DATA\nB:%s\nH", EHLO_PIPE,
 		    pipeline[i]);
-		scene_open_one(&s, &server, scripts);
-		scene_until(&s, &s.n_pulls, 1);
-		scene_small_job(&s, 1, three);
+		scene_open_job(&s, &server, scripts, scene_three);
 		scene_until(&s, &s.n_results, 1);
 		assert_int_equal(s.results[0].n, 3);
 		for (size_t k = 0; k < 3; k++)
@@ -242,7 +231,7 @@ a_revoked_message_has_no_end(void **state)
 	(void)state;
 	scene_open_one(&s, &server, scripts);
 	scene_until(&s, &s.n_pulls, 1);
-	scene_send_job(&s, 5, 1, 0, one, 1000, S("a\r\nb\r\n"));
+	scene_send_job(&s, 5, 1, 0, scene_one, 1000, S("a\r\nb\r\n"));
 	scene_run(&s, 100);
 	assert_int_equal(d_revoke_send(s.queue, 5, &m), RC_OK);
 	scene_until(&s, &s.n_closed, 1);
@@ -261,9 +250,7 @@ idle_while_busy_ends_after_the_message(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_one(&s, &server, scripts);
-	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, one);
+	scene_open_job(&s, &server, scripts, scene_one);
 	scene_send_idle(&s, 5);
 	scene_until(&s, &s.n_closed, 1);
 	assert_int_equal(s.n_results, 1);
@@ -291,10 +278,10 @@ a_session_carries_so_many_messages(void **state)
 	scene_host(&s, 10, "mx.b.test", 2, DNS_OK);
 	scene_send_open(&s, 5, "b.test");
 	scene_until(&s, &s.n_pulls, 1);
-	scene_small_job(&s, 1, one);
+	scene_small_job(&s, 1, scene_one);
 	scene_until(&s, &s.n_results, 1);
 	assert_true(s.results[0].pull);
-	scene_small_job(&s, 2, one);
+	scene_small_job(&s, 2, scene_one);
 	scene_until(&s, &s.n_closed, 1);
 	assert_false(s.results[1].pull);
 	assert_int_equal(s.closed.status, SESSION_DONE);
@@ -333,11 +320,11 @@ the_real_room_delivers_and_stops(void **state)
 	scene_host(&s, 20, "mx2.b.test", 3, DNS_OK);
 	scene_send_open(&s, 5, "b.test");
 	scene_until(&s, &s.n_pulls, 1);
-	scene_send_job(&s, 5, 1, 0, one, first.n, first);
+	scene_send_job(&s, 5, 1, 0, scene_one, first.n, first);
 	scene_until(&s, &s.n_results, 1);
 	assert_int_equal(s.results[0].rows[0].status, JOB_DELIVERED);
 	assert_string_equal(s.results[0].host, "mx2.b.test");
-	scene_small_job(&s, 2, one);
+	scene_small_job(&s, 2, scene_one);
 	scene_until(&s, &s.n_results, 2);
 	assert_int_equal(s.results[1].rows[0].status, JOB_DELIVERED);
 	assert_true(m_stop_put(&stop, &(struct m_stop){ 5000 }));

@@ -271,6 +271,15 @@ expect_job(struct world *world, int carrier, enum role us, uint32_t session, str
 	return ret_m->job;
 }
 
+uint32_t
+expect_first_job(struct world *world, enum role us, const char *nexthop, uint32_t *ret_session, struct d_job *ret_m)
+{
+	int carrier = us == ROLE_LOCAL ? world->local : world->deliver;
+
+	*ret_session = expect_session(world, carrier, us, nexthop);
+	return expect_job(world, carrier, us, *ret_session, ret_m);
+}
+
 void
 answer(int carrier, uint32_t session, uint32_t job, enum job_status status, uint16_t code, const char *enhanced,
     const char *text)

@@ -70,6 +70,8 @@ void expect_accepted(struct world *world, int smtpd, uint32_t handle, struct msg
 
 uint32_t expect_session(struct world *world, int carrier, enum role us, const char *nexthop);
 uint32_t expect_job(struct world *world, int carrier, enum role us, uint32_t session, struct d_job *ret_m);
+/* Both, at the carrier of this role. */
+uint32_t expect_first_job(struct world *world, enum role us, const char *nexthop, uint32_t *ret_session, struct d_job *ret_m);
 void answer(int carrier, uint32_t session, uint32_t job, enum job_status status, uint16_t code, const char *enhanced,
     const char *text);
 void answer_route_as(struct world *world, const char *to, const char *transport, const char *nexthop, const char *as);

@@ -33,12 +33,10 @@ failures_are_told_to_the_sender(void **state)
 	NEEDS_ROOT(world);
 	learn_ids(world, world->smtpd);
 	expect_accepted(world, world->smtpd, 1, submit(world, world->smtpd, 1, "Subject: one\r\n\r\nbody\r\n"));
-	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &remote, &job);
 	answer(world->deliver, remote, number, JOB_FAILED, 550, "5.1.1", "nobody here");
 	answer_route(world, "alice@postern.test", "local", "alice");
-	session = expect_session(world, world->local, ROLE_LOCAL, "alice");
-	number = expect_job(world, world->local, ROLE_LOCAL, session, &job);
+	number = expect_first_job(world, ROLE_LOCAL, "alice", &session, &job);
 	assert_int_equal(job.sender.n, 0);
 	assert_true(holds(job.rcpts, "alice@postern.test"));
 	assert_true(holds(job.content, "Content-Type: multipart/report; report-type=delivery-status;"));
@@ -48,8 +46,7 @@ failures_are_told_to_the_sender(void **state)
 	/* It is not deliverable either: the postmaster is told; and then nobody. */
 	answer(world->local, session, number, JOB_FAILED, 0, "5.2.1", "no mailbox");
 	answer_route(world, "postmaster@mx.postern.test", "local", "root");
-	session = expect_session(world, world->local, ROLE_LOCAL, "root");
-	number = expect_job(world, world->local, ROLE_LOCAL, session, &job);
+	number = expect_first_job(world, ROLE_LOCAL, "root", &session, &job);
 	assert_true(holds(job.content, "Subject: Undeliverable bounce\r\n"));
 	answer(world->local, session, number, JOB_FAILED, 0, "5.2.1", "no mailbox");
 	/* Its mark is on the way to the disk: a mail behind it is durable later. The session waits for it. */
@@ -109,8 +106,7 @@ senders_are_told_what_they_asked_for(void **state)
 	/* SUCCESS, and the next server knows nothing of DSN: "relayed". What was asked goes with the job. */
 	expect_accepted(world, world->smtpd, 1, submit_notify(world, 1, ENVELOPE_RET_FULL | ENVELOPE_TRUSTED, NOTIFY_SUCCESS,
 	    "Subject: one\r\n\r\nbody\r\n"));
-	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &remote, &job);
 	assert_true(slice_eq(job.envid, S("QQ+2B1")));
 	assert_int_equal(job.flags, ENVELOPE_RET_FULL | ENVELOPE_TRUSTED);
 	rows = (struct rd){ job.rcpts, false };
@@ -119,8 +115,7 @@ senders_are_told_what_they_asked_for(void **state)
 	assert_true(slice_eq(rcpt.orcpt, S("rfc822;Mr+2BX@Sink.test")));
 	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
 	answer_route(world, "alice@postern.test", "local", "alice");
-	local = expect_session(world, world->local, ROLE_LOCAL, "alice");
-	number = expect_job(world, world->local, ROLE_LOCAL, local, &job);
+	number = expect_first_job(world, ROLE_LOCAL, "alice", &local, &job);
 	assert_int_equal(job.sender.n, 0);
 	assert_true(holds(job.content, "Original-Envelope-Id: QQ+1\r\n"));
 	assert_true(holds(job.content, "Original-Recipient: rfc822; Mr+X@Sink.test\r\n"));
@@ -189,12 +184,10 @@ reports_go_the_way_of_the_message(void **state)
 	learn_ids(world, world->smtpd);
 	expect_accepted(world, world->smtpd, 1, submit_notify(world, 1, ENVELOPE_RET_FULL | ENVELOPE_REQUIRETLS, NOTIFY_FAILURE,
 	    "Subject: secret\r\n\r\nbody\r\n"));
-	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &remote, &job);
 	answer(world->deliver, remote, number, JOB_FAILED, 0, "5.7.10", "no TLS");
 	answer_route(world, "alice@postern.test", "smtp", "back.test");
-	back = expect_session(world, world->deliver, ROLE_DELIVER, "back.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, back, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "back.test", &back, &job);
 	assert_int_equal(job.flags, ENVELOPE_BOUNCE | ENVELOPE_REQUIRETLS);
 	assert_int_equal((int8_t)job.priority, 0);
 	assert_int_equal(job.sender.n + job.envid.n, 0);
@@ -287,8 +280,7 @@ mail_is_held_back(void **state)
 	expect_accepted(world, world->smtpd, 1, held);
 	other = submit(world, world->smtpd, 2, "Subject: now\r\n\r\n");
 	expect_accepted(world, world->smtpd, 2, other);
-	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
 	assert_true(msgid_eq(job.id, other));
 	SEND(world->control, A_REQUEST, 6, -1, a_request, ADMIN_QUEUE_FLUSH, S(""), S(""), 0, 10);
 	GET(next_frame(world, world->control, ROLE_CONTROL, A_END), a_end, &end_row);
@@ -312,8 +304,7 @@ mail_is_held_back(void **state)
 	assert_true(wall_us() >= e.hold_until);
 	answer(world->deliver, session, job.job, JOB_FAILED, 550, "5.1.1", "no");
 	answer_route(world, "alice@postern.test", "local", "alice");
-	local = expect_session(world, world->local, ROLE_LOCAL, "alice");
-	number = expect_job(world, world->local, ROLE_LOCAL, local, &job);
+	number = expect_first_job(world, ROLE_LOCAL, "alice", &local, &job);
 	assert_true(holds(job.content, "Arrival-Date: Tue, 14 Nov 2023"));
 	assert_true(holds(job.content, "Future-Release-Request: for;2\r\n"));
 	answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
@@ -360,8 +351,7 @@ mail_has_its_time(void **state)
 	NEEDS_ROOT(world);
 	learn_ids(world, world->smtpd);
 	expect_accepted(world, world->smtpd, 1, submit_by(world, 1, 0, 0, 3000000));
-	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &remote, &job);
 	assert_true(job.deliver_by > (uint64_t)wall_us());
 	answer(world->deliver, remote, number, JOB_DEFERRED, 451, "4.2.0", "later");
 	SEND(world->deliver, D_CLOSED, remote, -1, d_closed, SESSION_DONE, 0, S(""), S(""), S(""), { 0 });
@@ -374,8 +364,7 @@ mail_has_its_time(void **state)
 	local = 0;
 	/* N */
 	expect_accepted(world, world->smtpd, 2, submit_by(world, 2, ENVELOPE_BY_NOTIFY | ENVELOPE_TRUSTED, 0, 1000000));
-	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &remote, &job);
 	answer(world->deliver, remote, number, JOB_DEFERRED, 451, "4.2.0", "later");
 	number = report_for_alice(world, &local, &job);
 	assert_true(holds(job.content, "Action: delayed\r\nStatus: 4.4.7\r\n"));
@@ -389,8 +378,7 @@ mail_has_its_time(void **state)
 	start(world);
 	learn_ids(world, world->smtpd);
 	answer_route(world, "x@sink.test", "smtp", "sink.test");
-	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &remote, &job);
 	assert_true(holds(job.content, "Subject: behind\r\n"));
 	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
 	(void)nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
@@ -425,8 +413,7 @@ delays_are_told_to_who_asked(void **state)
 	learn_ids(world, world->smtpd);
 	expect_accepted(world, world->smtpd, 1,
 	    submit_notify(world, 1, ENVELOPE_TRUSTED, NOTIFY_FAILURE, "Subject: failures only\r\n\r\n"));
-	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &remote, &job);
 	answer(world->deliver, remote, number, JOB_DEFERRED, 451, "4.2.0", "later");
 	expect_accepted(world, world->smtpd, 2,
 	    submit_notify(world, 2, ENVELOPE_TRUSTED, NOTIFY_FAILURE | NOTIFY_DELAY, "Subject: delays too\r\n\r\n"));
@@ -454,8 +441,7 @@ a_postmaster_elsewhere_makes_no_loop(void **state)
 	learn_ids(world, world->smtpd);
 	/* A bounce that cannot be delivered is told to him over SMTP. */
 	expect_accepted(world, world->smtpd, 1, submit_from(world, world->smtpd, 1, "", "x@sink.test", "Subject: one\r\n\r\n"));
-	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
 	answer(world->deliver, session, number, JOB_FAILED, 550, "5.1.1", "nobody here");
 	answer_route_as(world, "postmaster@mx.postern.test", "smtp", "sink.test", "Ops@sink.test");
 	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
@@ -489,8 +475,7 @@ a_router_that_breaks_lines_is_cut_off(void **state)
 	memset(longest, 'x', sizeof longest - 1);
 	learn_ids(world, world->smtpd);
 	expect_accepted(world, world->smtpd, 1, submit(world, world->smtpd, 1, "Subject: one\r\n\r\nbody\r\n"));
-	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
 	answer(world->deliver, session, number, JOB_FAILED, 550, "5.1.1", "nobody here");
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		answer_route_as(world, "alice@postern.test", bad[i][1], bad[i][2], bad[i][0]);
@@ -499,8 +484,7 @@ a_router_that_breaks_lines_is_cut_off(void **state)
 		world->router = make_line(world, ROLE_ROUTER, 0);
 	}
 	answer_route(world, "alice@postern.test", "local", "alice");
-	session = expect_session(world, world->local, ROLE_LOCAL, "alice");
-	number = expect_job(world, world->local, ROLE_LOCAL, session, &job);
+	number = expect_first_job(world, ROLE_LOCAL, "alice", &session, &job);
 	answer(world->local, session, number, JOB_DELIVERED, 0, "2.0.0", "ok");
 	expect_empty(world);
 	end(world, 0);

@@ -29,8 +29,7 @@ mail_comes_in_and_goes_out(void **state)
 	learn_ids(world, world->smtpd);
 	id = submit(world, world->smtpd, 1, "Subject: one\r\n\r\nx\r\n");
 	expect_accepted(world, world->smtpd, 1, id);
-	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
 	assert_true(msgid_eq(job.id, id));
 	assert_true(slice_eq(job.sender, S("alice@postern.test")));
 	assert_true(slice_eq(job.content, S("Subject: one\r\n\r\nx\r\n")));
@@ -45,8 +44,7 @@ mail_comes_in_and_goes_out(void **state)
 	/* An operator does not wait. The same destination, a new session; then the session pulls a second message. */
 	SEND(world->control, A_REQUEST, 6, -1, a_request, ADMIN_QUEUE_FLUSH, S(""), S(""), 0, 0);
 	assert_int_equal(next_frame(world, world->control, ROLE_CONTROL, A_END).handle, 6);
-	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
 	assert_true(msgid_eq(job.id, id));
 	assert_true(slice_eq(job.content, S("Subject: one\r\n\r\nx\r\n")));
 	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
@@ -79,8 +77,7 @@ what_was_acknowledged_survives_a_crash(void **state)
 	assert_int_not_equal(world->next_id.boot, id.boot);
 	/* Routes are not believed across a start. */
 	answer_route(world, "x@sink.test", "smtp", "other.test");
-	session = expect_session(world, world->deliver, ROLE_DELIVER, "other.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "other.test", &session, &job);
 	assert_true(msgid_eq(job.id, id));
 	assert_true(slice_eq(job.content, S("Subject: one\r\n\r\nx\r\n")));
 	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
@@ -90,8 +87,7 @@ what_was_acknowledged_survives_a_crash(void **state)
 	end(world, SIGKILL);
 	start(world);
 	answer_route(world, "x@sink.test", "smtp", "sink.test");
-	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
 	assert_true(msgid_eq(job.id, other));
 	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
 	expect_empty(world);
@@ -161,8 +157,7 @@ large_mail_flows_by_credit(void **state)
 	/* Only at its end is it known that there was something 8-bit in it (RFC 6152 3). */
 	SEND(world->smtpd, Q_COMMIT, 9, -1, q_commit, SIZE, ENVELOPE_8BITMIME);
 	expect_accepted(world, world->smtpd, 9, id);
-	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
 	assert_int_equal(job.size, SIZE);
 	assert_int_equal(job.flags, ENVELOPE_8BITMIME);
 	assert_true(buf_put_slice(&got, job.content));
@@ -237,8 +232,7 @@ a_carrier_that_dies_has_delivered_nothing(void **state)
 	(void)expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
 	(void)close(world->deliver);
 	world->deliver = make_line(world, ROLE_DELIVER, 0);
-	session = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
-	number = expect_job(world, world->deliver, ROLE_DELIVER, session, &job);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
 	assert_true(msgid_eq(job.id, id));
 	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
 	expect_empty(world);
