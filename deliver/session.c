@@ -14,7 +14,8 @@ static void start_try(struct session *s);
 
 /* ---- log ----------------------------------------------------------------------------------------------------------*/
 
-void
+/* "name[address]:port" of the try in use; nothing when there is none. */
+static void
 session_relay_put(const struct session *s, struct buf *to)
 {
 	if (s->try >= s->route.n_tries)

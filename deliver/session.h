@@ -111,7 +111,4 @@ void mail_lost(struct session *s, enum loss loss, const char *what);
 /* Pump, write, and see whether it is done. */
 void mail_progress(struct session *s);
 
-/* "name[address]:port" of the try in use; nothing when there is none. */
-void session_relay_put(const struct session *s, struct buf *to);
-
 #endif

@@ -75,7 +75,8 @@ on_report(struct timer *t, void *ctx)
 	sink_wake(&l->sink);
 }
 
-const char *
+/* An event that came from that room, into the ring. NULL, or why it is malformed. */
+static const char *
 log_room_take(struct log_room *l, enum role from, const struct l_event *m)
 {
 	const char *why = log_event_check(m);

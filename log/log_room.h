@@ -31,7 +31,4 @@ struct log_room {
 
 extern const struct room_ops log_room_ops;
 
-/* An event that came from that room, into the ring. NULL, or why it is malformed. (For main and the fuzz target.) */
-const char *log_room_take(struct log_room *l, enum role from, const struct l_event *m);
-
 #endif

@@ -26,7 +26,8 @@ static const struct {
 	{ ROLE_CONTROL, ROLE_LOG },
 };
 
-bool
+/* Is there a line between these two rooms? Every room has one to log. */
+static bool
 wiring_allows(enum role a, enum role b)
 {
 	if (a == b)

@@ -4,9 +4,6 @@
 
 #include "master/child.h"
 
-/* Is there a line between these two rooms? Every room has one to log. */
-bool wiring_allows(enum role a, enum role b);
-
 /* Draws the lines between this process, which has just been started, and all others that run; and ours to log. */
 void wiring_connect(struct child *c);
 

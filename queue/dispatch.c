@@ -90,7 +90,8 @@ session_next(struct session *s)
 	queue_pump(q);
 }
 
-void
+/* Its job is over (job.c has let go of it): wait for the next pull, or take it now. */
+static void
 session_job_over(struct session *s, bool pull)
 {
 	s->job = NULL;

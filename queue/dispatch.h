@@ -37,8 +37,6 @@ struct session {
 	enum session_phase phase;
 };
 
-/* Its job is over (job.c has let go of it): wait for the next pull, or take it now. */
-void session_job_over(struct session *s, bool pull);
 /* It will get nothing more. */
 void session_let_go(struct session *s);
 /* The next job for a session that is up and has none. */

@@ -8,7 +8,8 @@ struct ids_block {
 	uint64_t used[IDS_BLOCK / 64];
 };
 
-enum rc
+/* count ids in a row. RC_RANGE: this boot has no more (2^40 of them). */
+static enum rc
 ids_take(struct ids *ids, uint32_t count, struct msgid *ret_first)
 {
 	if (ids->next.seq > QUEUE_ID_SEQ_MAX - count)

@@ -16,9 +16,6 @@ struct ids {
 	struct msgid next;	/* the first that nobody has */
 };
 
-/* count ids in a row. RC_RANGE: this boot has no more (2^40 of them). */
-enum rc ids_take(struct ids *ids, uint32_t count, struct msgid *ret_first);
-
 /* Our own, for bounces. */
 struct own_ids {
 	struct msgid next;

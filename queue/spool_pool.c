@@ -17,7 +17,7 @@ spool_list_append(struct spool_list *l, struct spool_work *w)
 	l->tail = w;
 }
 
-void
+static void
 spool_list_move(struct spool_list *to, struct spool_list *from)
 {
 	if (from->head == NULL)

@@ -21,7 +21,6 @@ struct spool_list {
 	struct spool_work *head, *tail;
 };
 void spool_list_append(struct spool_list *l, struct spool_work *w);
-void spool_list_move(struct spool_list *to, struct spool_list *from);	/* all of from behind to */
 struct spool_work *spool_list_take(struct spool_list *l);	/* NULL: empty */
 void spool_list_drop(struct spool_list *l);
 

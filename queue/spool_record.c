@@ -23,7 +23,7 @@ spool_key_none(struct spool_key *key)
 	spool_key_make(key, nothing);
 }
 
-uint64_t
+static uint64_t
 spool_sum(const struct spool_key *key, struct slice bytes)
 {
 	return XXH3_64bits_withSecret(bytes.p == NULL ? key->secret : bytes.p, bytes.n, key->secret, sizeof key->secret);

@@ -14,7 +14,6 @@ struct spool_key {
 void spool_key_make(struct spool_key *key, const uint8_t nonce[SPOOL_NONCE_BYTES]);
 /* For the SEGMENT frame, which carries the nonce. */
 void spool_key_none(struct spool_key *key);
-uint64_t spool_sum(const struct spool_key *key, struct slice bytes);
 
 struct spool_header {
 	uint8_t type;		/* any number: unknown ones are the reader's problem */

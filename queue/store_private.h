@@ -92,7 +92,6 @@ void streams_forget(struct store *s);
 /* Copies a range of a segment (or a whole file, length 0) to quarantine/ under name. -EEXIST: it is there already. */
 int quarantine_copy(struct spool_io *io, const char *path, const char *name, uint64_t offset, uint64_t length);
 void quarantine_segment_name(char out[SPOOL_PATH_MAX], uint32_t segment, uint32_t offset);
-void quarantine_big_name(char out[SPOOL_PATH_MAX], struct msgid id);
 void quarantine_say(uint32_t segment, uint64_t offset, uint64_t length, const char *why, const char *file,
     const struct msgid *id);
 

@@ -17,7 +17,7 @@ quarantine_segment_name(char out[SPOOL_PATH_MAX], uint32_t segment, uint32_t off
 	(void)snprintf(out, SPOOL_PATH_MAX, SPOOL_DIR_QUARANTINE "/%08x-%08x.bad", segment, offset);
 }
 
-void
+static void
 quarantine_big_name(char out[SPOOL_PATH_MAX], struct msgid id)
 {
 	(void)snprintf(out, SPOOL_PATH_MAX, SPOOL_DIR_QUARANTINE "/%012llx%04x%016llx.big", (unsigned long long)id.spool,

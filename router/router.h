@@ -41,10 +41,6 @@ ipc_fn router_on_check, router_on_route, router_on_authors;
 /* admin.c: A_REQUEST. */
 ipc_fn router_on_request;
 
-/* tables.c: the bytes of a descriptor, which must be a regular file of at most max bytes. RC_OK: *ret_bytes is malloc'd.
- * Else words in why. Blocks: the file is local and read at start and reload only. */
-enum rc router_read_file(int fd, uint64_t max, uint8_t **ret_bytes, size_t *ret_n, struct buf *why);
-
 /* The policy of a configuration, with table files from where descriptor() finds them (-1: not there). */
 typedef int router_fd_fn(void *ctx, struct slice name);
 enum rc router_compile(struct conf *conf, router_fd_fn *descriptor, void *ctx, struct policy **ret_policy, struct buf *why);

@@ -33,7 +33,9 @@ read_all(int fd, uint8_t *to, size_t max, size_t *ret_n)
 	return RC_OK;
 }
 
-enum rc
+/* The bytes of a descriptor, which must be a regular file of at most max bytes. RC_OK: *ret_bytes is malloc'd.
+ * Else words in why. Blocks: the file is local and read at start and reload only. */
+static enum rc
 router_read_file(int fd, uint64_t max, uint8_t **ret_bytes, size_t *ret_n, struct buf *why)
 {
 	struct stat st;

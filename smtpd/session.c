@@ -464,7 +464,8 @@ session_become(struct session *s, struct ip ip)
 	return true;
 }
 
-void
+/* Everything that the client has said is forgotten (RFC 3207 4.2): it says EHLO again. */
+static void
 session_forget(struct session *s)
 {
 	transaction_free(&s->tx, "STARTTLS");

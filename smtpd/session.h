@@ -141,8 +141,6 @@ void session_skip(struct session *s, const struct skip *skip);
 /* Something has come that it may wait for: what is buffered is looked at again, at the end of this turn. */
 void session_wake(struct session *s);
 
-/* Everything that the client has said is forgotten (RFC 3207 4.2): it says EHLO again. */
-void session_forget(struct session *s);
 /* It speaks for a client of this address from now on. False: no memory. */
 bool session_become(struct session *s, struct ip ip);
 void session_greet(struct session *s);

@@ -9,7 +9,8 @@ is_delimiter(const struct policy *p, uint8_t c)
 	return c != '\0' && strchr(p->conf->local.delimiter, c) != NULL;
 }
 
-struct slice
+/* The local part up to the first delimiter; empty when there is none, or nothing before it. */
+static struct slice
 policy_base_of(const struct policy *p, struct slice local)
 {
 	for (size_t i = 0; i < local.n; i++)

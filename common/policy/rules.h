@@ -78,9 +78,6 @@ bool policy_has_postmaster(const struct policy *p);
  * at one of local { recipient-delimiter }. *ret_user is as the table writes it. */
 bool policy_find_user(const struct policy *p, struct slice local, struct slice *ret_user, bool *ret_exact);
 
-/* The local part up to the first delimiter; empty when there is none, or nothing before it. */
-struct slice policy_base_of(const struct policy *p, struct slice local);
-
 /* "example.org", "[host]", "[host]:port", as the relay-host options take them; appended in the form of D_OPEN. */
 enum rc policy_nexthop_put(struct buf *to, struct slice text);
 

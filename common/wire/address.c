@@ -279,7 +279,8 @@ needs_quotes(const struct address *a)
 	return before == '.';
 }
 
-bool
+/* The same with the quotes it needs, as address_put does. */
+static bool
 address_local_quoted_put(struct buf *to, const struct address *a)
 {
 	struct slice rest = a->local;

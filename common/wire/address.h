@@ -67,9 +67,6 @@ bool address_put(struct buf *to, const struct address *a);
 /* Appends the local part in its meaning: unquoted, without backslashes. May hold any of 0x20-0x7e. */
 bool address_local_put(struct buf *to, const struct address *a);
 
-/* The same with the quotes it needs, as address_put does. */
-bool address_local_quoted_put(struct buf *to, const struct address *a);
-
 /* Of an address in canonical text: what follows its last @ (no domain holds one); empty when there is none. */
 static inline struct slice
 address_domain_of(struct slice canonical)

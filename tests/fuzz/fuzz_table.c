@@ -29,6 +29,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < buf_len(&why); i++)
 		if (buf_slice(&why).p[i] < 0x20 || buf_slice(&why).p[i] > 0x7e)
 			abort();
+	buf_clear(&why);
+	table_warn_text(bytes, "f", &why);
+	for (size_t i = 0; i < buf_len(&why); i++)
+		if (buf_slice(&why).p[i] != '\n' && (buf_slice(&why).p[i] < 0x20 || buf_slice(&why).p[i] > 0x7e))
+			abort();
 	(void)table_has_name(t, first, &hit);
 	(void)table_has_user(t, first, &hit);
 	(void)table_has_mailbox(t, first, first, &hit);
