@@ -26,8 +26,7 @@ class House:
         self.net.standard_zones()
         self.net.start_dns()
         users = self.net.path("users")
-        with open(users, "w") as f:
-            os.chmod(users, 0o600)
+        os.close(os.open(users, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         self.postern = lab.Postern(self.net, self.net.postern_conf(f"""
             listener "users" {{ address = {{"{POSTERN}"}}
                 port = 587
