@@ -143,7 +143,8 @@
 	U32(max_table_networks, "max-table-networks", "65536", "1", "250000",					\
 	    "Networks at most in a table file that is named by lists of networks in smtpd, limits and listeners (as " \
 	    "relay-clients is, by exempt): each list that names it costs each smtpd process some hundred bytes a network.") \
-	BOOL(client_names, "client-names", "yes", NULL, NULL, "Look up the names of clients for trace fields and the log.")
+	BOOL(client_names, "client-names", "yes", NULL, NULL,							\
+	    "Look up the names of clients for trace fields, the log, and rules with client-name.")
 
 #define CONF_LIMITS(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	TIME(interval, "interval", "1m", "1s", "1d",								\

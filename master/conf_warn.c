@@ -130,11 +130,36 @@ warn_of_listener(const struct conf *c, const struct conf_listener *l, struct buf
 	warn_of_certificates(c, l, notes);
 }
 
+/* Does anybody say what clients are called? */
+static bool
+has_client_names(const struct conf *c)
+{
+	bool told = c->smtpd.client_names;
+
+	for (size_t i = 0; i < c->n_listeners; i++)
+		told = told || c->listeners[i].xclient.n > 0;
+	return told;
+}
+
+/* One that refuses would let everybody pass. */
+static void
+warn_of_names(const struct conf *c, const struct conf_rule *r, struct buf *notes)
+{
+	if (r->client_name.n == 0 || has_client_names(c))
+		return;
+	if (r->conf_file != NULL)
+		(void)buf_printf(notes, "%s:%u: ", r->conf_file, r->conf_line);
+	(void)buf_printf(notes, "warning: rule \"%s\": client-name matches nobody, since smtpd { client-names } is no; set it to"
+	    " yes, or take the rule away\n", r->title);
+}
+
 void
 conf_warn(const struct conf *c, struct buf *notes)
 {
 	for (size_t i = 0; i < c->n_listeners; i++)
 		warn_of_listener(c, &c->listeners[i], notes);
+	for (size_t i = 0; i < c->n_rules; i++)
+		warn_of_names(c, &c->rules[i], notes);
 }
 
 /* --- how it is written --- */

@@ -415,6 +415,23 @@ test_what_is_not_there(void **state)
 	warns("hostname = \"a.b\"\nlog { to = \"/dev/log-of-ours\" }\nadmin-group = \"root\"\n", NULL);
 }
 
+/* A rule that refuses by names, which nobody looks up, refuses nobody. */
+static void
+test_names_that_nobody_looks_up(void **state)
+{
+	static const char rule[] = "rule \"r\" { client-name = {\"*.x.test\"}\n action = reject }\n";
+	char text[256];
+
+	(void)state;
+	(void)snprintf(text, sizeof text, "hostname = \"a.b\"\nsmtpd { client-names = no }\n%s", rule);
+	warns(text, ":3: warning: rule \"r\": client-name matches nobody, since smtpd { client-names } is no");
+	(void)snprintf(text, sizeof text, "hostname = \"a.b\"\n%s", rule);
+	warns(text, NULL);
+	(void)snprintf(text, sizeof text, "hostname = \"a.b\"\nsmtpd { client-names = no }\nlistener \"l\" { port = 25\n"
+	    " xclient = {\"192.0.2.1\"} }\n%s", rule);
+	warns(text, NULL);
+}
+
 /* A listener for logins at which nobody can log in. */
 static void
 test_nobody_can_log_in(void **state)
@@ -551,6 +568,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_one_listener_at_a_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_networks_of_table_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_table_files_that_hold_no_networks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_names_that_nobody_looks_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nobody_can_log_in, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_certificates_that_nobody_looks_at, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_written_twice_or_wider_than_it_looks, set_up, tear_down),
