@@ -118,7 +118,7 @@ who_knows_no_time_tells_of_a_delay(void **state)
 	scene_close_idle(&s, &server);
 }
 
-/* shows: RFC6710 4.2/1, RFC6710 5/2, RFC3461 5.2.1/2 */
+/* shows: RFC6710 4.2/1, RFC6710 5/2, RFC3461 5.2.1/2, RFC3461 5.2.1/3 */
 static void
 every_priority_is_handed_on(void **state)
 {
