@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Starting, refusing to start, going to the background, and telling a service manager."""
 import os
-import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
