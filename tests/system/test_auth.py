@@ -83,7 +83,7 @@ def test_mechanisms(folder):
         lab.equal(scram(c, "alice", "incorrect")[0], "535", "SCRAM-SHA-256 with a wrong password")
         lab.equal(scram(c, "nobody", "incorrect")[0], "535", "SCRAM-SHA-256 of nobody")
     lab.wait_for(lambda: postern.mailbox("bob"), "the message")
-    lab.check(b"with ESMTPA id" in postern.mailbox("bob")[0], "the trace field says ESMTPA (RFC 3848)")
+    lab.check(b"with ESMTPA id" in postern.mailbox("bob")[0], "the trace field says ESMTPA (RFC 3848)")    # shows: RFC4954 7/1
     postern.wait_log("auth-ok client=10.77.0.20 user=alice mechanism=PLAIN")
     postern.wait_log("auth-failed client=10.77.0.20 user=alice mechanism=PLAIN")
     with lab.Client(POSTERN, 25, source=STRANGER) as c:
