@@ -90,7 +90,7 @@ struct conf_section {
 extern const struct conf_section conf_sections[];
 extern const size_t n_conf_sections;	/* conf_sections[0] is the global one */
 
-/* Appends a titled section, all defaults; index of the new one in *ret_at (a pointer valid until the next append). */
+/* Appends a titled section, all defaults; *ret_at points to its struct, until the next append. */
 enum rc conf_add(struct conf *c, const struct conf_section *s, const char *title, void **ret_at);
 
 /* Sets one option of a section struct from its written form. RC_SYNTAX, RC_RANGE, RC_NOMEM. A LIST is appended to with

@@ -58,8 +58,8 @@
 	    "Largest header of a message accepted. On listeners of kind submission a field of it is held in memory while it is " \
 	    "read.") \
 	U32(max_recipients, "max-recipients", "1000", "100", "50000",						\
-	    "Recipients of one message at most (RFC 5321 4.5.3.1.8 asks for 100). No more than a thousand of common length " \
-	    "fit; then 452.") \
+	    "Recipients of one message at most (RFC 5321 4.5.3.1.8 asks for 100); then 452. Whatever is set here, all of them " \
+	    "together have 112 KiB of memory, which is enough for about a thousand addresses of common length.") \
 	U32(max_recipient_domains, "max-recipient-domains", "0", "0", "100",					\
 	    "Different domains that the recipients of one session may have, announced as RCPTDOMAINMAX (RFC 9422 4.3); then " \
 	    "452. Set it where what takes the mail from here serves so many customers at a time. 0: any number.") \
@@ -148,7 +148,7 @@
 
 #define CONF_LIMITS(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	TIME(interval, "interval", "1m", "1s", "1d",								\
-	    "What the numbers below are counted over. 0 in one of them: no limit.")				\
+	    "What the numbers below are counted over, failed-logins-logged excepted. 0 in one of these: no limit.")	\
 	U32(connections, "connections", "600", "0", "100000000",							\
 	    "Connections of one client network in an interval at most; further ones are told 421.")		\
 	U32(messages, "messages", "0", "0", "100000000",								\
@@ -283,9 +283,10 @@
 	    "*.domains, @table or *, separated by commas. A user who is not in it may use the address that is its name, or has " \
 	    "its name in a local domain. Empty: any.") \
 	STR(header_from, "header-from", "reject", NULL, NULL,							\
-	    "What becomes of a message that a user submits with an address in From or Sender that senders does not allow: " \
-	    "reject: it is refused. sender: where only From is another's, a field Sender with the envelope's sender is added " \
-	    "(RFC 6409 8.1). ignore: nothing. Without senders nobody looks.") \
+	    "What becomes of a message whose From or Sender has an address that senders does not allow to the user who submits " \
+	    "it. reject: it is refused. sender: it is refused only because of Sender; because of From it gets a field Sender " \
+	    "with the envelope's sender, if it has none (RFC 6409 8.1). ignore: it is taken as it is. Without senders any " \
+	    "address may stand there.") \
 	SIZE(max_table, "max-table-size", "64M", "4K", "4G", "Largest table file.")
 
 #define CONF_VAULT(BOOL, U32, SIZE, TIME, STR, LIST)								\
@@ -315,8 +316,8 @@
 	    "Empty: none.") \
 	LIST(mechanisms, "mechanisms", "PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS, EXTERNAL, OAUTHBEARER, XOAUTH2", NULL, \
 	    NULL, \
-	    "SASL mechanisms that may be offered. Of these those are that can work: SCRAM-SHA-256-PLUS needs TLS and a users " \
-	    "file, EXTERNAL a client certificate, OAUTHBEARER and XOAUTH2 TLS and Dovecot.") \
+	    "SASL mechanisms that may be offered. One that cannot work is not: SCRAM-SHA-256-PLUS needs TLS and a users file, " \
+	    "EXTERNAL needs a client certificate, OAUTHBEARER and XOAUTH2 need TLS and Dovecot.") \
 	STR(dovecot, "dovecot", "", NULL, NULL,								\
 	    "Ask Dovecot who users are, instead of a users file: the socket of its auth service for clients, such as " \
 	    "/run/dovecot/auth-client. Mechanisms are those that Dovecot lists and mechanisms permits; EXTERNAL stays ours. " \
@@ -333,9 +334,10 @@
 	    "not matter), white space, and the user whose it is.") \
 	U32(workers, "workers", "2", "1", "64", "Threads that check passwords; each takes the memory that the hash asks for.") \
 	U32(max_waiting, "max-waiting", "64", "1", "10000",							\
-	    "Passwords that wait for a worker at most; further clients are told 454. A client network that is not of limits "	\
-	    "{ exempt } has 4 of them; more at a time are told 454, and count as errors of it. A user who has logged " \
-	    "in from the network in the last week goes first, with 4 of his own; as many of such may wait beside the others.") \
+	    "Passwords that may wait for a worker; while so many do, further clients are told 454. One client network may have " \
+	    "4 passwords waiting or being checked at a time; further ones are told 454, and each is an error of the network. " \
+	    "Networks of limits { exempt } may have more. A user who has logged in from the network in the last week goes " \
+	    "before the others and has 4 places for himself; of such users max-waiting may wait beside the others.") \
 	SIZE(hash_memory, "max-hash-memory", "64M", "8M", "1G",							\
 	    "Memory that checking one password may take at most; a users file that asks for more is refused.")	\
 	U32(max_exchanges, "max-exchanges", "2000", "10", "100000",							\
@@ -343,9 +345,10 @@
 	    "network that has most of them, which is told 454; each smtpd process keeps its even part of the places. A login "	\
 	    "whose password is being checked stays; where there are only such, the next one is told 454.")	\
 	U32(max_exchanges_network, "max-exchanges-network", "50", "1", "1000",					\
-	    "Logins of one client network that are under way at one smtpd process at most; the next one takes the place "	\
-	    "of the oldest that waits for its client, which is told 454; when none does, it is told 454 itself. Networks of "	\
-	    "limits { exempt } may have 1000. What a network is: limits { ipv4-prefix, ipv6-prefix }.")		\
+	    "Logins of one client network that may be under way at one smtpd process. The next one takes the place of the " \
+	    "oldest one that waits for its client, and that one is told 454. When none waits for its client, the next one is " \
+	    "told 454 itself. Networks of limits { exempt } may have 1000. limits { ipv4-prefix, ipv6-prefix } say what a " \
+	    "network is.") \
 	TIME(timeout, "timeout", "2m", "1s", "1h",									\
 	    "How long a login may take in all. Letting it run out counts as a failed login of the client network.")	\
 	TIME(failure_delay, "failure-delay", "1s", "0s", "1m",							\

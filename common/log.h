@@ -16,11 +16,11 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 
 /*	NAME			"name"			severity	keys					help */
 #define LOG_EVENTS(X)												\
-	X(STARTED,		"started",		INFO,		"version config libraries pid generation",	\
+	X(STARTED,		"started",		INFO,		"version config pid generation",	\
 	    "a room is ready for work")										\
 	X(STOPPING,		"stopping",		INFO,		"reason",					\
 	    "a room ends gracefully")										\
-	X(ROOM_DIED,		"room-died",		ERROR,		"room index pid cause restart_in",		\
+	X(ROOM_DIED,		"room-died",		ERROR,		"room index cause restart_in",		\
 	    "a process ended unasked; it will be started again")						\
 	X(ROOM_STARTED,		"room-started",		INFO,		"room index pid",				\
 	    "the master started a process")									\
@@ -85,7 +85,7 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a recipient's copy was taken by the next hop or mailbox")						\
 	X(DEFERRED,		"deferred",		NOTICE,		"to orig_to relay delay delays dsn status text next",	\
 	    "a recipient's copy has to wait for another attempt")						\
-	X(BOUNCED,		"bounced",		NOTICE,		"to orig_to relay delay delays dsn status text bounce",	\
+	X(BOUNCED,		"bounced",		NOTICE,		"to orig_to relay delay dsn status text bounce",\
 	    "a recipient failed for good; the sender is told by the message named in bounce")			\
 	X(EXPIRED,		"expired",		NOTICE,		"to delay text bounce",				\
 	    "a recipient could not be reached in time")								\
@@ -117,7 +117,7 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a table was read")											\
 	X(TABLE_REFUSED,	"table-refused",	ERROR,		"table why",					\
 	    "a table is malformed; the last good one stays")							\
-	X(CERTIFICATE_LOADED,	"certificate-loaded",	NOTICE,		"certificate names until days file",		\
+	X(CERTIFICATE_LOADED,	"certificate-loaded",	NOTICE,		"certificate names until file",		\
 	    "a certificate and its key are in use from now on")							\
 	X(CERTIFICATE_REFUSED,	"certificate-refused",	ERROR,		"certificate why",				\
 	    "a certificate or its key cannot be used; the last good one stays")					\
@@ -125,7 +125,7 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "a certificate ends soon, has ended or is not valid yet; said once a day")				\
 	X(VAULT_REFUSED,	"vault-refused",	WARNING,	"room index status why",			\
 	    "the vault did not sign for a room")								\
-	X(ADMIN,		"admin",		NOTICE,		"verb user arg status",				\
+	X(ADMIN,		"admin",		NOTICE,		"verb user arg",			\
 	    "somebody used the admin line to change something")							\
 	X(TROUBLE,		"trouble",		WARNING,	"what error",					\
 	    "something failed that has no event of its own")							\

@@ -1,8 +1,8 @@
 /* master/certificates.h -- all certificates of the configuration: read, kept, renewed, and given to vault and smtpd.
  *
  * They are a set with a serial of its own, beside the generations of the configuration, because certificate files change
- * without anybody asking for a reload: their folders are looked at now and then, and what has changed (and then stood still)
- * is read. A new set goes to the vault first; smtpd gets it when the vault has it. A certificate that has become bad stays
+ * without anybody asking for a reload: they are looked at now and then, and what has changed (and then stood still) is
+ * read. A new set goes to the vault first; smtpd gets it when the vault has it. A certificate that has become bad stays
  * as it was, and tls show says why; bad is also one that has expired, or is not valid yet, in the place of one that is. */
 #ifndef POSTERN_MASTER_CERTIFICATES_H
 #define POSTERN_MASTER_CERTIFICATES_H

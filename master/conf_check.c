@@ -37,7 +37,7 @@ option_at(const struct conf_section *s, size_t offset)
 	return NULL;
 }
 
-/* section: of which field (an address inside the section's struct) is the wrong one. */
+/* field: the wrong one, an address inside its section's struct. */
 static void __attribute__((format(printf, 3, 4)))
 complain(struct checking *k, const void *field, const char *format, ...)
 {

@@ -9,14 +9,15 @@
 
 static const char usage[] =
     "usage: postern [-d] [-c FILE] [--base DIR] [-o SECTION.OPTION=VALUE]...\n"
-    "       postern -n [-c FILE] [-o ...] [--running DIR]\n"
+    "       postern -n [-c FILE] [--base DIR] [-o ...] [--running DIR]\n"
     "\n"
     "Runs the Postern mail server: in the foreground, or with -d as a daemon.\n"
     "\n"
     "  -c, --config FILE   the configuration (default: " POSTERN_SYSCONFDIR "/postern.conf)\n"
     "      --base DIR      keep everything below DIR: the spool in DIR/spool, the\n"
     "                      admin socket in DIR/run/control\n"
-    "  -o NAME=VALUE       an option that wins over the file, as smtpd.max-errors=5\n"
+    "  -o NAME=VALUE       an option that wins over the file, as smtpd.max-errors=5 or\n"
+    "                      hostname=mail.example.org\n"
     "  -n, --check         check the configuration and its tables, and end: status 0 or 78\n"
     "      --running DIR   with -n: the run-dir of the Postern that is to take it by a\n"
     "                      reload (default: that of the configuration)\n"

@@ -1,4 +1,5 @@
-/* queue/recovery_tell.c -- what is alive, told in the order of the ids, and the files that belong to nothing; see recovery.h. */
+/* queue/recovery_tell.c -- what is alive, told in the order of its places on disk, and the files that belong to nothing; see
+ * recovery.h. */
 #include "queue/recovery.h"
 
 #include "common/clock.h"

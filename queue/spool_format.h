@@ -70,7 +70,7 @@ enum spool_type {
 	SPOOL_DONE = 5,
 	/* Recipients of id that failed for good. u32 count | u32 index each */
 	SPOOL_BOUNCED = 6,
-	/* A recipient of id will be tried again.
+	/* A recipient of id will be tried again. attempts and first_failure are reserved: the queue writes 1 and 0.
 	 * u32 index | u32 attempts | u16 code | i64 next | i64 first_failure (wall clock, µs) | u32 length, text */
 	SPOOL_DEFERRED = 7,
 	/* Recipients of id about whom a delay notice was written. u32 count | u32 index each */

@@ -1,12 +1,12 @@
 /* queue/store.h -- the spool: every message and what became of its recipients, durable, and nothing about schedules.
  *
  * A segmented append-only log beneath one directory; content above a threshold lives in files of its own. Calls never
- * block (but store_recover and store_close): they queue work for the store's threads, and the callback runs in the loop
- * when the work is durable, or when it is sure that it will not be. Format and rules: docs/QUEUE.md.
+ * block (but store_open, store_recover and store_close): they queue work for the store's threads, and the callback runs
+ * in the loop when the work is durable, or when it is sure that it will not be. Format and rules: docs/QUEUE.md.
  *
- * Life, in a room: store_new and store_threads_start in room_ops.threads (before the filter falls), store_recover in
- * start, store_close at the end. Without store_threads_start the store runs only inside store_pump: for tests and
- * simulators, where every step happens in one known order.
+ * Life, in a room: store_new and store_threads_start in room_ops.threads (before the filter falls), store_open and
+ * store_tell in start, store_close at the end. store_recover is both in one, for tests. Without store_threads_start the
+ * store runs only inside store_pump: for tests and simulators, where every step happens in one known order.
  *
  * The store keeps no memory for a message. Its owner keeps the struct store_where that the store hands out, and passes it
  * back with every change, read and drop. */
@@ -86,9 +86,9 @@ struct store_rcpt {
 	enum store_rcpt_state state;
 	bool noticed;		/* a delay notice about it was written */
 	uint16_t code;		/* of the last deferral: SMTP reply code or 0 */
-	uint32_t attempts;	/* of the last deferral; 0 when pending */
+	uint32_t attempts;	/* of the last deferral: reserved, nobody asks */
 	int64_t next;		/* deferred: wall clock, microseconds */
-	int64_t first_failure;	/* the same */
+	int64_t first_failure;	/* reserved as well */
 	struct slice text;	/* of the last deferral */
 };
 
@@ -156,7 +156,7 @@ struct store_mail {
 enum store_change_kind {
 	STORE_CHANGE_DONE = 1,	/* rcpt: delivered */
 	STORE_CHANGE_BOUNCED,	/* rcpt: failed for good */
-	STORE_CHANGE_DEFERRED,	/* rcpt: next, first_failure, attempts, code, text */
+	STORE_CHANGE_DEFERRED,	/* rcpt: next, code, text; attempts and first_failure are kept and nobody asks */
 	STORE_CHANGE_NOTICED,	/* rcpt: the delay notice was written */
 	STORE_CHANGE_FLAGS,	/* message: flags (the owner's: held and such) */
 	/* message: finished, its space may be used again. Never name it again: the store counts what is alive in a segment

@@ -204,7 +204,6 @@ refuse_now(struct session *s)
 	session_transaction_over(s);
 }
 
-/* All content has come. */
 /* For the router's answer about who wrote it. */
 static bool
 stands_still(struct transaction *tx)
@@ -215,6 +214,7 @@ stands_still(struct transaction *tx)
 	return waits;
 }
 
+/* All content has come. */
 static enum rc
 finish(struct session *s)
 {

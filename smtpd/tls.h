@@ -1,4 +1,5 @@
-/* smtpd/tls.h -- one connection's TLS, on the server's side; with tls_listener.c the only files here that call OpenSSL.
+/* smtpd/tls.h -- one connection's TLS, on the server's side. Of smtpd only the tls files and those for the keys (vault.c,
+ * vault_provider.c, identity.c) call OpenSSL.
  *
  * Nothing blocks: every call says what it waits for. The private key's operation may be done by another room; the
  * handshake then waits (TLS_WAITS) until it is woken. What is known of the connection is gathered once, at the end of

@@ -65,7 +65,7 @@ enum {
 /* The sender had to drop this many events since it last said so. */
 #define L_DROPPED_FIELDS(F)	F(u32, pid) F(u64, count)
 
-/* ---- smtpd, control, queue and router ---------------------------------------------------------------------------*/
+/* ---- smtpd, queue and router ------------------------------------------------------------------------------------*/
 
 /* May this client send from this address to that one, and where does it go? handle: the asker's request. tls: 1 when it
  * came over TLS; the fingerprints (SHA-256, hexadecimal) of its certificate and of the key in it, empty without one. user: who it
@@ -220,8 +220,8 @@ enum {
 #define ROUTE_ASKERS	(ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_DELIVER))
 #define CARRIERS	(ROLE_BIT(ROLE_DELIVER) | ROLE_BIT(ROLE_LOCAL) | ROLE_BIT(ROLE_MAILBOX))
 #define DISPATCHERS	(ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_LOCAL))
-#define ADMIN_ROOMS	(ROLE_BIT(ROLE_MASTER) | ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_ROUTER) | \
-			 ROLE_BIT(ROLE_RESOLVER) | ROLE_BIT(ROLE_LOG) | ROLE_BIT(ROLE_CONTROL) | ROLE_BIT(ROLE_AUTH))
+#define ADMIN_ROOMS	(ROLE_BIT(ROLE_MASTER) | ROLE_BIT(ROLE_QUEUE) | ROLE_BIT(ROLE_ROUTER) | ROLE_BIT(ROLE_LOG) | \
+			 ROLE_BIT(ROLE_CONTROL) | ROLE_BIT(ROLE_AUTH))
 #define TLS_ROOMS	(ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_VAULT))
 #define ADMIN_ASKERS	(ROLE_BIT(ROLE_CONTROL) | ROLE_BIT(ROLE_CLIENT))
 
@@ -361,7 +361,7 @@ rd_ip(struct rd *r)
 #define IPC_GET(type, name)	out.name = rd_##type(r);
 
 /* struct x; x_size: bytes of the encoded body; x_put: false when it did not fit; x_get: false when malformed, and
- * then *m is untouched. */
+ * then *m is untouched. x_send is made in common/ipc/peer.h. */
 #define IPC_CODEC(NAME, lower, no, from, to, fds)			\
 	struct lower { NAME##_FIELDS(IPC_FIELD) };			\
 	static inline size_t lower##_size(const struct lower *m)	\

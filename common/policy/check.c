@@ -15,7 +15,7 @@ struct decision {
 	struct subject from, to;
 	bool is_local;			/* the recipient's domain is ours */
 	bool is_postmaster;		/* of one of our domains */
-	bool is_trusted;		/* the client is one of relay-clients */
+	bool is_trusted;		/* of relay-clients or relay-certificates, or a user */
 	bool routing;			/* at delivery time: no client, no leave to ask for */
 	bool has_user;
 	bool exact;			/* the whole local part is the user's name */

@@ -6,7 +6,7 @@
  *	builtin:local		a user of a local domain: accepted
  *	builtin:relay-trick	user%other@here and its kin (THREATS 22): refused
  *	builtin:unknown-user	no such user in the local domain: refused
- *	builtin:relay		a client of relay-clients, or one whose certificate is in relay-certificates: accepted
+ *	builtin:relay		a client of relay-clients, one whose certificate is in relay-certificates, or a user: accepted
  *	builtin:reject		everybody else: refused
  * A rule that accepts lets a stranger relay to what it matches, but it cannot make a local user exist, and it does not
  * carry relay tricks for strangers: the next host might fall for them. A rule that refuses passes postmaster by unless

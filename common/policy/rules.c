@@ -23,7 +23,7 @@ struct work {
 	const char *option;
 };
 
-/* The place in front of a message; rc for the caller's return. */
+/* The place in front of a message. */
 static void
 say_place(const struct work *w)
 {
