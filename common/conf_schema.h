@@ -54,7 +54,7 @@
 	U32(max_sessions_per_client, "max-sessions-per-client", "50", "1", "1000000",				\
 	    "Sessions of one client network at most, in all processes together; see limits for what a network is and which are " \
 	    "exempt.") \
-	SIZE(max_header, "max-header-size", "256K", "4K", "256K",							\
+	SIZE(max_header_size, "max-header-size", "256K", "4K", "256K",							\
 	    "Largest header of a message accepted. On listeners of kind submission a field of it is held in memory while it is " \
 	    "read.") \
 	U32(max_recipients, "max-recipients", "1000", "100", "50000",						\
@@ -65,7 +65,7 @@
 	    "452. Set it where what takes the mail from here serves so many customers at a time. 0: any number.") \
 	SIZE(max_message_size, "max-message-size", "50M", "64K", "4G",						\
 	    "Largest message accepted; announced by SIZE (RFC 1870).")						\
-	SIZE(max_line, "max-command-line", "2048", "2048", "64K",						\
+	SIZE(max_command_line, "max-command-line", "2048", "2048", "64K",						\
 	    "Longest command line accepted, with its CRLF (RFC 5321 4.5.3.1.4 asks for 512, and each extension for more in " \
 	    "MAIL and RCPT).") \
 	SIZE(max_text_line, "max-text-line", "1000", "1000", "1M",						\
@@ -184,7 +184,7 @@
 	    "Wait before the second attempt; later waits grow with the age of the message. RFC 5321 4.5.4.1 asks for 30 " \
 	    "minutes; most refusals of today (greylisting) pass sooner.") \
 	TIME(retry_max, "retry-max", "1h", "1s", "7d", "Longest wait between two attempts.")			\
-	TIME(retry_growth_jitter, "retry-jitter", "20s", "0s", "1h", \
+	TIME(retry_jitter, "retry-jitter", "20s", "0s", "1h", \
 	    "Random part added to each wait at most, beside a tenth of it.") \
 	TIME(expire, "expire", "5d", "1s", "60d", \
 	    "How long a message is tried before it is returned (RFC 5321 4.5.4.1). Mail that was there at a start is tried for " \
@@ -221,7 +221,7 @@
 	    "Local addresses to connect from, one for IPv4 and one for IPv6 at most. Empty: the system chooses.") \
 	BOOL(ipv4, "ipv4", "yes", NULL, NULL, "Connect over IPv4.")						\
 	BOOL(ipv6, "ipv6", "yes", NULL, NULL, "Connect over IPv6.")						\
-	BOOL(allow_private, "allow-private-hosts", "no", NULL, NULL,						\
+	BOOL(allow_private_hosts, "allow-private-hosts", "no", NULL, NULL,						\
 	    "Connect to MX hosts with loopback or private addresses too. Without it such an MX is a permanent failure (5.4.6): " \
 	    "it would let strangers reach into this network.") \
 	U32(max_hosts, "max-hosts", "10", "1", "100", "Hosts tried for one session at most.")			\
@@ -244,7 +244,7 @@
 	U32(processes_max, "processes-max", "20", "1", "1000", "Mailbox processes at a time.")			\
 	LIST(users, "users", "", NULL, NULL,									\
 	    "Users beside those of the system, each name:uid:gid:home. For laboratories and virtual users.")	\
-	STR(delimiter, "recipient-delimiter", "+", NULL, NULL,							\
+	STR(recipient_delimiter, "recipient-delimiter", "+", NULL, NULL,							\
 	    "Characters that separate a user from an extension in a local part (user+list). Empty: none.")	\
 	TIME(timeout, "timeout", "5m", "1s", "1h",								\
 	    "How long one delivery to a mailbox may take. A process that stays twice as long is killed.")
@@ -258,7 +258,7 @@
 	STR(trust_anchor, "trust-anchor", "", NULL, NULL,							\
 	    "File with DS or DNSKEY records of the root. Empty: the root keys built in. none: DNSSEC is not checked.") \
 	U32(port, "port", "53", "1", "65535", "Port of the servers asked in mode recursive. Only laboratories change it.") \
-	BOOL(query_private, "allow-private-servers", "no", NULL, NULL,						\
+	BOOL(allow_private_servers, "allow-private-servers", "no", NULL, NULL,						\
 	    "Ask name servers at loopback and private addresses in mode recursive. For laboratories.")		\
 	BOOL(ipv4, "ipv4", "yes", NULL, NULL, "Ask over IPv4.")							\
 	BOOL(ipv6, "ipv6", "yes", NULL, NULL, "Ask over IPv6.")							\
@@ -287,7 +287,7 @@
 	    "it. reject: it is refused. sender: it is refused only because of Sender; because of From it gets a field Sender " \
 	    "with the envelope's sender, if it has none (RFC 6409 8.1). ignore: it is taken as it is. Without senders any " \
 	    "address may stand there.") \
-	SIZE(max_table, "max-table-size", "64M", "4K", "4G", "Largest table file.")
+	SIZE(max_table_size, "max-table-size", "64M", "4K", "4G", "Largest table file.")
 
 #define CONF_VAULT(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	U32(max_rate, "max-rate", "20000", "1", "1000000",							\
@@ -307,7 +307,7 @@
 	    "Cipher suites for TLS 1.3.")									\
 	STR(groups, "groups", "X25519:P-256:P-384", NULL, NULL,							\
 	    "Groups of the key exchange, the best first. Finite-field groups are not taken.")			\
-	BOOL(prefer_server, "prefer-server-ciphers", "yes", NULL, NULL,						\
+	BOOL(prefer_server_ciphers, "prefer-server-ciphers", "yes", NULL, NULL,						\
 	    "Of the suites that both sides have, the server's order decides; ChaCha20 goes first for clients that put it first.")
 
 #define CONF_AUTH(BOOL, U32, SIZE, TIME, STR, LIST)								\
@@ -326,7 +326,7 @@
 	    "How long Dovecot may take for one step of a login, and for its greeting. Dovecot itself holds back answers to " \
 	    "clients that failed before, for 17 seconds at most. Later the client is told 454, and a Dovecot that has said " \
 	    "nothing at all meanwhile is connected to anew.") \
-	SIZE(dovecot_line, "dovecot-max-line", "8K", "1K", "64K",						\
+	SIZE(dovecot_max_line, "dovecot-max-line", "8K", "1K", "64K",						\
 	    "The longest line that Dovecot takes: 8K up to version 2.3, 16K since 2.4. A response of a client that does not " \
 	    "fit is refused with 501, for Dovecot would close the connection on which all logins are.") \
 	STR(certificates_file, "certificates-file", "", NULL, NULL,						\
@@ -338,7 +338,7 @@
 	    "4 passwords waiting or being checked at a time; further ones are told 454, and each is an error of the network. " \
 	    "Networks of limits { exempt } may have more. A user who has logged in from the network in the last week goes " \
 	    "before the others and has 4 places for himself; of such users max-waiting may wait beside the others.") \
-	SIZE(hash_memory, "max-hash-memory", "64M", "8M", "1G",							\
+	SIZE(max_hash_memory, "max-hash-memory", "64M", "8M", "1G",							\
 	    "Memory that checking one password may take at most; a users file that asks for more is refused.")	\
 	U32(max_exchanges, "max-exchanges", "2000", "10", "100000",							\
 	    "Logins under way at most. When there are so many, the next one takes the place of the oldest of the client "	\

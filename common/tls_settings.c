@@ -151,7 +151,7 @@ tls_settings_apply(SSL_CTX *ctx, const struct conf_tls *conf, const char **ret_o
 		*ret_option = "groups";
 		rc = apply_groups(ctx, conf->groups, why);
 	}
-	if (rc == RC_OK && conf->prefer_server)
+	if (rc == RC_OK && conf->prefer_server_ciphers)
 		SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	/* RFC 9325 3.3 (compression), 3.5 (renegotiation), THREATS 10. */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);

@@ -298,7 +298,7 @@ look_at_house(const char *socket)
 		return h;
 	buf_clear(&h.users_file);
 	usual = conf_new();
-	h.memory_max = usual == NULL ? crypto_pwhash_MEMLIMIT_INTERACTIVE : usual->auth.hash_memory;
+	h.memory_max = usual == NULL ? crypto_pwhash_MEMLIMIT_INTERACTIVE : usual->auth.max_hash_memory;
 	conf_unref(usual);
 	return h;
 }

@@ -132,7 +132,7 @@ address_is_ours(const struct route_rules *rules, struct ip ip)
 {
 	if (rules->trusted)
 		return false;
-	if (!rules->conf->deliver.allow_private && (ip_is_loopback(ip) || ip_is_unspecified(ip)))
+	if (!rules->conf->deliver.allow_private_hosts && (ip_is_loopback(ip) || ip_is_unspecified(ip)))
 		return true;
 	return route_listens_on(rules->conf, ip, rules->port);
 }
@@ -181,7 +181,7 @@ address_admitted(const struct route_rules *rules, struct ip ip, struct findings 
 		f->excluded = true;
 		return false;
 	}
-	if (!rules->trusted && !conf->allow_private && !ip_is_public(ip)) {
+	if (!rules->trusted && !conf->allow_private_hosts && !ip_is_public(ip)) {
 		f->refused = true;
 		return false;
 	}

@@ -51,7 +51,7 @@ read_one(struct conf *c, const struct conf_table *section, struct buf *why)
 {
 	struct buf bytes = BUF_INIT(0);
 	struct table *t = table_new(section->title);
-	enum rc rc = t == NULL ? RC_NOMEM : conf_table_read(section->file, c->router.max_table, &bytes, why);
+	enum rc rc = t == NULL ? RC_NOMEM : conf_table_read(section->file, c->router.max_table_size, &bytes, why);
 
 	if (rc == RC_OK)
 		rc = table_load_text(t, buf_slice(&bytes), section->file, why);

@@ -97,7 +97,7 @@ load(void *ctx, struct slice name, const char *path, struct slice *ret_bytes, st
 enum rc
 conf_tables_check(struct conf *c, struct buf *notes, struct buf *errors)
 {
-	struct loading l = { BUF_INIT(0), c->router.max_table, notes };
+	struct loading l = { BUF_INIT(0), c->router.max_table_size, notes };
 	enum rc rc = policy_check_conf(c, load, &l, notes, errors);
 
 	if (rc != RC_OK)

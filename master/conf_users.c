@@ -70,7 +70,7 @@ conf_users_check(const struct conf *c, struct buf *errors)
 		(void)buf_printf(errors, "%s %s\n", a->users_file, unfit);
 		rc = RC_DENIED;
 	}
-	users_check_init(&u, a->hash_memory);
+	users_check_init(&u, a->max_hash_memory);
 	while (rc == RC_OK && (n = getline(&line, &size, f)) > 0)
 		rc = check_line(a, &u, slice_of(line, (size_t)n), errors);
 	users_check_free(&u);

@@ -208,7 +208,7 @@ open_copy(struct opening *o, enum role role, enum file_purpose purpose, const ch
 
 	if (fd == -1)
 		return RC_IO;
-	fd = ware_copy(fd, name, role == ROLE_AUTH ? WARE_AUTH_FILE_MAX : o->conf->router.max_table);
+	fd = ware_copy(fd, name, role == ROLE_AUTH ? WARE_AUTH_FILE_MAX : o->conf->router.max_table_size);
 	if (fd != -1)
 		return ware_add(o, role, purpose, name, path, fd);
 	(void)buf_printf(o->why, "%s: cannot be copied: %m", path);

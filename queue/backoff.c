@@ -6,7 +6,7 @@ enum { DOUBLINGS_MAX = 16 };
 struct backoff
 backoff_of(const struct conf_queue *conf)
 {
-	struct backoff b = { conf->retry_first, conf->retry_max, conf->retry_growth_jitter, conf->expire,
+	struct backoff b = { conf->retry_first, conf->retry_max, conf->retry_jitter, conf->expire,
 	    conf->expire_bounce };
 
 	if (b.max < b.first)

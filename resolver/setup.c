@@ -267,7 +267,7 @@ setup_make(const struct conf_resolver *conf, const struct setup_files *files, st
 	 * cannot validate, but mail must go. Whoever names servers is held to them. */
 	struct setup s = {
 		.strict = strcmp(conf->mode, "auto") != 0,
-		.private_servers = conf->query_private,
+		.private_servers = conf->allow_private_servers,
 		.ipv4 = conf->ipv4,
 		.ipv6 = conf->ipv6,
 		.port = (uint16_t)conf->port,

@@ -96,7 +96,7 @@ load(void *ctx, struct slice name, const char *path, struct slice *ret_bytes, st
 enum rc
 router_compile(struct conf *conf, router_fd_fn *descriptor, void *ctx, struct policy **ret_policy, struct buf *why)
 {
-	struct loading l = { descriptor, ctx, conf->router.max_table, NULL };
+	struct loading l = { descriptor, ctx, conf->router.max_table_size, NULL };
 	enum rc rc = policy_new(conf, load, &l, ret_policy, why);
 
 	free(l.bytes);

@@ -338,7 +338,7 @@ command_input(struct session *s, struct slice in, size_t *ret_used)
 		cut_off(s, "This is not SMTP");
 		return RC_OK;
 	}
-	what = smtp_line_next(&s->scan, in, s->conf->smtpd.max_line, &line, &used);
+	what = smtp_line_next(&s->scan, in, s->conf->smtpd.max_command_line, &line, &used);
 	if (what == SMTP_LINE_MORE) {
 		*ret_used = used;
 		return RC_MORE;

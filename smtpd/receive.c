@@ -133,7 +133,7 @@ judge(struct transaction *tx)
 
 	if (r->decoder.size > conf->max_message_size)
 		refuse(tx, 552, "5.3.4", "Message exceeds the size limit");		/* RFC 1870 6.3 */
-	else if (r->watch.too_long || r->watch.bytes > conf->max_header)
+	else if (r->watch.too_long || r->watch.bytes > conf->max_header_size)
 		refuse(tx, 554, "5.6.0", "Message header is too long");
 	else if (r->watch.received >= conf->max_hops)
 		refuse(tx, 554, "5.4.6", "Too many hops, this message is in a loop");	/* RFC 5321 6.3 */

@@ -624,7 +624,7 @@ session_new(struct smtpd *smtpd, int fd, struct slice listener, struct ip ip, st
 		client_join(s);
 	}
 	s->began = s->since = loop_now(smtpd->loop);
-	buf_init(&s->in, s->conf->smtpd.max_line + SESSION_READ_MAX);
+	buf_init(&s->in, s->conf->smtpd.max_command_line + SESSION_READ_MAX);
 	buf_init(&s->out, REPLY_BUFFER_MAX);
 	stream_init(&s->stream, fd);
 	watch_init(&s->watch, smtpd->loop, fd, on_ready, s);

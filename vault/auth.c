@@ -142,7 +142,7 @@ auth_init(struct auth *auth, struct loop *loop, struct conf *conf)
 		workers_attach(auth->workers, loop);
 		usage_attach(&auth->usage, auth->workers);
 		auth->users = users_new();
-		rc = auth->users == NULL ? RC_NOMEM : users_complete(auth->users, conf->auth.hash_memory);
+		rc = auth->users == NULL ? RC_NOMEM : users_complete(auth->users, conf->auth.max_hash_memory);
 	}
 	return rc;
 }

@@ -192,7 +192,7 @@ hand_over(struct dovecot_request *r)
 {
 	struct exchange *x = r->exchange;
 	struct auth *auth = x->auth;
-	struct buf line = BUF_INIT((size_t)auth->conf->auth.dovecot_line);
+	struct buf line = BUF_INIT((size_t)auth->conf->auth.dovecot_max_line);
 	bool fits, sent, first = r->id == 0;
 
 	if (first) {

@@ -109,7 +109,7 @@ load_one(struct users *u, const struct conf_auth *conf, const char *name, const 
 	if (rc != RC_OK)
 		return rc;
 	if (strcmp(name, "users") == 0)
-		rc = users_load(u, slice_of(bytes, n), path, conf->hash_memory, why);
+		rc = users_load(u, slice_of(bytes, n), path, conf->max_hash_memory, why);
 	else
 		rc = users_load_certificates(u, slice_of(bytes, n), path, why);
 	sodium_memzero(bytes, n);
@@ -130,7 +130,7 @@ load_all(const struct conf_auth *conf, find_fn *find, void *ctx, struct users **
 		if (*files[i].path != '\0')
 			rc = load_one(u, conf, files[i].name, files[i].path, find(ctx, files[i].name), why);
 	if (rc == RC_OK)
-		rc = users_complete(u, conf->hash_memory);
+		rc = users_complete(u, conf->max_hash_memory);
 	if (rc == RC_OK)
 		*ret_users = u;
 	else

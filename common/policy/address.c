@@ -6,7 +6,7 @@
 static bool
 is_delimiter(const struct policy *p, uint8_t c)
 {
-	return c != '\0' && strchr(p->conf->local.delimiter, c) != NULL;
+	return c != '\0' && strchr(p->conf->local.recipient_delimiter, c) != NULL;
 }
 
 /* The local part up to the first delimiter; empty when there is none, or nothing before it. */

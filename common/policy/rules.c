@@ -110,7 +110,7 @@ load_file(const struct work *w, struct table *t, const char *name, const char *p
 	buf_free(&what);
 	if (rc != RC_OK)
 		return rc;
-	if (bytes.n > c->router.max_table) {
+	if (bytes.n > c->router.max_table_size) {
 		say_place(w);
 		(void)buf_printf(w->why, "%s is larger than router { max-table-size }; raise it, or make the table smaller",
 		    path);

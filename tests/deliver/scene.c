@@ -405,7 +405,7 @@ scene_open(struct scene *s)
 	assert_non_null(s->loop);
 	assert_non_null(s->conf);
 	assert_int_equal(conf_set(&s->conf->global, &conf_sections[0].options[0], "client.test"), RC_OK);
-	s->conf->deliver.allow_private = true;
+	s->conf->deliver.allow_private_hosts = true;
 }
 
 void

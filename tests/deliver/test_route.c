@@ -265,7 +265,7 @@ strangers_do_not_lead_us_inside(void **state)
 	assert_int_equal(a->route.n_tries, 1);
 	check_try(a, 0, "mx1.test", "8.8.8.1");
 	route_free(&a->route);
-	a->conf->deliver.allow_private = true;
+	a->conf->deliver.allow_private_hosts = true;
 	assert_int_equal(build(a), RC_OK);
 	assert_int_equal(a->route.n_tries, 2);
 	route_free(&a->route);

@@ -54,7 +54,7 @@ auth_house_conf(void)
 	free(c->auth.certificates_file);
 	c->auth.users_file = strdup("users");
 	c->auth.certificates_file = strdup("certificates");
-	c->auth.hash_memory = 8192;	/* what stands in for hashes while there are none must not cost a second */
+	c->auth.max_hash_memory = 8192;	/* what stands in for hashes while there are none must not cost a second */
 	c->auth.max_exchanges = 20;
 	c->auth.max_waiting = 4;
 	return c;

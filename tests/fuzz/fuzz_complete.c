@@ -46,7 +46,7 @@ world(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 	fakes_start(&f, fakes_conf());
 	f.conf->smtpd.error_delay = 0;
-	f.conf->smtpd.max_header = 8192;
+	f.conf->smtpd.max_header_size = 8192;
 	for (size_t i = 0; i < n_conf_sections; i++)
 		if (strcmp(conf_sections[i].name, "listener") == 0) {
 			if (conf_add(f.conf, &conf_sections[i], "mx", &listener) != RC_OK)

@@ -79,9 +79,9 @@ conf(void)
 		abort();
 	free(c->auth.dovecot);
 	c->auth.dovecot = strdup("/dovecot");
-	c->auth.dovecot_line = 1024;
+	c->auth.dovecot_max_line = 1024;
 	c->auth.max_exchanges = 20;
-	c->auth.hash_memory = 8192;	/* of the hash that nobody has */
+	c->auth.max_hash_memory = 8192;	/* of the hash that nobody has */
 	return c;
 }
 

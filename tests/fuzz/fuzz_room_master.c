@@ -109,8 +109,9 @@ begin(struct fuzz_world *w)
 	m->loop = w->room.loop;
 	m->options.file = "/nowhere/postern.conf";
 	m->source.conf = w->room.conf;
-	m->paths.empty = strdup("/nowhere");
-	m->paths.scratch = strdup("/nowhere/scratch");
+	m->options.base = "/nowhere";
+	if (paths_choose(&w->room.conf->global, m->options.base, &m->paths) != RC_OK)
+		abort();
 	m->generation = 1;
 	m->phase = PHASE_RUNNING;
 	m->ready_fd = -1;
@@ -240,8 +241,7 @@ end(struct fuzz_world *w)
 	log_attach(NULL);
 	peer_free(m->log);
 	buf_free(&m->encoded);
-	free(m->paths.empty);
-	free(m->paths.scratch);
+	paths_free(&m->paths);
 	free(m);
 }
 

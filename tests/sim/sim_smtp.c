@@ -678,7 +678,7 @@ start_smtpd(void)
 	conf->smtpd.max_errors = conf->smtpd.max_commands = conf->smtpd.max_messages = 1000 * 1000;
 	conf->smtpd.max_recipients = RCPTS_LIMIT;
 	conf->smtpd.max_message_size = SIZE_LIMIT;
-	conf->smtpd.max_line = LINE_LIMIT;
+	conf->smtpd.max_command_line = LINE_LIMIT;
 	conf->smtpd.max_hops = HOPS_LIMIT;
 	conf->smtpd.min_data_rate = 0;
 	conf->smtpd.timeout_session = (uint64_t)(30 * DAY) / MS;

@@ -96,7 +96,7 @@ house_open(struct house *h)
 	h->conf = conf_new();
 	h->conf->auth.failure_delay = 0;
 	h->conf->auth.workers = 1;
-	h->conf->auth.hash_memory = 8192;
+	h->conf->auth.max_hash_memory = 8192;
 	free(h->conf->auth.dovecot);
 	h->conf->auth.dovecot = strdup("/dovecot");
 	assert_int_equal(auth_init(&h->auth, h->loop, h->conf), RC_OK);
