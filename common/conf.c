@@ -204,6 +204,8 @@ conf_time_parse(struct slice text, uint64_t *ret_ms)
 
 	if (text.n == 0)
 		return RC_SYNTAX;
+	if (slice_eq(text, S("0")))
+		text = slice_from(text, 1);	/* the one number that means the same in every unit */
 	while (text.n > 0) {
 		uint64_t n;
 		size_t u;

@@ -145,6 +145,11 @@ configurations_travel(void **state)
 	assert_int_equal(conf_time_parse(S("1h30m"), &v), RC_OK);
 	assert_int_equal(v, 5400000);
 	assert_int_equal(conf_time_parse(S("5"), &v), RC_SYNTAX);
+	assert_int_equal(conf_time_parse(S("0"), &v), RC_OK);
+	assert_int_equal(v, 0);
+	assert_int_equal(conf_time_parse(S("00"), &v), RC_SYNTAX);
+	assert_int_equal(conf_time_parse(S("1h0"), &v), RC_SYNTAX);
+	assert_int_equal(conf_time_parse(S(""), &v), RC_SYNTAX);
 	assert_int_equal(conf_time_parse(S("99999999999999999999d"), &v), RC_RANGE);
 	assert_int_equal(conf_size_parse(S("64k"), &v), RC_OK);
 	assert_int_equal(v, 65536);
