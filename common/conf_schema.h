@@ -15,7 +15,7 @@
 #define CONF_GLOBAL(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	STR(hostname, "hostname", "", NULL, NULL,								\
 	    "The name of this host in greetings, trace fields and bounces: a fully qualified domain name. Empty: the system's " \
-	    "host name.") \
+	    "host name, with .localdomain behind it if it has no dot; other servers may refuse mail from such a name.") \
 	STR(state_dir, "state-dir", "", NULL, NULL,								\
 	    "Where the spool lives. Empty: /var/spool/postern, or BASE/spool under postern --base.")		\
 	STR(run_dir, "run-dir", "", NULL, NULL,									\

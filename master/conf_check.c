@@ -5,6 +5,7 @@
 #include "common/ip.h"
 #include "common/tls_settings.h"
 #include "common/policy/networks.h"
+#include "common/policy/suggest.h"
 #include "common/wire/domain.h"
 #include "master/dovecot.h"
 #include "master/listen.h"
@@ -177,20 +178,33 @@ check_networks(struct checking *k, const struct conf_list *list)
 	buf_free(&why);
 }
 
+/* The file of a table that only the router asks has not been read yet: conf_tables_check() looks into it. */
+static bool
+is_for_router_alone(const struct conf *c, const char *word)
+{
+	for (size_t i = 0; i < c->n_tables && *word == '@'; i++)
+		if (strcmp(c->tables[i].title, word + 1) == 0)
+			return *c->tables[i].file != '\0' && !networks_name_table(c, word + 1);
+	return false;
+}
+
 static void
 check_relay_clients(struct checking *k)
 {
-	char *name = (char[]){ "relay-clients" };
-	struct conf_list theirs = { .v = &name, .n = 1 };
-	struct buf why = BUF_INIT(1024);
-	struct table *t = NULL;
+	const struct conf_list *all = &k->c->router.relay_clients;
 
-	if (networks_compile(k->c, &theirs, &t, &why) != RC_OK) {
-		complain(k, &k->c->router.relay_clients, "%s", buf_cstr(&why) == NULL ? "out of memory" : buf_cstr(&why));
-		k->relay_clients_failed = true;
+	for (size_t i = 0; i < all->n && !k->relay_clients_failed; i++) {
+		const struct conf_list one = { .v = &all->v[i], .n = 1 };
+		struct buf why = BUF_INIT(1024);
+		struct table *t = NULL;
+
+		if (!is_for_router_alone(k->c, all->v[i]) && networks_compile(k->c, &one, &t, &why) != RC_OK) {
+			complain(k, all, "%s", buf_cstr(&why) == NULL ? "out of memory" : buf_cstr(&why));
+			k->relay_clients_failed = true;
+		}
+		table_free(t);
+		buf_free(&why);
 	}
-	table_free(t);
-	buf_free(&why);
 }
 
 static void
@@ -238,6 +252,16 @@ check_deliver(struct checking *k)
 		complain(k, &d->helo, "'%s' is no domain name", d->helo);
 }
 
+/* A start opens it, and finds out too; but -n is what people ask before. What this user may not look at, others may. */
+static void
+check_file(struct checking *k, char *const *path)
+{
+	struct stat st;
+
+	if (stat(*path, &st) == 0 ? !S_ISREG(st.st_mode) : errno == ENOENT || errno == ENOTDIR)
+		complain(k, path, "there is no file %s; make it, or leave the option out", *path);
+}
+
 static void
 check_resolver(struct checking *k)
 {
@@ -246,6 +270,10 @@ check_resolver(struct checking *k)
 	CHECK_WORD(k, r->mode, "auto", "recursive", "forward");
 	if (strcmp(r->mode, "forward") == 0 && r->forwarders.n == 0)
 		complain(k, &r->mode, "forward needs forwarders = {\"192.0.2.53\"}");
+	if (*r->root_hints != '\0')
+		check_file(k, &r->root_hints);
+	if (*r->trust_anchor != '\0' && strcmp(r->trust_anchor, "none") != 0)
+		check_file(k, &r->trust_anchor);
 	for (size_t i = 0; i < r->forwarders.n; i++) {
 		struct slice s = slice_str(r->forwarders.v[i]);
 		size_t at = slice_find(s, '@');
@@ -312,10 +340,10 @@ check_listener_tls(struct checking *k, const struct conf_listener *l)
 	if (k->c->n_certificates == 0 && strcmp(l->tls, "implicit") == 0)
 		complain(k, &l->tls, "implicit needs a certificate section");
 	if (l->require_tls && (none || k->c->n_certificates == 0))
-		complain(k, &l->require_tls, none ? "and tls = none exclude each other" :
+		complain(k, &l->require_tls, none ? "cannot stand beside tls = none; leave one of them out" :
 		    "needs a certificate section: nobody could send anything");
 	if (asks && none)
-		complain(k, &l->client_certificate, "and tls = none exclude each other");
+		complain(k, &l->client_certificate, "cannot stand beside tls = none; leave one of them out");
 	if (*l->client_ca != '\0' && !asks)
 		complain(k, &l->client_ca, "is of no use without client-certificate = request or require");
 	if (*l->client_ca != '\0' && *l->client_ca != '/')
@@ -338,11 +366,13 @@ check_auth(struct checking *k)
 
 	check_path(k, &a->users_file);
 	check_path(k, &a->certificates_file);
+	if (*a->certificates_file == '/')
+		check_file(k, &a->certificates_file);
 	check_path(k, &a->dovecot);
 	if (strlen(a->dovecot) > DOVECOT_PATH_MAX)
 		complain(k, &a->dovecot, "is longer than the path of a socket can be");
 	if (*a->dovecot != '\0' && *a->users_file != '\0')
-		complain(k, &a->dovecot, "and users-file exclude each other: one of them says who users are");
+		complain(k, &a->dovecot, "cannot stand beside users-file, since one of them says who users are; leave one out");
 	if (a->failure_delay > a->failure_delay_max)
 		complain(k, &a->failure_delay, "is longer than failure-delay-max; lower it or raise failure-delay-max");
 	for (size_t i = 0; i < a->unlimited_users.n; i++)
@@ -387,21 +417,32 @@ check_table(struct checking *k, const struct conf_table *t)
 {
 	CHECK_WORD(k, t->format, "text", "passwd");
 	if (*t->file != '\0' && t->values.n > 0)
-		complain(k, &t->file, "and values exclude each other; leave one out");
+		complain(k, &t->file, "cannot stand beside values; leave one of them out");
 	if (*t->file != '\0' && *t->file != '/')
 		complain(k, &t->file, "'%s' must be a whole path", t->file);
 }
 
-static bool
-is_transport(const struct conf *c, const char *name)
+static void
+check_transport(struct checking *k, char *const *name)
 {
-	/* These two are always there. */
-	if (strcmp(name, "smtp") == 0 || strcmp(name, "local") == 0)
-		return true;
-	for (size_t i = 0; i < c->n_transports; i++)
-		if (strcmp(c->transports[i].title, name) == 0)
-			return true;
-	return false;
+	static const char *const always[] = { "smtp", "local" };
+	const size_t n_always = sizeof always / sizeof always[0];
+	struct buf meant = BUF_INIT(256);
+	const char *hint;
+	struct suggest near;
+
+	suggest_init(&near, slice_str(*name));
+	for (size_t i = 0; i < n_always + k->c->n_transports; i++) {
+		const char *have = i < n_always ? always[i] : k->c->transports[i - n_always].title;
+
+		if (strcmp(have, *name) == 0)
+			return;
+		suggest_offer(&near, slice_str(have));
+	}
+	suggest_put(&near, &meant);
+	hint = buf_cstr(&meant);
+	complain(k, name, "there is no transport \"%s\"; declare one, or use smtp or local%s", *name, hint == NULL ? "" : hint);
+	buf_free(&meant);
 }
 
 /* Is what comes to the one a case for the other, too? "::" takes no IPv4 here. */
@@ -439,7 +480,7 @@ check_places(struct checking *k, size_t at)
 			if (taken == NULL)
 				continue;
 			if (other == l)
-				complain(k, &l->address, "%s and %s are one place; leave one of them out", taken,
+				complain(k, &l->address, "%s and %s overlap; leave one of them out", taken,
 				    l->address.v[i]);
 			else
 				complain(k, &l->port, "port %u of %s is listener \"%s\"'s too (%s, line %u); give one of them"
@@ -463,14 +504,11 @@ check_multi(struct checking *k)
 		CHECK_WORD(k, c->transports[i].kind, "smtp", "local");
 	for (size_t i = 0; i < c->n_rules; i++) {
 		CHECK_WORD(k, c->rules[i].action, "accept", "reject", "defer");
-		if (*c->rules[i].transport != '\0' && !is_transport(c, c->rules[i].transport))
-			complain(k, &c->rules[i].transport, "there is no transport \"%s\"; declare one, or use smtp or local",
-			    c->rules[i].transport);
+		if (*c->rules[i].transport != '\0')
+			check_transport(k, &c->rules[i].transport);
 	}
 	for (size_t i = 0; i < c->n_routes; i++)
-		if (!is_transport(c, c->routes[i].transport))
-			complain(k, &c->routes[i].transport, "there is no transport \"%s\"; declare one, or use smtp or local",
-			    c->routes[i].transport);
+		check_transport(k, &c->routes[i].transport);
 }
 
 enum rc

@@ -1,6 +1,7 @@
 /* master/conf_complete.c -- what the administrator left out, see conf_complete.h. */
 #include "master/conf_complete.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -26,16 +27,18 @@ add_listener(struct conf *c, bool embedded)
 }
 
 /* The name of the host as the kernel knows it. One without a dot is made a domain that cannot be anybody's
- * (RFC 6762 reserves .local for the link; .localdomain is custom), and conf_check tells about it. */
+ * (RFC 6762 reserves .local for the link; .localdomain is custom), and conf_warn() tells about it. */
 static enum rc
-find_hostname(struct conf *c)
+find_hostname(struct conf *c, struct buf *errors)
 {
 	struct utsname u;
 	struct buf name = BUF_INIT(256);
 	const char *text;
 
-	if (uname(&u) == -1)
-		return rc_from_errno(0);
+	if (uname(&u) == -1) {
+		(void)buf_printf(errors, "hostname: the system does not tell its own (%m); write it into the file\n");
+		return rc_from_errno(errno);
+	}
 	(void)buf_put_str(&name, u.nodename);
 	if (strchr(u.nodename, '.') == NULL)
 		(void)buf_put_str(&name, ".localdomain");
@@ -52,10 +55,10 @@ conf_complete(struct conf *c, bool embedded, struct buf *errors)
 	enum rc rc = RC_OK;
 
 	if (*c->global.hostname == '\0')
-		rc = find_hostname(c);
+		rc = find_hostname(c, errors);
 	if (rc == RC_OK && c->n_listeners == 0)
 		rc = add_listener(c, embedded);
-	if (rc != RC_OK)
+	if (rc == RC_NOMEM)
 		(void)buf_put_str(errors, "out of memory\n");
 	return rc;
 }

@@ -93,27 +93,40 @@ say_meant(const struct conf_section *s, const char *typed)
 	(void)buf_put_byte(reading.errors, '\n');
 }
 
-static const struct conf_section *
-section_having(const char *option)
+/* Many a name stands in several sections, and which was meant only the administrator knows. False: it stands in none. */
+static bool
+say_homes(const char *option)
 {
+	const char *before = "; it belongs ", *into = "into ";
+	size_t left = 0;
+
 	for (size_t i = 0; i < n_conf_sections; i++)
-		if (option_named(&conf_sections[i], option) != NULL)
-			return &conf_sections[i];
-	return NULL;
+		left += option_named(&conf_sections[i], option) != NULL;
+	if (left == 0)
+		return false;
+	for (size_t i = 0; i < n_conf_sections; i++) {
+		const char *name = conf_sections[i].name;
+
+		if (option_named(&conf_sections[i], option) == NULL)
+			continue;
+		if (*name == '\0')
+			(void)buf_printf(reading.errors, "%sat the top, outside any section", before);
+		else
+			(void)buf_printf(reading.errors, "%s%s%s { }", before, into, name);
+		into = *name == '\0' ? into : "";
+		before = --left == 1 ? " or " : ", ";
+	}
+	(void)buf_put_byte(reading.errors, '\n');
+	return true;
 }
 
 static void
 say_unknown(const struct conf_section *s, const char *typed)
 {
-	const struct conf_section *home = section_having(typed);
-
 	(void)buf_printf(reading.errors, "there is no option '%s'%s%s", typed, *s->name == '\0' ? "" : " in section ", s->name);
 	if (*s->name != '\0' && section_named(typed) != NULL)
 		(void)buf_printf(reading.errors, "; sections do not stand in sections: is the } of %s missing above?\n", s->name);
-	else if (home != NULL)
-		(void)buf_printf(reading.errors, "; it belongs %s%s%s\n", *home->name == '\0' ?
-		    "at the top, outside any section" : "into ", home->name, *home->name == '\0' ? "" : " { }");
-	else
+	else if (!say_homes(typed))
 		say_meant(s, typed);
 }
 
@@ -518,7 +531,9 @@ override_one(struct conf *c, const char *text)
 		option = dot + 1;
 	}
 	if (s == NULL || s->multi) {
-		(void)buf_printf(reading.errors, "-o %s: there is no section '%s' that stands once\n", text, name);
+		(void)buf_printf(reading.errors, s == NULL ? "-o %s: there is no section '%s'; postern.conf(5) lists them all\n" :
+		    "-o %s: the options of %s cannot be set here, since each such section has a title; write it in the file\n",
+		    text, name);
 		return RC_SYNTAX;
 	}
 	o = option_named(s, option);

@@ -29,7 +29,7 @@ check(const struct conf *c, const struct conf_table *section, const struct table
 	if (table_count(t) <= c->smtpd.max_table_networks)
 		return RC_OK;
 	(void)buf_printf(why, "%s holds %zu networks, more than smtpd { max-table-networks }; raise it, write larger networks, "
-	    "or name the table in router { } and rules only", section->file, table_count(t));
+	    "or name the table in rules and router { } alone (and not by the word relay-clients)", section->file, table_count(t));
 	return RC_RANGE;
 }
 

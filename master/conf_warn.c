@@ -153,9 +153,23 @@ warn_of_names(const struct conf *c, const struct conf_rule *r, struct buf *notes
 	    " yes, or take the rule away\n", r->title);
 }
 
+/* What conf_complete() makes of a host without a domain, and what some installers write into /etc/hosts. */
+static void
+warn_of_hostname(const struct conf *c, struct buf *notes)
+{
+	static const struct slice nowhere = SLICE(".localdomain");
+	struct slice name = slice_str(c->global.hostname);
+
+	if (name.n < nowhere.n || !slice_caseeq(slice_from(name, name.n - nowhere.n), nowhere))
+		return;
+	(void)buf_printf(notes, "warning: hostname: this server calls itself %s, which is no name in the DNS, and others may"
+	    " refuse its mail for it; set hostname to the full domain name of this host\n", c->global.hostname);
+}
+
 void
 conf_warn(const struct conf *c, struct buf *notes)
 {
+	warn_of_hostname(c, notes);
 	for (size_t i = 0; i < c->n_listeners; i++)
 		warn_of_listener(c, &c->listeners[i], notes);
 	for (size_t i = 0; i < c->n_rules; i++)

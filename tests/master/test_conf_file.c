@@ -146,6 +146,9 @@ test_mistakes(void **state)
 	expect_refusal("smtpd {\n max-error = 5 }\n", 2, "'max-error'", "did you mean max-errors");
 	expect_refusal("\nsmptd { max-errors = 5 }\n", 2, "'smptd'", "did you mean smtpd");
 	expect_refusal("max-errors = 5\n", 1, "belongs into smtpd", "max-errors");
+	expect_refusal("port = 2525\n", 1, "'port'", "into deliver { }, resolver { }, listener { } or transport { }\n");
+	expect_refusal("timeout = 5m\n", 1, "it belongs into local { }, resolver { } or auth { }\n", "'timeout'");
+	expect_refusal("smtpd { hostname = a.b }\n", 1, "it belongs at the top, outside any section\n", "'hostname'");
 	expect_refusal("smtpd {\n\n max-errors = 0 }\n", 3, "out of range", "from 1 to");
 	expect_refusal("smtpd { timeout-data = 5 }\n", 1, "makes no sense", "30s");
 	expect_refusal("smtpd { client-names = perhaps }\n", 1, "makes no sense", "yes or no");
@@ -239,7 +242,8 @@ static void
 test_overrides(void **state)
 {
 	char *good[] = { (char[]){ "smtpd.max-errors=9" }, (char[]){ "hostname=a.example" } };
-	char *bad[] = { (char[]){ "smtpd.max-error=9" } };
+	char *bad[] = { (char[]){ "smtpd.max-error=9" } }, *titled[] = { (char[]){ "listener.port=26" } };
+	char *unknown[] = { (char[]){ "smptd.max-errors=9" } };
 	struct conf_source s;
 
 	(void)state;
@@ -250,6 +254,11 @@ test_overrides(void **state)
 	conf_source_free(&s);
 	assert_int_equal(conf_file_read(path, bad, 1, &s, &errors), RC_SYNTAX);
 	assert_non_null(strstr(buf_cstr(&errors), "did you mean max-errors"));
+	assert_int_equal(conf_file_read(path, titled, 1, &s, &errors), RC_SYNTAX);
+	assert_non_null(strstr(buf_cstr(&errors), "-o listener.port=26: the options of listener cannot be set here, since each"
+	    " such section has a title; write it in the file\n"));
+	assert_int_equal(conf_file_read(path, unknown, 1, &s, &errors), RC_SYNTAX);
+	assert_non_null(strstr(buf_cstr(&errors), "there is no section 'smptd'"));
 }
 
 static void
@@ -276,7 +285,7 @@ test_one_listener_at_a_place(void **state)
 	    "listener \"b\" { address = {\"::\", \"127.0.0.1\"} }\n",
 	    ":3: listener \"b\": port: port 25 of 127.0.0.1 is listener \"a\"'s too (*, line 2)");
 	refused_by_check("hostname = \"mx.example.org\"\nlistener \"a\" { address = {\"::1\", \"*\", \"::\"} }\n",
-	    ":2: listener \"a\": address: ::1 and :: are one place");
+	    ":2: listener \"a\": address: ::1 and :: overlap");
 }
 
 /* A table "t" in a file, declared by these options of its own and used by what follows it. */
@@ -342,6 +351,35 @@ test_networks_of_table_files(void **state)
 	conf_unref(sent);
 	buf_free(&wire);
 	conf_source_free(&s);
+}
+
+/* The file is the router's alone, which takes it at any size: no list of smtpd's names relay-clients. */
+static void
+test_relay_clients_that_only_the_router_asks(void **state)
+{
+	static const char lists[] = "limits { exempt = {} }\n"
+	    "smtpd { vrfy = {}\n report-clients = {}\n max-table-networks = 1 }\n";
+	char file[80], text[512];
+	struct conf_source s;
+
+	(void)state;
+	write_table("192.0.2.0/24\n198.51.100.0/24\n", file);
+	(void)snprintf(text, sizeof text, "hostname = \"a.b\"\ntable \"t\" { file = \"%s\" }\n%s"
+	    "router { relay-clients = {\"10.0.0.0/8\", \"@t\"} }\n", file, lists);
+	s = read_good(text);
+	assert_int_equal(conf_complete(s.conf, false, &errors), RC_OK);
+	assert_int_equal(conf_networks_read(s.conf, &errors), RC_OK);
+	assert_int_equal(s.conf->n_networks, 0);
+	if (conf_check(&s, &errors) != RC_OK)
+		fail_msg("%s", buf_cstr(&errors));
+	assert_int_equal(unlink(file), 0);
+	conf_source_free(&s);
+	/* What stands beside such a table is looked at none the less. */
+	(void)snprintf(text, sizeof text, "hostname = \"a.b\"\ntable \"t\" { file = \"/nonexistent\" }\n%s"
+	    "router { relay-clients = {\"@t\", \"192.0.2.0/33\"} }\n", lists);
+	refused_by_check(text, ":7: router: relay-clients: '192.0.2.0/33'");
+	(void)snprintf(text, sizeof text, "hostname = \"a.b\"\n%srouter { relay-clients = {\"@t\"} }\n", lists);
+	refused_by_check(text, "relay-clients: '@t' is no table; declare it");
 }
 
 static void
@@ -412,7 +450,25 @@ test_what_is_not_there(void **state)
 	refused_by_check("hostname = \"a.b\"\nlog { to = \"/nonexistent/folder/log\" }\n",
 	    ":2: log: to: there is no folder /nonexistent/folder; make it");
 	refused_by_check("hostname = \"a.b\"\nlog { to = \"/dev/null/log\" }\n", "there is no folder /dev/null; make it");
+	refused_by_check("hostname = \"a.b\"\nresolver { root-hints = \"/nonexistent/hints\" }\n",
+	    ":2: resolver: root-hints: there is no file /nonexistent/hints; make it, or leave the option out");
+	refused_by_check("hostname = \"a.b\"\nresolver { trust-anchor = \"/tmp\" }\n",
+	    ":2: resolver: trust-anchor: there is no file /tmp");
+	refused_by_check("hostname = \"a.b\"\nauth { certificates-file = \"/nonexistent\" }\n",
+	    ":2: auth: certificates-file: there is no file /nonexistent");
+	refused_by_check("hostname = \"a.b\"\nauth { certificates-file = \"here\" }\n", "'here' must be a whole path");
+	warns("hostname = \"a.b\"\nresolver { root-hints = \"/etc/passwd\"\n trust-anchor = none }\n"
+	    "auth { certificates-file = \"/etc/passwd\" }\n", NULL);
 	warns("hostname = \"a.b\"\nlog { to = \"/dev/log-of-ours\" }\nadmin-group = \"root\"\n", NULL);
+}
+
+static void
+test_a_host_without_a_domain(void **state)
+{
+	(void)state;
+	warns("hostname = \"box.localdomain\"\n", "warning: hostname: this server calls itself box.localdomain, which is no");
+	warns("hostname = \"localdomain.test\"\n", NULL);
+	warns("hostname = \"box.notlocaldomain\"\n", NULL);
 }
 
 /* A rule that refuses by names, which nobody looks up, refuses nobody. */
@@ -446,12 +502,12 @@ test_nobody_can_log_in(void **state)
 		{ "}\n", "auth { dovecot = \"/d\" }\ncertificate \"c\" { }\n", NULL },
 		{ "}\n", "auth { users-file = \"/u\"\n mechanisms = {\"external\"} }\ncertificate \"c\" { }\n",
 		    "none that takes a password" },
-		{ "}\n", "auth { certificates-file = \"/c\" }\ncertificate \"c\" { }\n",
+		{ "}\n", "auth { certificates-file = \"/etc/passwd\" }\ncertificate \"c\" { }\n",
 		    "set client-certificate = request" },
-		{ "\n client-certificate = request }\n", "auth { certificates-file = \"/c\" }\ncertificate \"c\" { }\n",
+		{ "\n client-certificate = request }\n", "auth { certificates-file = \"/etc/passwd\" }\ncertificate \"c\" { }\n",
 		    NULL },
 		{ "\n client-certificate = request }\n",
-		    "auth { certificates-file = \"/c\"\n mechanisms = {\"PLAIN\"} }\ncertificate \"c\" { }\n",
+		    "auth { certificates-file = \"/etc/passwd\"\n mechanisms = {\"PLAIN\"} }\ncertificate \"c\" { }\n",
 		    "leave EXTERNAL in" },
 	};
 
@@ -482,10 +538,10 @@ test_certificates_that_nobody_looks_at(void **state)
 		{ "client-certificate = request", "rule \"r\" { listener = {\"s\"}\n client-certificate = {\"@t\"} }\n", true },
 		{ "client-certificate = request", "rule \"r\" { listener = {\"o\"}\n client-certificate = {\"@t\"} }\n", false },
 		{ "client-certificate = request", "router { relay-certificates = {\"@t\"} }\n", true },
-		{ "auth = yes\n client-certificate = request", "auth { certificates-file = \"/c\" }\n", true },
-		{ "client-certificate = request", "auth { certificates-file = \"/c\" }\n", false },
-		{ "auth = yes\n client-certificate = request", "auth { certificates-file = \"/c\"\n users-file = \"/u\"\n"
-		    " mechanisms = {\"PLAIN\"} }\n", false },
+		{ "auth = yes\n client-certificate = request", "auth { certificates-file = \"/etc/passwd\" }\n", true },
+		{ "client-certificate = request", "auth { certificates-file = \"/etc/passwd\" }\n", false },
+		{ "auth = yes\n client-certificate = request", "auth { certificates-file = \"/etc/passwd\"\n"
+		    " users-file = \"/u\"\n mechanisms = {\"PLAIN\"} }\n", false },
 	};
 
 	(void)state;
@@ -541,6 +597,18 @@ test_checks(void **state)
 	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { require-tls = yes }\n", "require-tls: needs a certificate");
 	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { client-ca = \"/ca.pem\" }\n", "client-ca: is of no use");
 	refused_by_check("hostname = \"a.b\"\nroute \"r\" { transport = \"nosuch\" }\n", "no transport \"nosuch\"");
+	refused_by_check("hostname = \"a.b\"\ntransport \"fast\" { }\n"
+	    "rule \"r\" { client = {\"192.0.2.1\"}\n transport = fats }\n",
+	    ":4: rule \"r\": transport: there is no transport \"fats\"; declare one, or use smtp or local; did you mean fast?");
+	refused_by_check("hostname = \"a.b\"\nroute \"r\" { transport = smpt }\n", "; did you mean smtp?");
+	refused_by_check("hostname = \"a.b\"\nauth { users-file = \"/u\"\n dovecot = \"/d\" }\n",
+	    ":3: auth: dovecot: cannot stand beside users-file");
+	refused_by_check("hostname = \"a.b\"\ntable \"t\" { file = \"/t\"\n values = {\"x\"} }\n",
+	    ":2: table \"t\": file: cannot stand beside values");
+	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { tls = none\n require-tls = yes }\n",
+	    ":3: listener \"x\": require-tls: cannot stand beside tls = none");
+	refused_by_check("hostname = \"a.b\"\nlistener \"x\" { tls = none\n client-certificate = request }\n",
+	    ":3: listener \"x\": client-certificate: cannot stand beside tls = none");
 	refused_by_check("hostname = \"a.b\"\nqueue { retry-first = 2h\n retry-max = 1h }\n", "retry-first");
 }
 
@@ -567,7 +635,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_mistakes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_listener_at_a_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_networks_of_table_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_relay_clients_that_only_the_router_asks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_table_files_that_hold_no_networks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_host_without_a_domain, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names_that_nobody_looks_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nobody_can_log_in, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_certificates_that_nobody_looks_at, set_up, tear_down),
