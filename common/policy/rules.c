@@ -20,8 +20,30 @@ struct work {
 	struct buf *why;
 	const char *file;
 	uint32_t line;
+	const char *section, *title;	/* NULL: a section has none */
 	const char *option;
 };
+
+static void
+put_quoted(struct buf *to, const char *word)
+{
+	enum { QUOTE_MAX = 80 };
+
+	(void)buf_put_byte(to, '"');
+	(void)escape_put(to, slice_str(word), QUOTE_MAX);
+	(void)buf_put_byte(to, '"');
+}
+
+/* What comes next stands in this section. */
+static void
+enter(struct work *w, const char *file, uint32_t line, const char *section, const char *title)
+{
+	w->file = file;
+	w->line = line;
+	w->section = section;
+	w->title = title;
+	w->option = NULL;
+}
 
 /* The place in front of a message. */
 static void
@@ -29,6 +51,12 @@ say_place(const struct work *w)
 {
 	if (w->file != NULL && *w->file != '\0')
 		(void)buf_printf(w->why, "%s:%u: ", w->file, w->line);
+	if (w->section != NULL) {
+		(void)buf_printf(w->why, w->title == NULL ? "%s" : "%s ", w->section);
+		if (w->title != NULL)
+			put_quoted(w->why, w->title);
+		(void)buf_put_str(w->why, ": ");
+	}
 	if (w->option != NULL)
 		(void)buf_printf(w->why, "%s: ", w->option);
 }
@@ -39,16 +67,6 @@ refuse(const struct work *w, enum rc rc, const char *words)
 	say_place(w);
 	(void)buf_put_str(w->why, words);
 	return rc;
-}
-
-static void
-put_quoted(struct buf *to, const char *word)
-{
-	enum { QUOTE_MAX = 80 };
-
-	(void)buf_put_byte(to, '"');
-	(void)escape_put(to, slice_str(word), QUOTE_MAX);
-	(void)buf_put_byte(to, '"');
 }
 
 /* --- tables --- */
@@ -162,9 +180,7 @@ compile_table(struct work *w, const struct conf_table *section, policy_load_fn *
 	struct table *t;
 	enum rc rc;
 
-	w->file = section->conf_file;
-	w->line = section->conf_line;
-	w->option = NULL;
+	enter(w, section->conf_file, section->conf_line, "table", section->title);
 	for (size_t i = 0; i < w->p->n_tables; i++)
 		if (strcmp(table_name(w->p->tables[i]), section->title) == 0)
 			return refuse(w, RC_EXISTS, "a table of this name stands above; give it another name");
@@ -191,15 +207,13 @@ compile_passwd(struct work *w, policy_load_fn *load, void *ctx)
 	struct table *t;
 	enum rc rc = add_table(w->p, passwd_name + 1, &t);
 
-	w->file = NULL;
-	w->option = NULL;
+	enter(w, NULL, 0, NULL, NULL);
 	if (rc == RC_OK)
 		rc = load_file(w, t, passwd_name, passwd_path, true, load, ctx);
 	for (size_t i = 0; i < local->users.n && rc == RC_OK; i++) {
 		rc = table_add_account(t, slice_str(local->users.v[i]), local->min_uid, &what);
 		if (rc != RC_OK) {
-			w->file = local->conf_file;
-			w->line = local->conf_line;
+			enter(w, local->conf_file, local->conf_line, "local", NULL);
 			w->option = "users";
 			say_place(w);
 			(void)buf_put_slice(w->why, buf_slice(&what));
@@ -320,12 +334,10 @@ compile_transports(struct work *w)
 {
 	const struct conf *c = w->p->conf;
 
-	w->option = NULL;
 	for (size_t i = 0; i < c->n_transports; i++) {
 		const struct conf_transport *t = &c->transports[i];
 
-		w->file = t->conf_file;
-		w->line = t->conf_line;
+		enter(w, t->conf_file, t->conf_line, "transport", t->title);
 		if (strcmp(t->kind, "smtp") != 0 && strcmp(t->kind, "local") != 0)
 			return refuse(w, RC_SYNTAX, "the kind of a transport is smtp or local");
 		if (t->title[0] == '\0' || strlen(t->title) > POLICY_TRANSPORT_MAX)
@@ -345,8 +357,7 @@ compile_way(struct work *w, const struct conf_route *section, struct policy_way 
 {
 	enum rc rc;
 
-	w->file = section->conf_file;
-	w->line = section->conf_line;
+	enter(w, section->conf_file, section->conf_line, "route", section->title);
 	way->conf = section;
 	rc = compile_list(w, "from", &section->from, TABLE_FOR_ADDRESSES, wanted_addresses, &way->from);
 	if (rc == RC_OK)
@@ -479,9 +490,7 @@ compile_rule(struct work *w, const struct conf_rule *section, struct policy_rule
 {
 	enum rc rc;
 
-	w->file = section->conf_file;
-	w->line = section->conf_line;
-	w->option = NULL;
+	enter(w, section->conf_file, section->conf_line, "rule", section->title);
 	r->conf = section;
 	if (section->title[0] == '\0' || strlen(section->title) > POLICY_TITLE_MAX)
 		return refuse(w, RC_RANGE, "a rule has a name of 1 to 128 bytes");
@@ -559,8 +568,7 @@ compile_router(struct work *w)
 	const struct conf_router *r = &p->conf->router;
 	enum rc rc;
 
-	w->file = r->conf_file;
-	w->line = r->conf_line;
+	enter(w, r->conf_file, r->conf_line, "router", NULL);
 	rc = compile_local_domains(w);
 	if (rc == RC_OK)
 		rc = compile_list(w, "local-users", &r->local_users, TABLE_FOR_ACCOUNTS, wanted_accounts, &p->local_users);
@@ -588,8 +596,7 @@ check_postmaster(struct work *w)
 	struct subject a;
 	bool exact;
 
-	w->file = g->conf_file;
-	w->line = g->conf_line;
+	enter(w, g->conf_file, g->conf_line, NULL, NULL);
 	w->option = "postmaster";
 	if (slice_find(name, '@') < name.n) {
 		if (!subject_read(p, name, true, &a))

@@ -27,7 +27,8 @@ struct refusal {
 static const struct refusal refusals[] = {
 	{ { { "router", "", "local-users", "alice" } }, NULL },
 	{ { { "router", "", "local-users", "@users" }, { "table", "user", "values", "alice" } },
-	    "postern.conf:1: local-users: there is no table \"users\"; declare it in a table section; did you mean user?" },
+	    "postern.conf:1: router: local-users: there is no table \"users\"; declare it in a table section; did you mean"
+	    " user?" },
 	{ { { "router", "", "local-users", "alice@example.org" } },
 	    "local-users: \"alice@example.org\" cannot match here; write the name of an account, in ASCII" },
 	{ { { "router", "", "local-users", "j\xc3\xb6rg" } },
@@ -52,17 +53,18 @@ static const struct refusal refusals[] = {
 	{ { { "router", "", "relay-host", "[a.test]:65535" } }, NULL },
 	{ { { "router", "", "max-table-size", "4K" }, { "table", "names", "file", "/n" } }, NULL },
 	{ { { "table", "bad", "file", "/etc/bad" } }, "/etc/bad:2: \"b@d@x\" is no address" },
-	{ { { "table", "gone", "file", "/etc/gone" } }, "postern.conf:1: /etc/gone: could not be opened" },
-	{ { { "table", "t", "format", "text" } }, "postern.conf:1: a table needs a file or values" },
+	{ { { "table", "gone", "file", "/etc/gone" } }, "postern.conf:1: table \"gone\": /etc/gone: could not be opened" },
+	{ { { "table", "t", "format", "text" } }, "postern.conf:1: table \"t\": a table needs a file or values" },
 	{ { { "table", "names", "file", "/n" }, { "table", "names", "values", "x" } }, "not both" },
 	{ { { "table", "t", "format", "hash" }, { "table", "t", "values", "x" } }, "the format of a table is text or passwd" },
 	{ { { "table", "t", "format", "passwd" }, { "table", "t", "values", "x" } }, "the format passwd is for files" },
 	{ { { "table", "passwd", "values", "x" } }, "is the name of the system's users" },
-	{ { { "table", "t", "values", "x, @y" } }, "postern.conf:1: values: \"@y\" has no local part" },
+	{ { { "table", "t", "values", "x, @y" } }, "postern.conf:1: table \"t\": values: \"@y\" has no local part" },
 	{ { { "table", "t", "values", "x" }, { "table", "u", "values", "x" }, { "table", "t", "values", "y" } },
 	    "a table of this name stands above" },
-	{ { { "rule", "r", "action", "allow" } }, "postern.conf:1: action: the action of a rule is accept, reject or defer" },
-	{ { { "rule", "r", "action", "accept" } }, "postern.conf:1: this rule makes an open relay" },
+	{ { { "rule", "r", "action", "allow" } },
+	    "postern.conf:1: rule \"r\": action: the action of a rule is accept, reject or defer" },
+	{ { { "rule", "r", "action", "accept" } }, "postern.conf:1: rule \"r\": this rule makes an open relay" },
 	{ { { "rule", "r", "from", "example.org" } }, "open relay" },
 	{ { { "rule", "r", "to-user", "alice" } }, "open relay" },
 	{ { { "rule", "r", "client", "0.0.0.0/0" } }, "open relay" },
@@ -104,7 +106,7 @@ static const struct refusal refusals[] = {
 	{ { { "rule", "r", "action", "reject" }, { "rule", "r", "reply", "5.7.2 Only so" } }, NULL },
 	{ { { "rule", "r", "action", "reject" }, { "rule", "r", "reply", "Not so" } }, NULL },
 	{ { { "route", "r", "transport", "fats" }, { "transport", "fast", "kind", "smtp" } }, "did you mean fast?" },
-	{ { { "route", "r", "to", "10.0.0.0/8" } }, "postern.conf:1: to: \"10.0.0.0/8\" cannot match here" },
+	{ { { "route", "r", "to", "10.0.0.0/8" } }, "postern.conf:1: route \"r\": to: \"10.0.0.0/8\" cannot match here" },
 	{ { { "transport", "t", "kind", "pipe" } }, "the kind of a transport is smtp or local" },
 	{ { { "transport", "smtp", "kind", "local" } }, "have the kind of their name" },
 	{ { { "", "", "postmaster", "nobody-here" } }, "postern.conf:1: postmaster: is no local user" },
@@ -113,7 +115,7 @@ static const struct refusal refusals[] = {
 	{ { { "", "", "postmaster", "carol@localhost" } }, NULL },
 	{ { { "", "", "postmaster", "" } }, "postmaster: is no local user" },
 	{ { { "table", "who", "values", "alice @nosuch" }, { "router", "", "senders", "@who" } },
-	    "postern.conf:2: senders: table who: of alice: \"@nosuch\" is no table; declare it" },
+	    "postern.conf:2: router: senders: table who: of alice: \"@nosuch\" is no table; declare it" },
 	{ { { "table", "whom", "values", "alice @who" }, { "router", "", "senders", "@whom" } },
 	    "\"@who\" is no table; declare it in a table section; did you mean whom?" },
 	{ { { "table", "who", "values", "alice 192.0.2.1" }, { "router", "", "senders", "@who" } },
@@ -124,9 +126,9 @@ static const struct refusal refusals[] = {
 	    { "router", "", "senders", "@who" } },
 	    "\"@net\" holds what is no address" },
 	{ { { "table", "who", "values", "alice * @who a@b.test *.b.test" }, { "router", "", "senders", "@who" } }, NULL },
-	{ { { "router", "", "senders", "bob@example.org" } }, "postern.conf:1: senders: only tables can stand here" },
+	{ { { "router", "", "senders", "bob@example.org" } }, "postern.conf:1: router: senders: only tables can stand here" },
 	{ { { "table", "who", "values", "alice *" }, { "router", "", "senders", "@who, bob" } }, "only tables can stand here" },
-	{ { { "local", "", "users", "dave" } }, "postern.conf:1: users: \"dave\" is no user; write name:uid:gid:home" },
+	{ { { "local", "", "users", "dave" } }, "postern.conf:1: local: users: \"dave\" is no user; write name:uid:gid:home" },
 	{ { { "local", "", "users", "dave:10:10:/" } }, "users: \"dave:10:10:/\" has a uid below local { min-uid }" },
 };
 
@@ -173,7 +175,8 @@ a_table_over_its_limit(void **state)
 	conf_list_clear(&c->router.local_users);
 	assert_int_equal(policy_check_conf(c, house_load, &some, &notes, &why), RC_RANGE);
 	assert_string_equal(buf_cstr(&why),
-	    "postern.conf:2: /etc/big is larger than router { max-table-size }; raise it, or make the table smaller");
+	    "postern.conf:2: table \"big\": /etc/big is larger than router { max-table-size }; raise it,"
+	    " or make the table smaller");
 	big[4096] = '\0';
 	buf_clear(&why);
 	assert_int_equal(policy_check_conf(c, house_load, &some, &notes, &why), RC_OK);

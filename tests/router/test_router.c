@@ -254,7 +254,7 @@ a_broken_start_is_refused(void **state)
 	assert_int_not_equal(stop(&world), 0);
 	start(&world, "alice\n", false);
 	ready = next_ready(&world, &b);
-	assert_true(slice_eq(ready.why, S("postern.conf:5: /etc/postern/users: could not be opened")));
+	assert_true(slice_eq(ready.why, S("postern.conf:5: table \"users\": /etc/postern/users: could not be opened")));
 	assert_int_not_equal(stop(&world), 0);
 	buf_free(&b);
 }
