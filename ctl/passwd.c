@@ -226,7 +226,7 @@ number(const char *option, const char *text, unsigned long min, unsigned long ma
 	unsigned long n = text == NULL ? 0 : strtoul(text, &end, 10);
 
 	if (text == NULL || *text < '0' || *text > '9' || *end != '\0' || n < min || n > max) {
-		(void)fprintf(stderr, "posternctl: behind %s stands a number from %lu to %lu\n", option, min, max);
+		(void)fprintf(stderr, "posternctl: %s takes a number from %lu to %lu\n", option, min, max);
 		return false;
 	}
 	*ret_n = n;

@@ -24,6 +24,8 @@ struct options {
 	/* explain */
 	const char *client, *from, *to, *listener, *helo, *client_name, *tls, *fingerprint, *user;
 	const char *limit;	/* of clients */
+	const char *of_explain;	/* one of those above that was given */
+	bool all;		/* of queue remove */
 };
 
 static const char usage[] =
@@ -157,6 +159,26 @@ socket_path(const struct options *o, struct buf *space)
 	return buf_cstr(space);
 }
 
+/* An option of another command is a mistake about what this one does. c NULL: a command without options of its own. */
+static bool
+options_fit(const struct options *o, const struct command *c)
+{
+	const char *wrong = NULL, *home = "explain";
+
+	if (o->of_explain != NULL && (c == NULL || c->verb != ADMIN_EXPLAIN))
+		wrong = o->of_explain;
+	else if (o->all && (c == NULL || c->verb != ADMIN_QUEUE_REMOVE)) {
+		wrong = "--all";
+		home = "queue remove";
+	} else if (o->limit != NULL && (c == NULL || c->verb != ADMIN_CLIENTS)) {
+		wrong = "--limit";
+		home = "clients";
+	}
+	if (wrong != NULL)
+		(void)fprintf(stderr, "posternctl: %s goes with %s; posternctl --help tells how\n", wrong, home);
+	return wrong == NULL;
+}
+
 /* --limit, for the one command that has it. */
 static bool
 take_limit(const struct options *o, const struct command *c, uint32_t *ret_limit)
@@ -168,8 +190,8 @@ take_limit(const struct options *o, const struct command *c, uint32_t *ret_limit
 	if (o->limit == NULL)
 		return true;
 	n = strtoul(o->limit, &rest, 10);
-	if (c->verb != ADMIN_CLIENTS || *o->limit < '1' || *o->limit > '9' || *rest != '\0' || n > ADMIN_PAGE_MAX) {
-		(void)fprintf(stderr, "posternctl: --limit goes with clients, and is 1 to %d\n", ADMIN_PAGE_MAX);
+	if (*o->limit < '1' || *o->limit > '9' || *rest != '\0' || n > ADMIN_PAGE_MAX) {
+		(void)fprintf(stderr, "posternctl: --limit takes a number from 1 to %d\n", ADMIN_PAGE_MAX);
 		return false;
 	}
 	*ret_limit = (uint32_t)n;
@@ -230,17 +252,17 @@ find_command(int argc, char **argv, int *ret_used)
 
 /* Takes the options out of argv, wherever they stand; returns how many words are left, -1 when one is wrong. */
 static int
-take_options(struct options *o, int argc, char **argv, bool *ret_all)
+take_options(struct options *o, int argc, char **argv)
 {
 	const struct {
 		const char *name;
 		const char **to;
+		bool of_explain;
 	} with_value[] = {
-		{ "--socket", &o->socket }, { "--base", &o->base }, { "--client", &o->client }, { "--from", &o->from },
-		{ "--to", &o->to }, { "--listener", &o->listener }, { "--helo", &o->helo }, { "--client-name", &o->client_name },
-		{ "--user", &o->user },
-		{ "--limit", &o->limit },
-		{ "--tls", &o->tls }, { "--fingerprint", &o->fingerprint },
+		{ "--socket", &o->socket, false }, { "--base", &o->base, false }, { "--limit", &o->limit, false },
+		{ "--client", &o->client, true }, { "--from", &o->from, true }, { "--to", &o->to, true },
+		{ "--listener", &o->listener, true }, { "--helo", &o->helo, true }, { "--client-name", &o->client_name, true },
+		{ "--user", &o->user, true }, { "--tls", &o->tls, true }, { "--fingerprint", &o->fingerprint, true },
 	};
 	int left = 0;
 
@@ -252,7 +274,7 @@ take_options(struct options *o, int argc, char **argv, bool *ret_all)
 			continue;
 		}
 		if (strcmp(argv[i], "--all") == 0) {
-			*ret_all = true;
+			o->all = true;
 			continue;
 		}
 		for (k = 0; k < sizeof with_value / sizeof with_value[0]; k++)
@@ -263,6 +285,8 @@ take_options(struct options *o, int argc, char **argv, bool *ret_all)
 				(void)fprintf(stderr, "posternctl: %s needs a value\n", argv[i]);
 				return -1;
 			}
+			if (with_value[k].of_explain)
+				o->of_explain = with_value[k].name;
 			*with_value[k].to = argv[++i];
 		} else if (argv[i][0] == '-' && argv[i][1] != '\0') {
 			(void)fprintf(stderr, "posternctl: unknown option %s; see posternctl --help\n", argv[i]);
@@ -316,7 +340,7 @@ say_second_words(const char *first)
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
 		if (commands[i].word2 != NULL && strcmp(commands[i].word, first) == 0) {
 			if (*between == '\0')
-				(void)fprintf(stderr, "posternctl: behind %s stands one of: %s", first,
+				(void)fprintf(stderr, "posternctl: %s needs one of: %s", first,
 				    strcmp(first, "config") == 0 ? "check, " : "");
 			(void)fprintf(stderr, "%s%s", between, commands[i].word2);
 			between = ", ";
@@ -382,7 +406,7 @@ mailq(const struct options *o, int n_words)
 {
 	static const struct command command = { "mailq", NULL, ADMIN_QUEUE_LIST, ARG_NONE, true, &view_mailq };
 
-	if (n_words != 0) {
+	if (n_words != 0 || o->of_explain != NULL || o->limit != NULL || o->all) {
 		(void)fprintf(stderr, "usage: mailq [--socket PATH | --base DIR] [--json]\n");
 		return EX_USAGE;
 	}
@@ -406,7 +430,6 @@ main(int argc, char **argv)
 	struct options o = { .socket = NULL };
 	struct buf path = BUF_INIT(4096);
 	const char *arg = NULL;
-	bool all = false;
 	int used = 0, n;
 
 	name = name == NULL ? argv[0] : name + 1;
@@ -421,14 +444,15 @@ main(int argc, char **argv)
 		}
 		return passwd_main(argc - 1, argv + 1, socket_path(&o, &path));
 	}
-	n = take_options(&o, argc - 1, argv + 1, &all);
+	n = take_options(&o, argc - 1, argv + 1);
 	if (n == -1)
 		return EX_USAGE;
 	argv++;
 	if (strcmp(name, "mailq") == 0)
 		return mailq(&o, n);
 	if (n >= 2 && n <= 3 && strcmp(argv[0], "config") == 0 && strcmp(argv[1], "check") == 0)
-		return config_check(n > 2 ? argv[2] : NULL, socket_path(&o, &path), o.base, o.json);
+		return !options_fit(&o, NULL) ? EX_USAGE :
+		    config_check(n > 2 ? argv[2] : NULL, socket_path(&o, &path), o.base, o.json);
 	if (n == 0) {
 		(void)fputs(usage, stderr);
 		return EX_USAGE;
@@ -436,11 +460,16 @@ main(int argc, char **argv)
 	c = find_command(n, argv, &used);
 	if (c == NULL)
 		return unknown_command(n, argv);
+	if (!options_fit(&o, c))
+		return EX_USAGE;
 	if (n > used)
 		arg = argv[used];
-	if (all && c->verb == ADMIN_QUEUE_REMOVE)
+	/* --all counts as a word: beside an ID, nobody knows which of the two was meant. */
+	if (n > used + (o.all ? 0 : 1))
+		return wrong_words(c, arg);
+	if (o.all)
 		arg = "--all";
-	if (n > used + 1 || (c->arg == ARG_NONE && arg != NULL) || (c->arg == ARG_MUST && arg == NULL))
+	if ((c->arg == ARG_NONE && arg != NULL) || (c->arg == ARG_MUST && arg == NULL))
 		return wrong_words(c, arg);
 	return run_command(&o, c, arg);
 }

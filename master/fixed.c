@@ -22,7 +22,7 @@ say(struct buf *why, struct slice now, struct slice wanted)
 {
 	struct slice name = slice_first(wanted, slice_find(wanted, ' '));
 
-	(void)buf_printf(why, "%.*s: cannot change while Postern runs, with %.*s; stop and start it for that", (int)wanted.n,
+	(void)buf_printf(why, "%.*s: the running Postern has %.*s; stop and start it to change that", (int)wanted.n,
 	    (const char *)wanted.p, (int)now.n, (const char *)now.p);
 	if (slice_eq(name, S("state-dir")))
 		(void)buf_put_str(why, ", and move the spool, or its mail stays behind");

@@ -127,6 +127,8 @@ read_arg(struct slice arg, struct policy_query *q)
 		}
 		if (slice_eq(key, S("tls"))) {
 			q->tls = slice_eq(value, S("yes"));
+			if (!q->tls && !slice_eq(value, S("no")))
+				return "tls is yes or no";
 			continue;
 		}
 		for (i = 0; i < sizeof keys / sizeof keys[0] && !slice_eq(key, keys[i].key); i++)

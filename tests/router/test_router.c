@@ -366,6 +366,10 @@ explain_in_pages(void **state)
 	assert_int_equal(end.status, RC_SYNTAX);
 	assert_string_equal(buf_cstr(&text), "there is no listener \"smpt\"; there are: smtp; did you mean smtp?");
 	buf_clear(&text);
+	assert_int_equal(ask_explain(control, "client=192.0.2.1\ntls=true\n", 0, 0, &b, &rows, &end, &text), 0);
+	assert_int_equal(end.status, RC_SYNTAX);
+	assert_string_equal(buf_cstr(&text), "tls is yes or no");
+	buf_clear(&text);
 	assert_int_equal(ask_explain(control, "colour=red\n", 0, 0, &b, &rows, &end, &text), 0);
 	assert_int_equal(end.status, RC_SYNTAX);
 	assert_int_equal(ask_explain(control, "to=a@b.test\n", 0, 0, &b, &rows, &end, &text), 0);

@@ -228,7 +228,7 @@ def test_passwd(folder):
         lab.equal(r.returncode, 0, f"changing a file with {lines!r}: {r.stderr}")
         lab.check(f"warning: {path}:{number}: this line {why}" in r.stderr, f"what keeps Postern from taking it: {r.stderr!r}")
     r = passwd(path, "erin", "x", "--memory", "2048")
-    lab.check(r.returncode == 64 and "behind --memory stands a number from 8 to 1024" in r.stderr, f"too much memory: {r!r}")
+    lab.check(r.returncode == 64 and "--memory takes a number from 8 to 1024" in r.stderr, f"too much memory: {r!r}")
     lab.equal(os.listdir(os.path.dirname(path)).count(".users.new"), 0, "nothing stays behind")
 
 
