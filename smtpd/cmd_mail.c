@@ -289,7 +289,7 @@ takes_sender(struct session *s, struct smtp_path *path, const struct mail *mail,
 	if (utf8 && (mail->flags & ENVELOPE_SMTPUTF8) == 0)
 		session_fault(s, 550, "5.6.7", "Say SMTPUTF8 for an address that is not ASCII");
 	else if (command_ascii_domain(sender, domain) != RC_OK)
-		session_fault(s, 501, "5.1.7", "The domain of the sender cannot be");
+		session_fault(s, 501, "5.1.7", "The sender's domain is not a valid name");
 	else if (s->submission && (sender->flags & ADDRESS_NULL) == 0 && !address_is_qualified(sender))
 		session_fault(s, 554, "5.1.8", "The domain of the sender is not fully qualified");	/* RFC 6409 4.2 */
 	else

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -233,8 +234,12 @@ listener_add(struct smtpd *smtpd, uint32_t generation, struct slice name, int fd
 	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) != -1)
 		l = calloc(1, sizeof *l + name.n);
 	if (l == NULL) {
+		const char *error = smtpd->n_listeners >= LISTENERS_MAX ? "there are too many" :
+		    smtpd->stopping ? "this process is about to end" : strerror(errno);
+
 		(void)close(fd);
-		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "a listener cannot be used"), F_STR("error", name));
+		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "a listener cannot be used"), F_TEXT("error", error),
+		    F_STR("listener", name));
 		return;
 	}
 	l->smtpd = smtpd;

@@ -103,7 +103,7 @@ verify(struct session *s, enum extension which, struct slice arg)
 	struct smtp_verify said = { arg, false };
 
 	if (arg.n == 0)
-		session_fault(s, 501, "5.5.4", "Say whom");
+		session_fault(s, 501, "5.5.4", which == EXT_EXPN ? "Syntax: EXPN name" : "Syntax: VRFY address");
 	else if (offers(s, EXT_SMTPUTF8) && smtp_verify_parse(arg, &said) != RC_OK)
 		session_fault(s, 501, "5.5.4", "SMTPUTF8 has no value");
 	else if (!offers(s, which))

@@ -184,7 +184,7 @@ add_composed(const struct reading *r, struct slice pattern)
 	if (rc == RC_OK && text.failed)
 		rc = RC_NOMEM;
 	if (rc != RC_OK)
-		rc = refuse(r, rc, pattern, rc == RC_RANGE ? "is too long for a domain" : "holds no domain name that can be");
+		rc = refuse(r, rc, pattern, rc == RC_RANGE ? "is too long for a domain" : "is no valid domain name");
 	else
 		rc = mailbox ? add_mailbox(r, buf_slice(&text)) : below ? add_below(r, buf_slice(&text)) :
 		    keep(r, TABLE_NAME, buf_slice(&text));

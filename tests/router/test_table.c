@@ -230,7 +230,7 @@ what_is_no_pattern_is_refused_with_its_line(void **state)
 	refused("[300.1.1.1]\n", "is no address literal");
 	refused("[IPv6:::1\n", "is no address literal");
 	refused("b\xfc" "cher.de\n", "UTF-8");
-	refused("b\xc3\xbc" "cher..de\n", "no domain name that can be");
+	refused("b\xc3\xbc" "cher..de\n", "is no valid domain name");
 	refused("a\x01" "b.test\n", "\\x01");
 	refused("example.org.\n", "is no domain");
 	refused("@\n", "/etc/t:1: ");
