@@ -10,7 +10,6 @@
 #include "smtpd/submit.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 /* How long ago the end of a hold may be: a day, in microseconds. */
 static const int64_t HOLD_PASSED_MAX_US = INT64_C(86400) * 1000000;
@@ -26,12 +25,6 @@ struct mail {
 	bool has_priority;
 	int8_t priority, asked_priority;
 };
-
-static int64_t
-now_us(void)
-{
-	return (int64_t)time(NULL) * 1000000;
-}
 
 /* --- one for each parameter; RC_SYNTAX and RC_RANGE are 501, RC_UNSUPPORTED 555 --- */
 
@@ -98,11 +91,9 @@ take_by(const struct session *s, struct slice value, struct mail *m)
 
 /* HOLDFOR and HOLDUNTIL exclude each other (RFC 4865 4.2 9). */
 static enum rc
-hold(const struct session *s, struct slice word, struct slice value, int64_t until, struct mail *m)
+hold(const struct session *s, struct slice word, struct slice value, int64_t now, int64_t until, struct mail *m)
 {
-	int64_t most = now_us() + (int64_t)s->conf->smtpd.max_future_release * 1000;
-
-	if (m->hold_until != 0 || until > most)
+	if (m->hold_until != 0 || until > now + (int64_t)s->conf->smtpd.max_future_release * 1000)
 		return RC_SYNTAX;
 	m->hold_until = until;
 	m->hold_word = word;
@@ -113,22 +104,23 @@ hold(const struct session *s, struct slice word, struct slice value, int64_t unt
 static enum rc
 take_holdfor(const struct session *s, struct slice value, struct mail *m)
 {
+	int64_t now = clock_wall_us();
 	uint32_t seconds = 0;
 	enum rc rc = smtp_holdfor_parse(value, &seconds);
 
-	return rc != RC_OK ? rc : hold(s, S("for;"), value, now_us() + (int64_t)seconds * 1000000, m);
+	return rc != RC_OK ? rc : hold(s, S("for;"), value, now, now + (int64_t)seconds * 1000000, m);
 }
 
 static enum rc
 take_holduntil(const struct session *s, struct slice value, struct mail *m)
 {
-	int64_t seconds;
+	int64_t seconds, now = clock_wall_us();
 	enum rc rc = date_rfc3339_parse(value, &seconds);
 
 	/* "Future" (RFC 4865 3). One that has passed a while ago stood in an outbox, or its clock is not ours: that is as good
 	 * as none. Older ones are a fault of the client. */
-	return rc != RC_OK || seconds <= 0 || seconds * 1000000 < now_us() - HOLD_PASSED_MAX_US ? RC_SYNTAX :
-	    hold(s, S("until;"), value, seconds * 1000000, m);
+	return rc != RC_OK || seconds <= 0 || seconds * 1000000 < now - HOLD_PASSED_MAX_US ? RC_SYNTAX :
+	    hold(s, S("until;"), value, now, seconds * 1000000, m);
 }
 
 static enum rc

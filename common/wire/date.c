@@ -201,16 +201,17 @@ days_until(const struct civil *c)
 	return days + c->day - 1;
 }
 
-/* "." 1*DIGIT, dropped; then Z, and nothing behind it. */
+/* "." 1*DIGIT, of which only is told whether it is more than nothing; then Z, and nothing behind it. */
 static bool
-ends_in_utc(struct slice text)
+ends_in_utc(struct slice text, bool *ret_fraction)
 {
+	*ret_fraction = false;
 	if (text.n > 1 && text.p[0] == '.') {
 		text = slice_from(text, 1);
 		if (!char_is_digit(text.p[0]))
 			return false;
-		while (text.n > 0 && char_is_digit(text.p[0]))
-			text = slice_from(text, 1);
+		for (; text.n > 0 && char_is_digit(text.p[0]); text = slice_from(text, 1))
+			*ret_fraction = *ret_fraction || text.p[0] != '0';
 	}
 	return text.n == 1 && (text.p[0] == 'Z' || text.p[0] == 'z');
 }
@@ -219,6 +220,7 @@ enum rc
 date_rfc3339_parse(struct slice text, int64_t *ret_seconds)
 {
 	struct civil c = { 0 };
+	bool fraction;
 
 	if (!take_number(&text, 4, '-', &c.year) || !take_number(&text, 2, '-', &c.month) ||
 	    !take_number(&text, 2, 'T', &c.day) ||
@@ -226,9 +228,9 @@ date_rfc3339_parse(struct slice text, int64_t *ret_seconds)
 	    !take_number(&text, 2, 0, &c.second))
 		return RC_SYNTAX;
 	if (c.month < 1 || c.month > 12 || c.day < 1 || c.day > days_of_month(c.year, c.month) || c.hour > 23 || c.minute > 59 ||
-	    c.second > 60 || !ends_in_utc(text))
+	    c.second > 60 || !ends_in_utc(text, &fraction))
 		return RC_SYNTAX;
-	*ret_seconds = SECOND_MIN + days_until(&c) * 86400 + c.hour * 3600 + c.minute * 60 + c.second;
+	*ret_seconds = SECOND_MIN + days_until(&c) * 86400 + c.hour * 3600 + c.minute * 60 + c.second + fraction;
 	return RC_OK;
 }
 

@@ -18,7 +18,8 @@ size_t date_rfc5322(char out[DATE_RFC5322_MAX], int64_t seconds, int offset, con
 /* RFC 3339 with microseconds; Z when offset is 0. us: microseconds since 1970, UTC. */
 size_t date_iso8601(char out[DATE_ISO8601_MAX], int64_t us, int offset);
 
-/* RFC 3339 in UTC ("2026-11-23T20:24:44Z", perhaps with a fraction, which is dropped): seconds since 1970. RC_SYNTAX. */
+/* RFC 3339 in UTC ("2026-11-23T20:24:44Z", perhaps with a fraction): seconds since 1970, the first that do not lie before
+ * it. RC_SYNTAX. */
 enum rc date_rfc3339_parse(struct slice text, int64_t *ret_seconds);
 
 /* Is it the value of a Date field (RFC 5322 3.3, 4.3: two digits of a year and names of zones too), with any white space and

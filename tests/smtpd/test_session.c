@@ -8,6 +8,7 @@
 
 #include "tests/smtpd/fakes.h"
 
+#include "common/clock.h"
 #include "smtpd/deadline.h"
 #include "smtpd/session.h"
 
@@ -466,6 +467,18 @@ no_memory_for_a_reply(void **state)
 	fakes_stop(&f);
 }
 
+static void
+send_held(struct fakes *f, const char *mail)
+{
+	fakes_say(f, mail);
+	fakes_hear(f, "250 2.1.0 *");
+	fakes_say(f, "RCPT TO:<alice@example.org>\r\nDATA\r\n");
+	fakes_hear(f, "250 2.1.5 *");
+	fakes_hear(f, "354 *");
+	fakes_say(f, "From: a@b.example\r\n\r\n.\r\n");
+	fakes_hear(f, "250 2.0.0 *");
+}
+
 /* A date within the time that is announced is taken, and not beside an interval: one hold is enough.
  * shows: RFC4865 4.2/4, RFC4865 4.2/9 */
 static void
@@ -473,6 +486,7 @@ one_hold_until_a_date(void **state)
 {
 	time_t soon = time(NULL) + 3600;
 	char date[32], line[128];
+	int64_t now;
 	struct envelope e;
 	struct fakes f;
 	struct tm tm;
@@ -489,15 +503,19 @@ one_hold_until_a_date(void **state)
 	fakes_say(&f, line);
 	fakes_hear(&f, "501 5.5.4 *");
 	(void)snprintf(line, sizeof line, "MAIL FROM:<a@b.example> HOLDUNTIL=%s\r\n", date);
-	fakes_say(&f, line);
-	fakes_hear(&f, "250 2.1.0 *");
-	fakes_say(&f, "RCPT TO:<alice@example.org>\r\nDATA\r\n");
-	fakes_hear(&f, "250 2.1.5 *");
-	fakes_hear(&f, "354 *");
-	fakes_say(&f, "From: a@b.example\r\n\r\n.\r\n");
-	fakes_hear(&f, "250 2.0.0 *");
+	send_held(&f, line);
 	assert_int_equal(envelope_parse(buf_slice(&fakes_last(&f)->envelope), &e), RC_OK);
 	assert_int_equal(e.hold_until, (int64_t)soon * 1000000);
+	/* RFC 4865 4.2: not before its time, not by a fraction of a second either. */
+	date[strlen(date) - 1] = '\0';
+	(void)snprintf(line, sizeof line, "MAIL FROM:<a@b.example> HOLDUNTIL=%s.25Z\r\n", date);
+	send_held(&f, line);
+	assert_int_equal(envelope_parse(buf_slice(&fakes_last(&f)->envelope), &e), RC_OK);
+	assert_int_equal(e.hold_until, (int64_t)(soon + 1) * 1000000);
+	now = clock_wall_us();
+	send_held(&f, "MAIL FROM:<a@b.example> HOLDFOR=60\r\n");
+	assert_int_equal(envelope_parse(buf_slice(&fakes_last(&f)->envelope), &e), RC_OK);
+	assert_true(e.hold_until >= now + INT64_C(60000000));
 	fakes_stop(&f);
 }
 

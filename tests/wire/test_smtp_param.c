@@ -247,6 +247,10 @@ times(void **state)
 	assert_int_equal(date_rfc3339_parse(S("1970-01-01T00:00:00Z"), &s), RC_OK);
 	assert_true(s == 0);
 	assert_int_equal(date_rfc3339_parse(S("2024-02-29t23:59:60.125z"), &s), RC_OK);
+	assert_true(s == 1709251201);		/* RFC 4865 4.2: nothing is let go before its time */
+	assert_int_equal(date_rfc3339_parse(S("2024-02-29T23:59:59.000Z"), &s), RC_OK);
+	assert_true(s == 1709251199);
+	assert_int_equal(date_rfc3339_parse(S("2024-02-29T23:59:59.0001Z"), &s), RC_OK);
 	assert_true(s == 1709251200);
 	assert_int_equal(date_rfc3339_parse(S("0000-01-01T00:00:00Z"), &s), RC_OK);
 	assert_true(s == INT64_C(-62167219200));
