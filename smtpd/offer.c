@@ -48,7 +48,7 @@ offers(const struct session *s, enum extension e)
 		return false;
 	switch (e) {
 	case EXT_BINARYMIME:
-		return is_on(s, EXT_CHUNKING);		/* RFC 3030 3 */
+		return is_on(s, EXT_CHUNKING) && is_on(s, EXT_8BITMIME);	/* RFC 3030 3; BODY is a parameter of 8BITMIME */
 	case EXT_FUTURERELEASE:
 		return offers_futurerelease(s);
 	case EXT_SMTPUTF8:
