@@ -2,6 +2,7 @@
 #include "smtpd/receive.h"
 
 #include "common/envelope.h"
+#include "common/wire/utf8.h"
 #include "smtpd/complete.h"
 #include "smtpd/deadline.h"
 #include "smtpd/session.h"
@@ -59,7 +60,7 @@ is_binary(const struct receive *r)
 static bool
 may_hold_utf8_header(const struct receive *r)
 {
-	return r->watch.utf8 || (r->decoder.eight_bit && header_watch_has_parts(&r->watch));
+	return r->watch.utf8 || (r->eight_bit_body && header_watch_has_parts(&r->watch));
 }
 
 uint32_t
@@ -271,6 +272,19 @@ finish_chunk(struct session *s)
 	return RC_OK;
 }
 
+static void
+watch_feed(struct transaction *tx, struct slice content)
+{
+	struct receive *r = tx->receive;
+	uint64_t header;
+
+	header_watch_feed(&r->watch, content);
+	header = r->watch.bytes > r->watched ? r->watch.bytes - r->watched : 0;
+	if (tx->utf8 && r->watch.ended && !r->eight_bit_body && header < content.n)
+		r->eight_bit_body = !slice_is_ascii(slice_from(content, (size_t)header));
+	r->watched += content.n;
+}
+
 /* The results of smtp_data_decode. */
 static enum rc
 decode(struct transaction *tx, struct slice in, size_t *ret_used)
@@ -286,7 +300,7 @@ decode(struct transaction *tx, struct slice in, size_t *ret_used)
 	if (r->chunked)
 		r->left -= *ret_used;
 	if (!r->gone) {
-		header_watch_feed(&r->watch, slice_from(buf_slice(&r->content), before));
+		watch_feed(tx, slice_from(buf_slice(&r->content), before));
 		complete_feed(tx, before);
 	}
 	return rc;

@@ -38,6 +38,8 @@ struct receive {
 	uint64_t left;			/* bytes of this chunk that have not come */
 	uint64_t chunk;			/* bytes of it in all */
 	struct refusal refusal;		/* code 0: nothing against it so far */
+	uint64_t watched;		/* bytes that the watch was fed */
+	bool eight_bit_body;		/* a byte above 127 stands behind the header; only looked for with SMTPUTF8 */
 	bool gone;			/* the content is thrown away */
 	bool waited;			/* it stood still for an answer */
 };
