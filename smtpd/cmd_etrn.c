@@ -21,6 +21,17 @@ refuse(struct session *s)
 	session_refuse(s, &r, S(""), S(""));
 }
 
+/* The queue knows its destinations in small letters (RFC 5321 2.4). */
+static bool
+flush(struct session *s, struct slice domain)
+{
+	struct buf small = BUF_INIT(DOMAIN_MAX);
+	bool ok = domain_lower_put(&small, domain) && submit_flush(s, buf_slice(&small));
+
+	buf_free(&small);
+	return ok;
+}
+
 void
 cmd_etrn(struct session *s, struct slice arg)
 {
@@ -34,6 +45,6 @@ cmd_etrn(struct session *s, struct slice arg)
 		session_reply(s, 458, "4.5.4", "Only whole domains can be asked for");	/* RFC 1985 5.3: a local matter */
 	else if (!is_qualified(arg))
 		session_fault(s, 501, "5.5.4", "Syntax: ETRN domain");
-	else if (!submit_flush(s, arg))
+	else if (!flush(s, arg))
 		session_reply(s, 458, "4.3.0", "The queue cannot be asked now");
 }

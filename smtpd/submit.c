@@ -416,9 +416,11 @@ on_flushed(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	if (m.status != RC_OK)
 		session_reply(s, 458, "4.7.1", "The queue was started a moment ago, try again later");
 	else if (m.waiting == 0)
-		session_reply(s, 251, "2.0.0", "Ok, no messages waiting");
+		/* Not 251: what a rule or route sends there by another way is not counted. */
+		session_reply(s, 250, "2.0.0", "Ok, no messages are known to wait");
 	else
-		session_reply(s, 253, "2.0.0", "Ok, %u pending messages started", m.waiting);
+		/* Not 253: recipients are counted, and those too whose hour has not come. */
+		session_reply(s, 252, "2.0.0", "Ok, pending messages started");
 	flush_over(s);
 	return NULL;
 }
