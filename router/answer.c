@@ -43,7 +43,7 @@ router_on_check(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int
 	policy_check(router->policy, &(struct policy_query){ .listener = m.listener, .client = m.client,
 	    .client_name = m.client_name, .helo = m.helo, .from = m.from, .to = m.to, .tls = m.tls != 0,
 	    .fingerprint = m.fingerprint, .key_fingerprint = m.key_fingerprint, .user = m.user,
-	    .name_failed = m.name_failed != 0 }, NULL, NULL, &v);
+	    .name_failed = m.name_failed != 0, .no_sender = m.no_sender != 0 }, NULL, NULL, &v);
 	return send_verdict(router, p, handle, &v);
 }
 

@@ -129,12 +129,13 @@ no_answer(struct rcpt *r)
 }
 
 enum rc
-lookup_ask(struct session *s, uint32_t handle, struct slice sender, struct slice to)
+lookup_ask(struct session *s, uint32_t handle, const char *sender, struct slice to)
 {
 	const struct tls_certificate *shown = stream_client_certificate(&s->stream);
 	char fingerprint[TLS_FINGERPRINT_TEXT + 1] = "", key_fingerprint[TLS_FINGERPRINT_TEXT + 1] = "";
 	struct r_check m = { .listener = s->listener, .client = s->ip, .client_name = session_client_name(s),
-	    .helo = session_helo(s), .from = sender, .to = to, .tls = stream_is_tls(&s->stream) };
+	    .helo = session_helo(s), .from = slice_str(sender == NULL ? "" : sender), .to = to, .no_sender = sender == NULL,
+	    .tls = stream_is_tls(&s->stream) };
 
 	if (shown != NULL) {
 		tls_fingerprint_format(shown->fingerprint, fingerprint);
@@ -157,7 +158,7 @@ lookup_check(struct rcpt *r)
 		no_answer(r);
 		return;
 	}
-	if (lookup_ask(s, r->handle, slice_str(r->tx->sender), slice_of(r->text, r->n)) != RC_OK)
+	if (lookup_ask(s, r->handle, r->tx->sender, slice_of(r->text, r->n)) != RC_OK)
 		no_answer(r);
 }
 

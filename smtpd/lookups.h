@@ -21,8 +21,8 @@ void lookup_name(struct session *s);
 void lookup_name_unanswered(struct session *s);
 void lookup_name_forget(struct session *s);
 
-/* The question itself, with all that is known of the client. smtpd->router must be up. */
-enum rc lookup_ask(struct session *s, uint32_t handle, struct slice sender, struct slice to);
+/* The question itself, with all that is known of the client. sender: NULL when there is none. smtpd->router must be up. */
+enum rc lookup_ask(struct session *s, uint32_t handle, const char *sender, struct slice to);
 
 /* Asks about a recipient; sets its refusal at once when nobody can be asked. */
 void lookup_check(struct rcpt *r);

@@ -88,7 +88,7 @@ ask(struct session *s, enum extension which, struct slice address, bool utf8)
 		memcpy(v->address, address.p, address.n);
 		v->handle = smtpd->router == NULL ? 0 : handle_new(&smtpd->verifications, s);
 	}
-	if (v == NULL || v->handle == 0 || lookup_ask(s, v->handle | verify_bit, S(""), address) != RC_OK) {
+	if (v == NULL || v->handle == 0 || lookup_ask(s, v->handle | verify_bit, NULL, address) != RC_OK) {
 		verify_forget(s);
 		reply_nothing(s);
 		return;

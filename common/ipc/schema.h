@@ -69,9 +69,11 @@ enum {
 
 /* May this client send from this address to that one, and where does it go? handle: the asker's request. tls: 1 when it
  * came over TLS; the fingerprints (SHA-256, hexadecimal) of its certificate and of the key in it, empty without one. user: who it
- * has shown to be, empty for nobody. name_failed: 1 when client_name is empty because it cannot be looked up now. */
+ * has shown to be, empty for nobody. name_failed: 1 when client_name is empty because it cannot be looked up now. no_sender: 1
+ * when it is asked of the recipient alone (VRFY). */
 #define R_CHECK_FIELDS(F)	F(str, listener) F(ip, client) F(str, client_name) F(str, helo) F(str, from) F(str, to) \
-				F(u8, tls) F(str, fingerprint) F(str, key_fingerprint) F(str, user) F(u8, name_failed)
+				F(u8, tls) F(str, fingerprint) F(str, key_fingerprint) F(str, user) F(u8, name_failed) \
+				F(u8, no_sender)
 /* Where does mail for this recipient go (delivery time; no policy)? Answered with R_VERDICT too. */
 #define R_ROUTE_FIELDS(F)	F(str, from) F(str, to)
 /* action: enum verdict_action. code, enhanced ("5.1.1") and text are the reply when not accepted. rcpt: the final

@@ -98,11 +98,17 @@ unknown_user(struct decision *d)
 /* --- where it goes --- */
 
 static bool
+sender_matches(const struct decision *d, const struct patterns *list, struct pattern_hit *ret_hit)
+{
+	return !d->q->no_sender && patterns_have_address(list, &d->from.parts, ret_hit);
+}
+
+static bool
 way_matches(const struct policy_way *way, const struct decision *d)
 {
 	struct pattern_hit hit;
 
-	return (patterns_empty(&way->from) || patterns_have_address(&way->from, &d->from.parts, &hit)) &&
+	return (patterns_empty(&way->from) || sender_matches(d, &way->from, &hit)) &&
 	    (patterns_empty(&way->to) || patterns_have_address(&way->to, &d->to.parts, &hit));
 }
 
@@ -326,7 +332,7 @@ rule_matches(struct decision *d, const struct policy_rule *r)
 	has = certificate_matches(q, &r->client_certificate, &hit);
 	if (!tls_matches(d, r->conf->tls) || !condition(d, "client-certificate", &r->client_certificate, has, &hit))
 		return false;
-	has = patterns_have_address(&r->from, &d->from.parts, &hit);
+	has = sender_matches(d, &r->from, &hit);
 	if (!condition(d, "from", &r->from, has, &hit))
 		return false;
 	has = patterns_have_address(&r->to, &d->to.parts, &hit);
@@ -496,7 +502,7 @@ decide(struct decision *d)
 	}
 	d->is_trusted = patterns_have_ip(&d->p->relay_clients, d->q->client, &hit) ||
 	    certificate_matches(d->q, &d->p->relay_certificates, &hit) || d->q->user.n > 0;
-	if (!senders_allow(d->p, d->q->user, &d->from)) {
+	if (!d->q->no_sender && !senders_allow(d->p, d->q->user, &d->from)) {
 		tell(d, "builtin:sender", true, "the user may not use this sender address");
 		refuse(d, "builtin:sender", 553, "5.7.1", "Sender address not allowed for this user");
 		return;

@@ -32,6 +32,7 @@ struct policy_query {
 	struct slice user;		/* who has logged in; empty: nobody */
 	struct slice fingerprint, key_fingerprint; /* of the client's certificate: 64 hexadecimal digits, or empty */
 	struct slice from;
+	bool no_sender;			/* there is none, not even <>: no condition on senders is met, no user is bound by one */
 	struct slice to;		/* or the bare word postmaster */
 };
 

@@ -426,6 +426,30 @@ names_that_cannot_be_looked_up(void **state)
 	policy_free(p);
 }
 
+static const struct house_line bounces[] = {
+	{ "rule", "no-bounces", "from", "<>" },
+	{ "rule", "no-bounces", "to", "bob@postern.test" },
+	{ "rule", "no-bounces", "action", "reject" },
+};
+
+/* VRFY asks whether there is a mailbox, not whether it takes mail of some sender (RFC 5321 3.5.3). */
+static void
+no_sender_at_all(void **state)
+{
+	struct policy *p = policy_of(bounces, COUNT(bounces));
+	struct policy_query q = { .listener = S("smtp"), .to = S("bob@postern.test") };
+	struct policy_verdict v;
+
+	(void)state;
+	assert_int_equal(ip_parse(slice_str(stranger), &q.client), RC_OK);
+	policy_check(p, &q, NULL, NULL, &v);
+	assert_string_equal(v.rule, "no-bounces");
+	q.no_sender = true;
+	policy_check(p, &q, NULL, NULL, &v);
+	assert_string_equal(v.rule, "builtin:local");
+	policy_free(p);
+}
+
 #define PRINT_A "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define PRINT_B "f0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define PRINT_C "e0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -703,6 +727,7 @@ main(void)
 		cmocka_unit_test(rules_in_their_order),
 		cmocka_unit_test(listeners_and_names),
 		cmocka_unit_test(names_that_cannot_be_looked_up),
+		cmocka_unit_test(no_sender_at_all),
 		cmocka_unit_test(certificates_and_tls),
 		cmocka_unit_test(routes_and_the_smart_host),
 		cmocka_unit_test(at_delivery_time_nobody_asks_leave),

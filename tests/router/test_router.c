@@ -160,7 +160,7 @@ check(int line, struct buf *b, const char *to)
 
 	assert_int_equal(ip_parse(S("203.0.113.9"), &client), RC_OK);
 	SEND(line, R_CHECK, r_check, 7, -1, S("smtp"), client, S(""), S("x"), S("a@b.test"), slice_str(to), 0, S(""), S(""),
-	    S(""), 0);
+	    S(""), 0, 0);
 	return verdict_of(line, ROLE_SMTPD, b, 7);
 }
 
@@ -288,7 +288,7 @@ bad_askers_are_dropped(void **state)
 	smtpd = line_as(&world, ROLE_SMTPD);
 	char *big = calloc(1, 2000);
 	struct ip none = { 0, { 0 } };
-	SEND(smtpd, R_CHECK, r_check, 1, -1, S(""), none, S(""), S(""), S(""), slice_of(big, 2000), 0, S(""), S(""), S(""), 0);
+	SEND(smtpd, R_CHECK, r_check, 1, -1, S(""), none, S(""), S(""), S(""), slice_of(big, 2000), 0, S(""), S(""), S(""), 0, 0);
 	assert_int_equal(read(smtpd, &byte, 1), 0);
 	(void)close(smtpd);
 	free(big);

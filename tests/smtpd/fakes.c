@@ -116,6 +116,8 @@ on_check(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	if (!r_check_get(body, &m))
 		return "malformed frame";
 	f->n_checks++;
+	/* VRFY and EXPN, whose handles have this bit, know of no sender. */
+	assert_int_equal(m.no_sender, handle >> 31);
 	copy(to, sizeof to, m.to);
 	copy(f->last_name, sizeof f->last_name, m.client_name);
 	copy(f->last_helo, sizeof f->last_helo, m.helo);
