@@ -504,7 +504,7 @@ decide(struct decision *d)
 	    certificate_matches(d->q, &d->p->relay_certificates, &hit) || d->q->user.n > 0;
 	if (!d->q->no_sender && !senders_allow(d->p, d->q->user, &d->from)) {
 		tell(d, "builtin:sender", true, "the user may not use this sender address");
-		refuse(d, "builtin:sender", 553, "5.7.1", "Sender address not allowed for this user");
+		refuse(d, "builtin:sender", 550, "5.7.1", "Sender address not allowed for this user");	/* RFC 6409 6.1 */
 		return;
 	}
 	if (d->q->user.n > 0)

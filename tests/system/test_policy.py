@@ -67,7 +67,7 @@ def test_explain_says_what_smtpd_does(folder):
 
 
 def test_explain_knows_what_a_listener_wants(folder):
-    """530 before a login and before TLS, and 553 for a sender that is not the user's: as smtpd answers."""
+    """530 before a login and before TLS, and 550 for a sender that is not the user's: as smtpd answers."""
     users = f"{folder}/users"
     subprocess.run([f"{STAGE}/sbin/posternctl", "passwd", "--file", users, "--memory", "8", "alice"], input="secret secret\n",
                    text=True, check=True)
@@ -90,7 +90,7 @@ def test_explain_knows_what_a_listener_wants(folder):
         lab.equal(c.cmd("MAIL FROM:<alice@postern.test>")[1][-1], f"{final['code']} {final['enhanced']} {final['text']}", "smtpd")
     rules, final = explain("--from", "bob@postern.test", "--user", "alice")
     lab.check(not rules["builtin:login"] and rules["builtin:sender"], f"another's address: {rules}")
-    lab.equal((final["code"], final["rule"]), (553, "builtin:sender"), "the verdict")
+    lab.equal((final["code"], final["rule"]), (550, "builtin:sender"), "the verdict")
     rules, final = explain("--from", "alice@postern.test", "--user", "alice")
     lab.check(not rules["builtin:login"] and not rules["builtin:sender"] and final["code"] == 250, f"his own: {rules} {final}")
 
