@@ -23,6 +23,8 @@ struct decision {
 	const struct policy_rule *by;	/* the rule that gave leave, or NULL */
 	bool unsure;			/* of the rule that is looked at only client-name is left, and cannot be looked up */
 	const struct policy_rule *may_refuse, *may_allow; /* the first that might have, had the name been known */
+	const struct policy_verdict *may_way; /* what may_allow makes of it; NULL for postmaster, who is not kept waiting */
+	bool may_differ;		/* another of that kind would send it elsewhere */
 	policy_trace_fn *trace;
 	void *ctx;
 	struct buf why;
@@ -375,9 +377,16 @@ allow_by_rule(struct decision *d, const struct policy_rule *r)
 	allow(d, r->conf->title);
 }
 
-/* The client's name, which this rule asks for, cannot be looked up now: what would it have made of this? */
+static bool
+same_way(const struct policy_verdict *a, const struct policy_verdict *b)
+{
+	return strcmp(a->transport, b->transport) == 0 && strcmp(a->nexthop, b->nexthop) == 0 && strcmp(a->rcpt, b->rcpt) == 0;
+}
+
+/* The client's name, which this rule asks for, cannot be looked up now: what would it have made of this? Postmaster is not kept
+ * waiting for a rule that may refuse him or send him elsewhere (RFC 5321 4.5.1). */
 static void
-note_doubt(struct decision *d, const struct policy_rule *r)
+note_doubt(struct decision *d, const struct policy_rule *r, struct policy_verdict *way)
 {
 	struct policy_verdict v;
 	struct decision other = *d;
@@ -385,19 +394,27 @@ note_doubt(struct decision *d, const struct policy_rule *r)
 	buf_clear(&d->why);
 	(void)buf_put_str(&d->why, "client-name cannot be looked up now");
 	if (r->action != VERDICT_ACCEPT) {
-		d->may_refuse = d->may_refuse == NULL ? r : d->may_refuse;
+		if (d->may_refuse == NULL && !d->is_postmaster)
+			d->may_refuse = r;
 		return;
 	}
 	/* A user that does not exist it could not have accepted either. */
 	other.trace = NULL;
 	other.v = &v;
 	allow_by_rule(&other, r);
-	if (v.action == VERDICT_ACCEPT && d->may_allow == NULL)
+	if (v.action != VERDICT_ACCEPT)
+		return;
+	if (d->may_allow == NULL) {
 		d->may_allow = r;
+		*way = v;
+		d->may_way = d->is_postmaster ? NULL : way;
+	} else if (d->may_way != NULL && !same_way(&v, d->may_way)) {
+		d->may_differ = true;
+	}
 }
 
 static const struct policy_rule *
-first_rule(struct decision *d)
+first_rule(struct decision *d, struct policy_verdict *way)
 {
 	for (size_t i = 0; i < d->p->n_rules; i++) {
 		const struct policy_rule *r = &d->p->rules[i];
@@ -414,7 +431,7 @@ first_rule(struct decision *d)
 		}
 		if (matches && d->unsure) {
 			matches = false;
-			note_doubt(d, r);
+			note_doubt(d, r, way);
 		}
 		if (matches && buf_len(&d->why) == 0)
 			(void)buf_put_str(&d->why, "it has no conditions");
@@ -426,6 +443,12 @@ first_rule(struct decision *d)
 	return NULL;
 }
 
+static bool
+may_go_elsewhere(const struct decision *d)
+{
+	return d->may_way != NULL && (d->may_differ || !same_way(d->v, d->may_way));
+}
+
 /* The name would have made the difference: the client asks again when it can be looked up. Otherwise whoever makes our look-ups
  * fail, who may be the client, would choose which rules there are (THREATS 25). */
 static void
@@ -433,9 +456,9 @@ settle_doubt(struct decision *d)
 {
 	const struct policy_rule *r = NULL;
 
-	if (d->v->action == VERDICT_ACCEPT)
+	if (d->v->action == VERDICT_ACCEPT && d->may_refuse != NULL)
 		r = d->may_refuse;
-	else if (d->v->action == VERDICT_REJECT)
+	else if (d->v->action == VERDICT_REJECT || (d->v->action == VERDICT_ACCEPT && may_go_elsewhere(d)))
 		r = d->may_allow;
 	if (r == NULL)
 		return;
@@ -488,6 +511,7 @@ static void
 decide(struct decision *d)
 {
 	const struct policy_rule *r;
+	struct policy_verdict way;
 	struct pattern_hit hit;
 
 	if (!subject_read(d->p, d->q->from, false, &d->from)) {
@@ -509,7 +533,7 @@ decide(struct decision *d)
 	}
 	if (d->q->user.n > 0)
 		tell(d, "builtin:sender", false, "the user may use this sender address");
-	r = first_rule(d);
+	r = first_rule(d, &way);
 	if (r == NULL)
 		builtins(d);
 	else if (r->action == VERDICT_ACCEPT)

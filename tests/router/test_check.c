@@ -357,8 +357,14 @@ static const struct house_line named[] = {
 	{ "rule", "dial-up", "client-name", "*.dialup.test" },
 	{ "rule", "dial-up", "from", "x@sender.test" },
 	{ "rule", "dial-up", "action", "reject" },
+	{ "rule", "express", "client-name", "*.fast.test" },
+	{ "rule", "express", "from", "z@sender.test" },
+	{ "rule", "express", "relay-host", "backend.test" },
 	{ "rule", "friends", "client-name", "*.trusted.test" },
 	{ "rule", "friends", "to", "far.test, postern.test" },
+	{ "rule", "late", "client-name", "*.late.test" },
+	{ "rule", "late", "from", "w@sender.test" },
+	{ "rule", "late", "relay-host", "backend.test" },
 	{ "rule", "rest", "to", "closed.test" },
 	{ "rule", "rest", "action", "defer" },
 };
@@ -383,7 +389,8 @@ names_that_cannot_be_looked_up(void **state)
 	static const struct { const char *from, *to; enum verdict_action action; unsigned code; const char *rule; } cases[] = {
 		/* It might be refused. */
 		{ "x@sender.test", "alice@postern.test", VERDICT_DEFER, 450, "dial-up" },
-		{ "x@sender.test", "postmaster@postern.test", VERDICT_DEFER, 450, "dial-up" },
+		/* But postmaster is not kept waiting (RFC 5321 4.5.1). */
+		{ "x@sender.test", "postmaster@postern.test", VERDICT_ACCEPT, 250, "builtin:postmaster" },
 		/* The rule is for another sender. */
 		{ "y@sender.test", "alice@postern.test", VERDICT_ACCEPT, 250, "builtin:local" },
 		/* It might be accepted, by that rule alone. */
@@ -394,6 +401,10 @@ names_that_cannot_be_looked_up(void **state)
 		{ "y@sender.test", "nobody@postern.test", VERDICT_REJECT, 550, "builtin:unknown-user" },
 		{ "y@sender.test", "x%victim.test@far.test", VERDICT_REJECT, 550, "builtin:reject" },
 		{ "x@sender.test", "a@closed.test", VERDICT_DEFER, 450, "rest" },
+		/* It is accepted either way, but might go another one: by the first of these rules, or by a later one. */
+		{ "z@sender.test", "alice@postern.test", VERDICT_DEFER, 450, "express" },
+		{ "w@sender.test", "alice@postern.test", VERDICT_DEFER, 450, "friends" },
+		{ "z@sender.test", "postmaster@postern.test", VERDICT_ACCEPT, 250, "builtin:postmaster" },
 	};
 	struct policy *p = policy_of(named, COUNT(named));
 	struct policy_query q = { .listener = S("smtp") };
