@@ -389,6 +389,27 @@ check_auth(struct checking *k)
 	}
 }
 
+static bool
+switches_off(const struct conf_list *disable, enum extension e)
+{
+	for (size_t i = 0; i < disable->n; i++)
+		if (extension_find(slice_str(disable->v[i])) == e)
+			return true;
+	return false;
+}
+
+/* What is switched off here or for all listeners, and nobody could send mail without. */
+static void
+check_needed(struct checking *k, const struct conf_listener *l, const struct conf_list *disable)
+{
+	if (strcmp(l->kind, "submission") == 0 && switches_off(disable, EXT_AUTH))
+		complain(k, disable, "AUTH must be left on: nobody could send mail to listener \"%s\", which is of kind "
+		    "submission and wants a login first", l->title);
+	if (l->require_tls && strcmp(l->tls, "starttls") == 0 && switches_off(disable, EXT_STARTTLS))
+		complain(k, disable, "STARTTLS must be left on: nobody could send mail to listener \"%s\", which has require-tls",
+		    l->title);
+}
+
 static void
 check_listener(struct checking *k, const struct conf_listener *l)
 {
@@ -402,6 +423,8 @@ check_listener(struct checking *k, const struct conf_listener *l)
 	check_networks(k, &l->xclient);
 	check_listener_tls(k, l);
 	check_disable(k, &l->disable);
+	check_needed(k, l, &l->disable);
+	check_needed(k, l, &k->c->smtpd.disable);
 	if (l->address.n == 0)
 		complain(k, &l->address, "is empty; name an address, or leave the section out");
 	for (size_t i = 0; i < l->address.n; i++) {

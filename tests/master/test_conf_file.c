@@ -570,7 +570,20 @@ test_networks_are_named_where_they_stand(void **state)
 	buf_clear(&errors);
 }
 
-/* shows: RFC5321 4.1.2/10, RFC5321 2.3.5/2 */
+static void
+test_what_a_listener_needs_is_not_switched_off(void **state)
+{
+	(void)state;
+	refused_by_check("hostname = \"a.b\"\nlistener \"s\" {\n kind = submission\n disable = {\"AUTH\"} }\n",
+	    ":4: listener \"s\": disable: AUTH must be left on: nobody could send mail to listener \"s\"");
+	refused_by_check("hostname = \"a.b\"\nsmtpd { disable = {\"auth\"} }\nlistener \"s\" { kind = submission }\n",
+	    ":2: smtpd: disable: AUTH must be left on");
+	refused_by_check("hostname = \"a.b\"\ncertificate \"c\" { }\nlistener \"s\" { require-tls = yes\n"
+	    " disable = {\"STARTTLS\"} }\n", ":4: listener \"s\": disable: STARTTLS must be left on");
+	warns("hostname = \"a.b\"\nlistener \"s\" { disable = {\"AUTH\", \"STARTTLS\"} }\n", NULL);
+}
+
+/* shows: RFC5321 4.1.2/10, RFC5321 2.3.5/2, RFC6531 3.7.1/2 */
 static void
 test_checks(void **state)
 {
@@ -578,6 +591,7 @@ test_checks(void **state)
 	refused_by_check("hostname = \"under_score.example.org\"\n", ":1: hostname: 'under_score.example.org' is no domain name");
 	refused_by_check("hostname = \"gr\xc3\xbcn.example.org\"\n", "is no domain name");
 	refused_by_check("hostname = \"[192.0.2.1]\"\n", "is no domain name");
+	refused_by_check("hostname = \"a.b\"\ndeliver { helo = \"gr\xc3\xbcn.example.org\" }\n", "is no domain name");
 	refused_by_check("hostname = \"a.b\"\nsmtpd { vrfy = {\"300.1.1.1\"} }\n", ":2: smtpd: vrfy: ");
 	refused_by_check("hostname = \"nodot\"\n", ":1: hostname: 'nodot' has no dot");
 	refused_by_check("hostname = \"a.b\"\nlog { to = nowhere }\n", ":2: log: to: 'nowhere'");
@@ -640,6 +654,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_a_host_without_a_domain, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names_that_nobody_looks_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nobody_can_log_in, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_a_listener_needs_is_not_switched_off, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_certificates_that_nobody_looks_at, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_written_twice_or_wider_than_it_looks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_is_not_there, set_up, tear_down),
