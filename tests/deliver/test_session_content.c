@@ -203,7 +203,7 @@ what_the_server_cannot_do_is_not_asked_of_it(void **state)
 }
 
 /* Nothing but one address is in UTF-8: the other recipient is served by a server without SMTPUTF8, and one that has it is asked
- * for it only when such an address comes along. shows: RFC6531 3.2/1 */
+ * for it only when such an address comes along. shows: RFC6531 3.2/1, RFC6531 3.1/4, RFC6531 3.4/3, RFC6531 3.4/4 */
 static void
 an_address_in_utf8_concerns_its_recipient_alone(void **state)
 {
@@ -211,7 +211,7 @@ an_address_in_utf8_concerns_its_recipient_alone(void **state)
 	static const char *const without[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 8BITMIME\n"
 	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE,
 	    NULL };
-	static const char *const with[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250-8BITMIME\nS:250 SMTPUTF8\n"
+	static const char *const with[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250-8BITMIME\nS:250 SMTPUTF8 NO=1\n"
 	    "C:MAIL FROM:<sender@a.test> SMTPUTF8\r\nS:250 ok\nC:RCPT TO:<j\xc3\xb6rg@b.test>\r\nS:250 ok\nC:RCPT\nS:250 ok\n"
 	    "C:DATA\nS:354 go\nD\nS:250 ok\n"
 	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE,
