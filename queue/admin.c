@@ -8,6 +8,7 @@
 #include "common/admin.h"
 #include "common/json.h"
 #include "common/wire/date.h"
+#include "common/wire/domain.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -471,6 +472,20 @@ queue_status(struct listing *l)
 	end_page(l, RC_OK, "", 0);
 }
 
+/* As it was typed: a user's name keeps its case. Then in lower case, as domains stand there whatever case they came in (RFC 5321
+ * 2.4). */
+static struct destination *
+find_nexthop(const struct queue *q, struct slice transport, struct slice nexthop)
+{
+	struct destination *d = destination_find(&q->schedule.destinations, transport, nexthop);
+	struct buf lower = BUF_INIT(DESTINATION_NAME_MAX);
+
+	if (d == NULL && domain_lower_put(&lower, nexthop))
+		d = destination_find(&q->schedule.destinations, transport, buf_slice(&lower));
+	buf_free(&lower);
+	return d;
+}
+
 /* "smtp:example.org" as listings show it, or just the next hop. */
 static struct destination *
 find_destination(const struct queue *q, struct slice name)
@@ -479,8 +494,8 @@ find_destination(const struct queue *q, struct slice name)
 	struct destination *d = NULL;
 
 	if (colon < name.n)
-		d = destination_find(&q->schedule.destinations, slice_first(name, colon), slice_from(name, colon + 1));
-	return d != NULL ? d : destination_find(&q->schedule.destinations, S("smtp"), name);
+		d = find_nexthop(q, slice_first(name, colon), slice_from(name, colon + 1));
+	return d != NULL ? d : find_nexthop(q, S("smtp"), name);
 }
 
 static void

@@ -15,6 +15,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* What `posternctl queue flush NAME` is told. */
+static enum rc
+flush(struct world *world, const char *name)
+{
+	struct a_end m;
+
+	SEND(world->control, A_REQUEST, 7, -1, a_request, ADMIN_QUEUE_FLUSH, slice_str(name), S(""), 0, 0);
+	GET(next_frame(world, world->control, ROLE_CONTROL, A_END), a_end, &m);
+	return (enum rc)m.status;
+}
+
 /* shows: RFC5321 4.5.4.1/1 */
 static void
 mail_comes_in_and_goes_out(void **state)
@@ -47,6 +58,18 @@ mail_comes_in_and_goes_out(void **state)
 	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
 	assert_true(msgid_eq(job.id, id));
 	assert_true(slice_eq(job.content, S("Subject: one\r\n\r\nx\r\n")));
+	answer(world->deliver, session, number, JOB_DEFERRED, 451, "4.7.1", "greylisted");
+	assert_int_equal(next_frame(world, world->deliver, ROLE_DELIVER, D_IDLE).handle, session);
+	SEND(world->deliver, D_CLOSED, session, -1, d_closed, SESSION_DONE, 0, S(""), S(""), S(""), { 0, { 0 } });
+	/* Nor does he look up how the name is written. */
+	assert_int_equal(flush(world, "smtp:other.test"), RC_NOTFOUND);
+	assert_int_equal(flush(world, "Sink.TEST"), RC_OK);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
+	answer(world->deliver, session, number, JOB_DEFERRED, 451, "4.7.1", "greylisted");
+	assert_int_equal(next_frame(world, world->deliver, ROLE_DELIVER, D_IDLE).handle, session);
+	SEND(world->deliver, D_CLOSED, session, -1, d_closed, SESSION_DONE, 0, S(""), S(""), S(""), { 0, { 0 } });
+	assert_int_equal(flush(world, "smtp:SINK.test"), RC_OK);
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
 	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
 	id = submit(world, world->smtpd, 2, "Subject: two\r\n\r\ny\r\n");
 	expect_accepted(world, world->smtpd, 2, id);
