@@ -323,13 +323,14 @@ put_report(struct buf *to, const struct dsn *d)
 	/* RFC 3461 6.3 b: "dns" is for a whole domain name. */
 	put_field(to, "Reporting-MTA", slice_find(d->hostname, '.') < d->hostname.n ? "dns; " : "x-local-hostname; ",
 	    d->hostname);
-	put_field(to, "X-Postern-Queue-ID", "", slice_of(id, sizeof id));
-	put_address_field(to, "X-Postern-Sender", d->sender);
 	put_date(to, "Arrival-Date", d->arrived);
+	/* RFC 3464 2.2: what extends it comes last. */
 	if (d->deliver_by != 0)
 		put_date(to, "Deliver-By-Date", d->deliver_by);
 	if (d->hold_request.n > 0)
 		put_field(to, "Future-Release-Request", "", d->hold_request);
+	put_field(to, "X-Postern-Queue-ID", "", slice_of(id, sizeof id));
+	put_address_field(to, "X-Postern-Sender", d->sender);
 	for (size_t i = 0; i < d->n_rcpts; i++)
 		put_rcpt_fields(to, d, &d->rcpts[i]);
 	(void)buf_put_str(to, "\r\n");

@@ -115,6 +115,7 @@ no_code_delivers_or_fails_by_accident(void **state)
 		}
 }
 
+/* shows: RFC3461 6.3/11 */
 static void
 the_enhanced_code_agrees_with_the_outcome(void **state)
 {

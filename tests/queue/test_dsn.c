@@ -82,9 +82,9 @@ a_bounce_byte_for_byte(void **state)
 	    "Content-Type: message/delivery-status\r\n"
 	    "\r\n"
 	    "Reporting-MTA: dns; mx.postern.test\r\n"
+	    "Arrival-Date: Tue, 14 Nov 2023 22:13:20 +0000 (UTC)\r\n"
 	    "X-Postern-Queue-ID: 000100000081\r\n"
 	    "X-Postern-Sender: rfc822; alice@postern.test\r\n"
-	    "Arrival-Date: Tue, 14 Nov 2023 22:13:20 +0000 (UTC)\r\n"
 	    "\r\n"
 	    "Final-Recipient: rfc822; x@sink.test\r\n"
 	    "Action: failed\r\n"
@@ -210,7 +210,7 @@ expired_recipients_and_no_reply(void **state)
 {
 	struct buf b = BUF_INIT(1 << 20);
 	struct dsn d = example();
-	struct dsn_rcpt r[2] = { one, one };
+	struct dsn_rcpt r[3] = { one, one, one };
 	const char *text;
 
 	(void)state;
@@ -219,16 +219,20 @@ expired_recipients_and_no_reply(void **state)
 	r[0].host = r[0].relay = S("");
 	r[0].enhanced = S("4.4.1");
 	r[0].text = S("connection refused");
-	r[1].enhanced = S("");
+	r[1].enhanced = S("5.0.0");		/* what a reply without a code of its own is given (test_reply_policy.c) */
+	r[2].code = 0;				/* no reply, and a destination that is given up without a code */
+	r[2].host = r[2].relay = r[2].enhanced = S("");
+	r[2].text = S("the destination cannot be reached");
 	d.rcpts = r;
-	d.n_rcpts = 2;
+	d.n_rcpts = 3;
 	d.twice = true;
 	text = written(&b, &d);
 	well_formed(buf_slice(&b));
 	assert_int_equal(count(text, "\r\nStatus: 4.4.7\r\n"), 1);
-	assert_int_equal(count(text, "\r\nStatus: 5.0.0\r\n"), 1);
+	assert_int_equal(count(text, "\r\nStatus: 5.0.0\r\n"), 2);
 	assert_int_equal(count(text, "\r\nDiagnostic-Code: X-Postern; connection refused\r\n"), 1);
-	assert_int_equal(count(text, "\r\nFinal-Recipient: "), 2);
+	assert_int_equal(count(text, "\r\nDiagnostic-Code: X-Postern; the destination cannot be reached\r\n"), 1);
+	assert_int_equal(count(text, "\r\nFinal-Recipient: "), 3);
 	assert_int_equal(count(text, "\r\nRemote-MTA: "), 1);
 	assert_int_equal(count(text, "\r\nSubject: Undeliverable bounce\r\n"), 1);
 	buf_free(&b);
