@@ -3,6 +3,7 @@
 
 #include "common/wire/smtp_param.h"
 #include "common/wire/unitext.h"
+#include "common/wire/utf8.h"
 
 #include <time.h>
 
@@ -33,8 +34,11 @@ unmet_need(const struct job *job, const struct peer_caps *caps)
 		    "the message has binary content, and the server does not offer BINARYMIME" };
 	/* RFC 6531 3.2: nor does it go in any other form. A domain alone is no reason: that is in ASCII here. */
 	if (job->needs_utf8 && !(caps->utf8 && caps->eight_bit))
-		return (struct refused){ ENHANCED(5, 6, 7),
-		    "the message has a sender or a header in UTF-8, and the server does not offer SMTPUTF8" };
+		return slice_is_ascii(job_sender(job)) ?	/* 3.5: an address has another code than a header */
+		    (struct refused){ ENHANCED(5, 6, 9),
+		    "the message has a header in UTF-8, and the server does not offer SMTPUTF8" } :
+		    (struct refused){ ENHANCED(5, 6, 7),
+		    "the message has a sender in UTF-8, and the server does not offer SMTPUTF8" };
 	/* RFC 6152 3: what is 8-bit may not go to a server that does not say it can. */
 	if ((job->flags & ENVELOPE_8BITMIME) != 0 && !caps->eight_bit)
 		return (struct refused){ ENHANCED(5, 6, 3),
@@ -162,8 +166,10 @@ put_rcpt_extensions(struct buf *arg, const struct transaction *t, const struct p
 	const char *before = " NOTIFY=";
 	uint8_t notify = job->rcpts[i].notify;
 
-	/* RFC 2852 4.1.4.2: who does not know the time tells at least of a delay. */
-	if (!caps->deliver_by && job->deliver_by != 0 && (job->flags & ENVELOPE_BY_NOTIFY) != 0 && notify != NOTIFY_NEVER)
+	/* RFC 2852 4.1.4.2: who does not know the time tells at least of a delay. Once it is over all goes on unchanged again
+	 * (RFC 3461 5.2.1). */
+	if (!caps->deliver_by && job->deliver_by != 0 && (job->flags & ENVELOPE_BY_NOTIFY) != 0 && time_left(job) > 0 &&
+	    notify != NOTIFY_NEVER)
 		notify |= notify == 0 ? NOTIFY_FAILURE | NOTIFY_DELAY : NOTIFY_DELAY;
 	for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
 		if ((notify & words[k].bit) != 0) {

@@ -90,7 +90,7 @@ what_the_sender_asked_is_handed_on(void **state)
 }
 
 /* A server with DSN and without DELIVERBY is to tell of a delay.
- * shows: RFC2852 4.1.4/3 */
+ * shows: RFC2852 4.1.4/3, RFC3461 5.2.1/2, RFC3461 5.2.1/3 */
 static void
 who_knows_no_time_tells_of_a_delay(void **state)
 {
@@ -100,20 +100,58 @@ who_knows_no_time_tells_of_a_delay(void **state)
 	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=SUCCESS,DELAY\r\nS:250 ok\nC:DATA\nS:354 go\n"
 	    "D\nS:250 ok\n"
 	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=NEVER\r\nS:250 ok\nC:DATA\nS:354 go\nD\n"
-	    "S:250 ok\n" BYE, NULL };
-	static const uint8_t asked[] = { 0, NOTIFY_SUCCESS, NOTIFY_NEVER };
+	    "S:250 ok\n"
+	    /* Its time is over: nothing is added. */
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n"
+	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test> NOTIFY=SUCCESS\r\nS:250 ok\nC:DATA\nS:354 go\n"
+	    "D\nS:250 ok\n" BYE, NULL };
+	static const uint8_t asked[] = { 0, NOTIFY_SUCCESS, NOTIFY_NEVER, 0, NOTIFY_SUCCESS };
 	struct server server;
 	struct scene s;
 
 	(void)state;
 	scene_open_one(&s, &server, scripts);
 	scene_until(&s, &s.n_pulls, 1);
-	s.deliver_by = ((int64_t)time(NULL) + 100) * 1000000;
 	for (unsigned i = 0; i < sizeof asked; i++) {
+		s.deliver_by = ((int64_t)time(NULL) + (i < 3 ? 100 : -100)) * 1000000;
 		s.notify = asked[i];
 		scene_send_job(&s, 5, 1 + i, ENVELOPE_BY_NOTIFY, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 		scene_until(&s, &s.n_results, 1 + i);
 		assert_int_equal(s.results[i].rows[0].status, JOB_DELIVERED);
+	}
+	scene_close_idle(&s, &server);
+}
+
+/* A server that needs more time than there is does not get the message, one that needs less does; no other host is looked for.
+ * shows: RFC2852 4.1.4.1/1, RFC2852 4.1.4/2, RFC2852 4.1.3/1, RFC2852 7/1 */
+static void
+a_server_has_the_time_that_it_needs(void **state)
+{
+	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 DELIVERBY 200\nQ\n"
+	    "C:MAIL FROM:<sender@a.test> BY=2\nS:250 ok\nC:RCPT\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE, NULL };
+	static const struct { int left; enum job_status status; const char *enhanced; } cases[] = {
+		{ 190, JOB_FAILED, "5.3.3" }, { -10, JOB_FAILED, "5.4.7" }, { 220, JOB_DELIVERED, "2.0.0" } };
+	struct server server;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	server_start(&s, &server, 2, scripts);
+	s.conf->deliver.port = s.port;
+	scene_start(&s);
+	s.dns_status = DNS_OK;
+	scene_host(&s, 10, "mx1.b.test", 2, DNS_OK);
+	scene_host(&s, 20, "mx2.b.test", 3, DNS_OK);
+	scene_send_open(&s, 5, "b.test");
+	scene_until(&s, &s.n_pulls, 1);
+	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		s.deliver_by = ((int64_t)time(NULL) + cases[i].left) * 1000000;
+		scene_send_job(&s, 5, 1 + i, 0, scene_one, SCENE_SMALL.n, SCENE_SMALL);
+		scene_until(&s, &s.n_results, 1 + i);
+		assert_int_equal(s.results[i].rows[0].status, cases[i].status);
+		assert_string_equal(s.results[i].rows[0].enhanced, cases[i].enhanced);
+		assert_string_equal(s.results[i].host, "mx1.b.test");
+		scene_run(&s, i == 1 ? 100 : 0);	/* the server looks whether anything comes */
 	}
 	scene_close_idle(&s, &server);
 }
@@ -167,7 +205,7 @@ what_requires_tls_is_no_reason_to_lose_a_report(void **state)
 	scene_close_idle(&s, &server);
 }
 
-/* shows: RFC3461 5.2.2/3, RFC6710 4.3/1, RFC3030 3/5, RFC6531 3.2/1, RFC8689 4.2.1/1, RFC2852 4.1.4/2 */
+/* shows: RFC3461 5.2.2/3, RFC6710 4.3/1, RFC3030 3/5, RFC6531 3.2/1, RFC8689 4.2.1/1, RFC2852 4.1.4/2, RFC6531 3.5/4 */
 static void
 what_the_server_cannot_do_is_not_asked_of_it(void **state)
 {
@@ -175,7 +213,7 @@ what_the_server_cannot_do_is_not_asked_of_it(void **state)
 	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE,
 	    NULL };
 	static const struct { uint32_t flags; const char *enhanced; } needs[] = { { ENVELOPE_BINARYMIME, "5.6.3" },
-		{ ENVELOPE_SMTPUTF8, "5.6.7" }, { ENVELOPE_REQUIRETLS, "5.7.10" } };
+		{ ENVELOPE_SMTPUTF8, "5.6.9" }, { ENVELOPE_REQUIRETLS, "5.7.10" } };
 	struct server server;
 	struct scene s;
 
@@ -199,6 +237,11 @@ what_the_server_cannot_do_is_not_asked_of_it(void **state)
 	scene_send_job(&s, 5, 8, 0, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 5);
 	assert_string_equal(s.results[4].rows[0].enhanced, "5.3.3");
+	s.deliver_by = 0;
+	s.sender = "j\xc3\xb6rg@a.test";
+	scene_send_job(&s, 5, 9, 0, scene_one, SCENE_SMALL.n, SCENE_SMALL);
+	scene_until(&s, &s.n_results, 6);
+	assert_string_equal(s.results[5].rows[0].enhanced, "5.6.7");
 	scene_close_idle(&s, &server);
 }
 
@@ -341,6 +384,7 @@ main(void)
 		cmocka_unit_test(what_is_refused_for_good_is_returned),
 		cmocka_unit_test(what_the_sender_asked_is_handed_on),
 		cmocka_unit_test(who_knows_no_time_tells_of_a_delay),
+		cmocka_unit_test(a_server_has_the_time_that_it_needs),
 		cmocka_unit_test(every_priority_is_handed_on),
 		cmocka_unit_test(what_requires_tls_is_no_reason_to_lose_a_report),
 		cmocka_unit_test(what_the_server_cannot_do_is_not_asked_of_it),
