@@ -191,8 +191,8 @@
 	    "another hour (a twentieth of this, if that is less), since the clock may be wrong then.") \
 	TIME(expire_bounce, "expire-bounce", "1d", "1s", "60d", "The same for bounces.")			\
 	TIME(delay_notice, "delay-notice", "4h", "0s", "60d",							\
-	    "When the sender of a message that waits is told so, once, unless his NOTIFY says otherwise (RFC 3461); of mail " \
-	    "from smtpd { report-clients } and from users only. 0: never.") \
+	    "When the sender of a message that waits is told so, once, unless his NOTIFY says otherwise (RFC 3461) or his BY " \
+	    "names the time for it (RFC 2852, mode N); of mail from smtpd { report-clients } and from users only. 0: never.") \
 	U32(delay_notices_max, "delay-notices-max", "600", "1", "1000000",					\
 	    "Notices of delay written in a minute at most; the others wait for a later minute.")		\
 	U32(reports_per_sender, "reports-per-sender", "100", "1", "1000000",					\

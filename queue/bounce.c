@@ -389,14 +389,16 @@ take_reply(struct dsn_rcpt *r)
 	r->host = reply.host;
 }
 
-/* Seconds since 1970. */
+/* Seconds since 1970. What has its time in mode R is returned then (RFC 2852 4.1.3), and not tried until it expires. */
 static int64_t
 retry_until(const struct bounce *b)
 {
 	const struct schedule *s = &b->queue->schedule;
 	uint64_t age = schedule_age(s, b->message), expire = s->limits.backoff.expire;
+	int64_t expires = queue_wall() / 1000000 + (int64_t)((expire > age ? expire - age : 0) / 1000);
+	int64_t by = b->parsed.deliver_by / 1000000;
 
-	return queue_wall() / 1000000 + (int64_t)((expire > age ? expire - age : 0) / 1000);
+	return by != 0 && (b->parsed.flags & ENVELOPE_BY_NOTIFY) == 0 && by < expires ? by : expires;
 }
 
 static bool
@@ -603,7 +605,7 @@ may_report(struct bounce *b)
 	    queue_conf(q)->queue.reports_per_sender));
 }
 
-/* Who is told of: RFC 3461 5.2. For a message from <> the postmaster hears of failures, whatever was asked. */
+/* Who is told of, by what was asked for: RFC 3461 5.2. For a message from <> it is the postmaster who hears of failures. */
 static void
 choose_told(struct bounce *b)
 {

@@ -33,7 +33,8 @@ next_of(const struct schedule *s, const struct message *m)
 
 	if (l->by != 0 && (l->returns || tells(m)))
 		at = l->by;
-	if (s->limits.delay_notice > 0 && tells(m) && notice < at)
+	/* A sender who set a time for it is told then (RFC 2852 4.1.3); before is no must (RFC 3461 5.2.5), and once will do. */
+	if (s->limits.delay_notice > 0 && tells(m) && (l->by == 0 || l->returns) && notice < at)
 		at = (uint32_t)notice;
 	return at;
 }

@@ -2,8 +2,8 @@
  * is told that they still wait (RFC 3461 4.1, DELAY). A part of the schedule. Pure.
  *
  * One wheel, and nothing walks the queue: a message with BY has its element from its first second, any other gets one when an
- * attempt has failed. A sender is told once of a message, whichever time comes first. Times are ticks of the schedule: a wall
- * clock that jumps changes nothing for mail that came before. */
+ * attempt has failed. A sender is told once of a message: at the time that he set for that, or else when it has waited long.
+ * Times are ticks of the schedule: a wall clock that jumps changes nothing for mail that came before. */
 #ifndef POSTERN_QUEUE_LATE_H
 #define POSTERN_QUEUE_LATE_H
 

@@ -281,16 +281,23 @@ expect_first_job(struct world *world, enum role us, const char *nexthop, uint32_
 }
 
 void
-answer(int carrier, uint32_t session, uint32_t job, enum job_status status, uint16_t code, const char *enhanced,
-    const char *text)
+answer_passed(int carrier, uint32_t session, uint32_t job, enum job_status status, uint16_t code, const char *enhanced,
+    const char *text, uint8_t passed)
 {
 	struct buf rows = BUF_INIT(4096);
 
 	assert_true(job_result_put(&rows, &(struct job_result){ 0, (uint8_t)status, code, slice_str(enhanced),
 	    slice_str(text) }));
 	SEND(carrier, D_RESULT, session, -1, d_result, job, buf_slice(&rows), S("mx.sink.test"), { 4, { 192, 0, 2, 1 } }, 25,
-	    S(""), 1, 0);
+	    S(""), 1, passed);
 	buf_free(&rows);
+}
+
+void
+answer(int carrier, uint32_t session, uint32_t job, enum job_status status, uint16_t code, const char *enhanced,
+    const char *text)
+{
+	answer_passed(carrier, session, job, status, code, enhanced, text, 0);
 }
 
 void

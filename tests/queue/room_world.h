@@ -74,6 +74,9 @@ uint32_t expect_job(struct world *world, int carrier, enum role us, uint32_t ses
 uint32_t expect_first_job(struct world *world, enum role us, const char *nexthop, uint32_t *ret_session, struct d_job *ret_m);
 void answer(int carrier, uint32_t session, uint32_t job, enum job_status status, uint16_t code, const char *enhanced,
     const char *text);
+/* The same; passed: what the server sees to from now on (enum job_passed). */
+void answer_passed(int carrier, uint32_t session, uint32_t job, enum job_status status, uint16_t code, const char *enhanced,
+    const char *text, uint8_t passed);
 void answer_route_as(struct world *world, const char *to, const char *transport, const char *nexthop, const char *as);
 void answer_route(struct world *world, const char *to, const char *transport, const char *nexthop);
 

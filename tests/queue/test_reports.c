@@ -397,6 +397,75 @@ mail_has_its_time(void **state)
 	end(world, 0);
 }
 
+/* "relayed" is told of each hop when BY asks for a trace, and with N of the last one that knows of the time; of what fails before
+ * its time, that it failed.
+ * shows: RFC2852 4.1.2/1, RFC2852 4.1.4/4, RFC2852 4.1.4.2/1 */
+static void
+mail_with_a_time_is_traced(void **state)
+{
+#define RELAYED "Action: relayed\r\nStatus: 2.1.5\r\n"
+#define FAILED "Action: failed\r\nStatus: 5.1.1\r\n"
+	static const struct {
+		uint32_t flags;
+		uint8_t notify, passed;
+		int64_t by_s;
+		const char *told;	/* NULL: nothing */
+	} cases[] = {
+		{ ENVELOPE_BY_NOTIFY, 0, JOB_PASSED_BY, 100, NULL },
+		{ ENVELOPE_BY_NOTIFY, NOTIFY_NEVER, 0, 100, NULL },
+		{ ENVELOPE_BY_NOTIFY | ENVELOPE_BY_TRACE, NOTIFY_NEVER, 0, 100, NULL },
+		{ ENVELOPE_BY_NOTIFY, 0, JOB_PASSED_DSN, -1, NULL },
+		{ 0, 0, JOB_PASSED_BY, 100, NULL },
+		{ ENVELOPE_BY_NOTIFY, 0, JOB_PASSED_DSN, 100, RELAYED },
+		{ ENVELOPE_BY_NOTIFY, NOTIFY_FAILURE, 0, 100, RELAYED },
+		{ ENVELOPE_BY_TRACE, 0, JOB_PASSED_BY | JOB_PASSED_DSN, 100, RELAYED },
+		{ ENVELOPE_BY_NOTIFY | ENVELOPE_BY_TRACE, NOTIFY_FAILURE, JOB_PASSED_BY | JOB_PASSED_DSN, -1, RELAYED },
+		{ 0, 0, JOB_PASSED_BY, 100, FAILED },
+		{ ENVELOPE_BY_NOTIFY, NOTIFY_FAILURE, 0, 100, FAILED },
+	};
+	struct world *world = *state;
+	uint32_t remote = 0, local = 0, number;
+	struct d_job job;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		bool failed = cases[i].told != NULL && strcmp(cases[i].told, FAILED) == 0;
+
+		expect_accepted(world, world->smtpd, i,
+		    submit_by(world, i, cases[i].flags | ENVELOPE_TRUSTED, cases[i].notify, cases[i].by_s * 1000000));
+		if (remote == 0)
+			remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+		number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+		answer_passed(world->deliver, remote, number, failed ? JOB_FAILED : JOB_DELIVERED, failed ? 550 : 250,
+		    failed ? "5.1.1" : "2.1.5", "so", cases[i].passed);
+		if (cases[i].told == NULL)
+			continue;
+		number = report_for_alice(world, &local, &job);
+		assert_true(holds(job.content, cases[i].told));
+		assert_true(holds(job.content, "Deliver-By-Date: "));
+		answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
+	}
+	/* What is on the way to the disk is there when a mail behind it is. */
+	expect_accepted(world, world->smtpd, 99, submit(world, world->smtpd, 99, "x: y\r\n\r\n"));
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.1.5", "thanks");
+	expect_empty(world);
+	end(world, 0);
+}
+
+/* The words of this field, which must be there. */
+static struct slice
+field_of(struct slice in, const char *name)
+{
+	const uint8_t *at = memmem(in.p, in.n, name, strlen(name));
+	struct slice rest;
+
+	assert_non_null(at);
+	rest = slice_from(in, (size_t)(at - in.p) + strlen(name));
+	return slice_first(rest, slice_find(rest, '\r'));
+}
+
 /* Both wait for as long; whoever asked for failures alone is not told of it.
  * shows: RFC3461 5.2.5/1 */
 static void
@@ -424,6 +493,14 @@ delays_are_told_to_who_asked(void **state)
 	number = report_for_alice(world, &local, &job);
 	assert_true(holds(job.content, "Action: delayed\r\n"));
 	assert_true(holds(job.content, "Subject: delays too\r\n"));
+	answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
+	/* With R it is not tried for longer than its sender said. */
+	expect_accepted(world, world->smtpd, 3, submit_by(world, 3, ENVELOPE_TRUSTED, 0, 100000000));
+	number = expect_first_job(world, ROLE_DELIVER, "sink.test", &remote, &job);
+	answer(world->deliver, remote, number, JOB_DEFERRED, 451, "4.2.0", "later");
+	number = report_for_alice(world, &local, &job);
+	assert_true(holds(job.content, "Action: delayed\r\n"));
+	assert_true(slice_eq(field_of(job.content, "\r\nWill-Retry-Until: "), field_of(job.content, "\r\nDeliver-By-Date: ")));
 	answer(world->local, local, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
 	end(world, SIGKILL);
 }
@@ -499,6 +576,7 @@ main(void)
 		WORLD_TEST(reports_go_the_way_of_the_message),
 		WORLD_TEST(mail_is_held_back),
 		WORLD_TEST(mail_has_its_time),
+		WORLD_TEST(mail_with_a_time_is_traced),
 		WORLD_TEST(delays_are_told_to_who_asked),
 		WORLD_TEST(a_postmaster_elsewhere_makes_no_loop),
 		WORLD_TEST(a_router_that_breaks_lines_is_cut_off),

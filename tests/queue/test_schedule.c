@@ -535,14 +535,14 @@ next_late(struct world *w, uint32_t seconds, enum late_what *ret_what)
 	return late_next(&w->s, &budget, ret_what);
 }
 
-/* Told when the time has passed, once; whatever comes first.
+/* Told when the time has passed, once; before that time only what has none, or is returned then.
  * shows: RFC2852 4.1.3/3 */
 static void
 a_sender_is_told_once(void **state)
 {
 	struct world *w = world_new();
 	struct schedule_limits l = limits;
-	struct message *by, *failed, *fresh;
+	struct message *by, *failed, *fresh, *long_by;
 	enum late_what what;
 
 	(void)state;
@@ -551,7 +551,10 @@ a_sender_is_told_once(void **state)
 	by = mail(w, "a.test", 1);
 	failed = mail(w, "b.test", 1);
 	fresh = mail(w, "c.test", 1);
+	long_by = mail(w, "d.test", 1);
 	assert_int_equal(late_set_by(&w->s, by, 10, false), RC_OK);
+	assert_int_equal(late_set_by(&w->s, long_by, 2000, false), RC_OK);
+	late_watch(&w->s, long_by);
 	late_watch(&w->s, failed);
 	late_watch(&w->s, failed);
 	assert_true(schedule_next(&w->s) <= w->s.now + 10);
@@ -571,6 +574,11 @@ a_sender_is_told_once(void **state)
 	assert_null(failed->late);
 	late_watch(&w->s, failed);
 	assert_null(failed->late);
+	assert_null(next_late(w, 999, &what));	/* its sender hears nothing of a delay before */
+	assert_ptr_equal(next_late(w, 1, &what), long_by);
+	assert_int_equal(what, LATE_TELL);
+	assert_true(late_is_over(&w->s, long_by, false));
+	late_told(&w->s, long_by);
 	assert_null(next_late(w, 100000, &what));
 	assert_null(fresh->late);		/* nothing has failed */
 	assert_int_equal(w->s.late.n, 0);
