@@ -95,7 +95,8 @@ destination_get(struct destinations *all, struct slice transport, struct slice n
 	d->name[transport.n] = ':';
 	if (nexthop.n > 0)
 		memcpy(d->name + transport.n + 1, nexthop.p, nexthop.n);
-	link_init(&d->ready);
+	for (unsigned i = 0; i < READY_LEVELS; i++)
+		link_init(&d->ready[i]);
 	link_init(&d->idle);
 	(void)tree_add(&all->by_name, &d->node, &key);
 	return d;

@@ -1,6 +1,6 @@
 /* queue/destination.h -- where mail goes next: a transport and a next hop, each pair once, and what is known of it.
  *
- * About 250 bytes each, kept while a recipient, a session or a back-off needs it. */
+ * About 300 bytes each, kept while a recipient, a session or a back-off needs it. */
 #ifndef POSTERN_QUEUE_DESTINATION_H
 #define POSTERN_QUEUE_DESTINATION_H
 
@@ -18,28 +18,33 @@ enum {
 
 enum sweep { SWEEP_NONE, SWEEP_EXPIRE, SWEEP_FAIL };
 
+/* The levels of MT-PRIORITY that are told apart, those of MIXER (RFC 6710 5, Appendix B): 4, 0 and -4. */
+enum ready_level { READY_URGENT, READY_NORMAL, READY_LOW, READY_LEVELS };
+
 struct destination {
 	struct tree_node node;		/* first */
 	uint64_t priority;
 	struct due due;			/* in the wheel while down: when it is tried again */
-	struct link ready;		/* ring of its recipients that wait for a session */
+	struct link ready[READY_LEVELS];	/* rings of its recipients that wait for a session, first come, first served */
 	struct link wanting;		/* in the ring of those that want a session */
 	struct link offering;		/* in the ring of those with work for a session that waits */
 	struct link idle;		/* ring of the sessions that wait: dispatch.c */
 	struct link sweeping;		/* in the ring of those whose list is being walked */
 	uint32_t n_refs;		/* recipients that point here */
-	uint32_t n_ready;
+	uint32_t n_ready;		/* in all rings */
+	uint32_t n_at[READY_LEVELS];	/* in each */
 	uint32_t n_sessions;		/* open, of any phase */
 	uint32_t n_starting;		/* of them: not up yet */
 	uint32_t n_waiting;		/* of them: up, and nothing to do */
 	uint32_t window;		/* sessions allowed, times WINDOW_ONE */
 	uint32_t window_max;		/* sessions */
-	uint32_t sweep_left;
+	uint32_t sweep_left;		/* of the ring that is being walked */
 	uint32_t generation;		/* of the configuration that set kind and window_max */
 	uint16_t failures;		/* in a row */
 	uint16_t code;			/* of the last failure */
 	uint8_t kind;			/* enum carrier_kind */
 	uint8_t sweep;			/* enum sweep */
+	uint8_t sweep_level;		/* enum ready_level: the ring that is being walked */
 	bool down;
 	bool flushed;			/* was down when an operator wanted it tried; due.at is when it would have been */
 	char enhanced[12];

@@ -45,6 +45,7 @@ enum {	/* message.flags */
 	MESSAGE_DAMAGED = 1 << 2,	/* its content cannot be read: it waits for an operator */
 	MESSAGE_GONE = 1 << 3,		/* removed by an operator while a job or a look-up still held it */
 	MESSAGE_NOTICED = 1 << 4,	/* its sender knows that it waits, or is not to: late.h */
+	MESSAGE_LOW = 1 << 5,		/* MT-PRIORITY -4 and below: behind the others */
 };
 
 struct message {

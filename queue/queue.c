@@ -107,6 +107,13 @@ queue_set_by(struct queue *q, struct message *m, const struct envelope *e)
 		    (e->flags & ENVELOPE_BY_NOTIFY) == 0);
 }
 
+/* RFC 6710 5: a value without a level of its own is rounded up to the next that has one, or down to the highest. */
+static uint16_t
+priority_flag(const struct envelope *e)
+{
+	return e->priority > 0 ? MESSAGE_URGENT : e->priority <= -4 ? MESSAGE_LOW : 0;
+}
+
 void
 queue_enter(struct queue *q, struct message *m, const struct envelope *e)
 {
@@ -118,8 +125,7 @@ queue_enter(struct queue *q, struct message *m, const struct envelope *e)
 
 	/* Its time in the queue begins when it is let go. */
 	m->arrived = q->schedule.now + (uint32_t)(held / 1000);
-	if (e->priority > 0)
-		m->flags |= MESSAGE_URGENT;
+	m->flags |= priority_flag(e);
 	if (!messages_add(&q->messages, m))
 		BUG("an id was used twice");
 	queue_set_by(q, m, e);
@@ -346,7 +352,7 @@ visit(void *arg, const struct store_message *sm)
 		stored_at = e.hold_until;
 	age = (queue_wall() - stored_at) / 1000000;
 	m->arrived = held > 0 ? now + (uint32_t)(held / 1000) : age <= 0 ? now : age >= (int64_t)now ? 0 : now - (uint32_t)age;
-	m->flags = ((e.flags & ENVELOPE_BOUNCE) != 0 ? MESSAGE_BOUNCE : 0) | (e.priority > 0 ? MESSAGE_URGENT : 0);
+	m->flags = (uint16_t)(((e.flags & ENVELOPE_BOUNCE) != 0 ? MESSAGE_BOUNCE : 0) | priority_flag(&e));
 	rest = e.rcpts;
 	for (uint32_t i = 0; i < m->n_rcpts && envelope_rcpt_next(&rest, &row); i++)
 		recover_rcpt(q, m, i, &sm->rcpts[i], &row, held);

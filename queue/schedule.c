@@ -109,7 +109,8 @@ start_sweep(struct schedule *s, struct destination *d, enum sweep how)
 	if (d->n_ready == 0)
 		return;
 	d->sweep = (uint8_t)how;
-	d->sweep_left = d->n_ready;
+	d->sweep_level = 0;
+	d->sweep_left = d->n_at[0];
 	if (link_alone(&d->sweeping))
 		link_before(&s->sweeping, &d->sweeping);
 }
@@ -147,6 +148,22 @@ come_up(struct schedule *s, struct destination *d)
 
 /* --- recipients --- */
 
+static enum ready_level
+level_of(const struct message *m)
+{
+	return (m->flags & MESSAGE_URGENT) != 0 ? READY_URGENT : (m->flags & MESSAGE_LOW) != 0 ? READY_LOW : READY_NORMAL;
+}
+
+/* Who is next, or NULL. RFC 6710 5.1: a higher priority before a lower one, and as without the extension within each. */
+static struct rcpt *
+first_ready(const struct destination *d)
+{
+	for (unsigned i = 0; i < READY_LEVELS; i++)
+		if (!link_alone(&d->ready[i]))
+			return rcpt_of(d->ready[i].next);
+	return NULL;
+}
+
 enum rc
 schedule_route(struct schedule *s, struct rcpt *r, const struct schedule_route *route)
 {
@@ -176,6 +193,7 @@ void
 schedule_ready(struct schedule *s, struct rcpt *r)
 {
 	struct destination *d = r->destination;
+	enum ready_level level = level_of(rcpt_message(r));
 
 	if (d == NULL || r->due.generation != s->generation) {
 		r->due.state = RCPT_STALE;
@@ -184,7 +202,8 @@ schedule_ready(struct schedule *s, struct rcpt *r)
 		return;
 	}
 	r->due.state = RCPT_READY;
-	link_before((rcpt_message(r)->flags & MESSAGE_URGENT) != 0 ? d->ready.next : &d->ready, &r->due.link);
+	link_before(&d->ready[level], &r->due.link);
+	d->n_at[level]++;
 	d->n_ready++;
 	s->n_ready++;
 	s->n_held += d->down;
@@ -205,6 +224,7 @@ static void
 leave_ready(struct schedule *s, struct rcpt *r)
 {
 	link_remove(&r->due.link);
+	r->destination->n_at[level_of(rcpt_message(r))]--;
 	r->destination->n_ready--;
 	s->n_ready--;
 	s->n_held -= r->destination->down;
@@ -374,11 +394,24 @@ schedule_next_offer(struct schedule *s)
 	return NULL;
 }
 
+/* Is there more to walk, in this ring or, once it is done, in the next? */
+static bool
+sweep_goes_on(struct destination *d)
+{
+	while (d->sweep_left == 0 || link_alone(&d->ready[d->sweep_level])) {
+		if (d->sweep_level + 1 == READY_LEVELS)
+			return false;
+		d->sweep_left = d->n_at[++d->sweep_level];
+	}
+	return true;
+}
+
 /* One step of the walk: the head either leaves, or goes to the end. */
 static struct rcpt *
 sweep_step(struct schedule *s, struct destination *d)
 {
-	struct rcpt *r = rcpt_of(d->ready.next);
+	struct link *ring = &d->ready[d->sweep_level];
+	struct rcpt *r = rcpt_of(ring->next);
 	struct message *m = rcpt_message(r);
 
 	d->sweep_left--;
@@ -388,7 +421,7 @@ sweep_step(struct schedule *s, struct destination *d)
 	}
 	late_watch(s, m);
 	link_remove(&r->due.link);
-	link_before(&d->ready, &r->due.link);
+	link_before(ring, &r->due.link);
 	return NULL;
 }
 
@@ -400,7 +433,7 @@ schedule_next_swept(struct schedule *s, unsigned *budget, enum sweep *ret_how, b
 		struct destination *d = DESTINATION_OF(s->sweeping.next, sweeping);
 		enum sweep how = (enum sweep)d->sweep;
 
-		while (d->sweep_left > 0 && d->n_ready > 0) {
+		while (sweep_goes_on(d)) {
 			struct rcpt *r;
 
 			if (*budget == 0) {
@@ -449,13 +482,12 @@ size_t
 schedule_take(struct schedule *s, struct destination *d, struct rcpt **ret_rcpts, size_t max)
 {
 	struct message *m = NULL;
+	struct rcpt *r;
 	size_t n = 0;
 
 	if (max > s->limits.rcpts_per_job)
 		max = s->limits.rcpts_per_job;
-	while (n < max && d->sweep != SWEEP_FAIL && !link_alone(&d->ready)) {
-		struct rcpt *r = rcpt_of(d->ready.next);
-
+	while (n < max && d->sweep != SWEEP_FAIL && (r = first_ready(d)) != NULL) {
 		if (m != NULL && rcpt_message(r) != m)
 			break;
 		leave_ready(s, r);

@@ -46,9 +46,8 @@ world_free(struct world *w)
 	free(w);
 }
 
-/* A message to n recipients at one destination, due now. */
 static struct message *
-mail(struct world *w, const char *nexthop, uint32_t n)
+mail_of(struct world *w, uint16_t flags, const char *nexthop, uint32_t n)
 {
 	struct message *m = message_new((struct msgid){ 1, 1, w->n + 1 }, n);
 	struct schedule_route route = { S("smtp"), slice_str(nexthop), CARRIER_REMOTE, 0, 1 };
@@ -56,11 +55,19 @@ mail(struct world *w, const char *nexthop, uint32_t n)
 	assert_non_null(m);
 	w->messages[w->n++] = m;
 	m->arrived = w->s.now;
+	m->flags = flags;
 	for (uint32_t i = 0; i < n; i++) {
 		assert_int_equal(schedule_route(&w->s, &m->rcpts[i], &route), RC_OK);
 		schedule_ready(&w->s, &m->rcpts[i]);
 	}
 	return m;
+}
+
+/* A message to n recipients at one destination, due now. */
+static struct message *
+mail(struct world *w, const char *nexthop, uint32_t n)
+{
+	return mail_of(w, 0, nexthop, n);
 }
 
 static struct destination *
@@ -114,6 +121,35 @@ recipients_of_one_message_share_a_job(void **state)
 	assert_null(schedule_next_offer(&w->s));
 	schedule_unwait(&w->s, d);
 	assert_int_equal(schedule_take(&w->s, d, r, 10), 1);
+	world_free(w);
+}
+
+/* Three levels, and in each the one that came first.
+ * shows: RFC6710 5/4, RFC6710 5.1/1, RFC6710 5.1/2 */
+static void
+urgent_mail_goes_first(void **state)
+{
+	struct world *w = world_new();
+	struct message *low = mail_of(w, MESSAGE_LOW, "a.test", 1), *usual = mail(w, "a.test", 2);
+	struct message *urgent = mail_of(w, MESSAGE_URGENT, "a.test", 2), *next = mail_of(w, MESSAGE_URGENT, "a.test", 1);
+	struct message *last = mail(w, "a.test", 1);
+	const struct rcpt *const order[] = { &urgent->rcpts[0], &urgent->rcpts[1], &next->rcpts[0], &usual->rcpts[0],
+		&usual->rcpts[1], &last->rcpts[0], &low->rcpts[0] };
+	struct destination *d = find(w, "a.test");
+	struct rcpt *r[10];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(open_sessions(w), 2);
+	(void)schedule_up(&w->s, d);
+	for (size_t at = 0; at < sizeof order / sizeof order[0]; at += n) {
+		n = schedule_take(&w->s, d, r, 10);
+		assert_in_range(n, 1, 2);
+		for (size_t i = 0; i < n; i++)
+			assert_ptr_equal(r[i], order[at + i]);
+	}
+	assert_int_equal(schedule_take(&w->s, d, r, 10), 0);
+	assert_int_equal(d->n_ready, 0);
 	world_free(w);
 }
 
@@ -262,6 +298,47 @@ old_mail_of_a_dead_destination_expires(void **state)
 	world_free(w);
 }
 
+/* Each of its rings is walked, once, and what stays there keeps its place. */
+static void
+old_mail_of_each_priority_expires(void **state)
+{
+	static const uint16_t flags[] = { MESSAGE_URGENT, 0, MESSAGE_LOW };
+	struct world *w = world_new();
+	struct message *old[3], *young[3][2];
+	struct destination *d;
+	struct rcpt *r;
+	enum sweep how;
+	unsigned budget = 9;
+	bool more;
+
+	(void)state;
+	w->s.origin -= 432000;
+	for (unsigned i = 0; i < 3; i++) {
+		young[i][0] = mail_of(w, flags[i], "a.test", 1);
+		old[i] = mail_of(w, flags[i], "a.test", 1);
+		young[i][1] = mail_of(w, flags[i], "a.test", 1);
+		old[i]->arrived -= 432000;
+	}
+	d = find(w, "a.test");
+	assert_int_equal(open_sessions(w), 2);
+	assert_int_equal(schedule_closed(&w->s, d, SESSION_TEMPORARY, false, false), NEWS_DOWN);
+	for (unsigned i = 0; i < 3; i++) {
+		r = schedule_next_swept(&w->s, &budget, &how, &more);
+		assert_ptr_equal(r, &old[i]->rcpts[0]);
+		assert_int_equal(how, SWEEP_EXPIRE);
+		schedule_done(&w->s, r);
+	}
+	assert_null(schedule_next_swept(&w->s, &budget, &how, &more));
+	assert_false(more);
+	assert_int_equal(budget, 0);
+	for (unsigned i = 0; i < 3; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			assert_int_equal(schedule_take(&w->s, d, &r, 1), 1);
+			assert_ptr_equal(r, &young[i][k]->rcpts[0]);
+		}
+	world_free(w);
+}
+
 static void
 a_destination_that_never_takes_mail_fails_all(void **state)
 {
@@ -274,7 +351,7 @@ a_destination_that_never_takes_mail_fails_all(void **state)
 
 	(void)state;
 	for (int i = 0; i < 10; i++)
-		(void)mail(w, "a.test", 1);
+		(void)mail_of(w, i % 3 == 0 ? MESSAGE_URGENT : i % 3 == 1 ? MESSAGE_LOW : 0, "a.test", 1);
 	d = find(w, "a.test");
 	assert_int_equal(open_sessions(w), 2);
 	assert_int_equal(schedule_closed(&w->s, d, SESSION_PERMANENT, false, false), NEWS_NONE);
@@ -683,11 +760,13 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(recipients_of_one_message_share_a_job),
+		cmocka_unit_test(urgent_mail_goes_first),
 		cmocka_unit_test(destinations_take_turns),
 		cmocka_unit_test(the_window_grows_and_the_total_holds),
 		cmocka_unit_test(a_dead_destination_backs_off_as_a_whole),
 		cmocka_unit_test(a_peer_that_counts_its_guests_is_not_down),
 		cmocka_unit_test(old_mail_of_a_dead_destination_expires),
+		cmocka_unit_test(old_mail_of_each_priority_expires),
 		cmocka_unit_test(a_destination_that_never_takes_mail_fails_all),
 		cmocka_unit_test(a_new_configuration_has_every_route_asked_again),
 		cmocka_unit_test(flushes_bring_forward),
