@@ -71,6 +71,7 @@ fits_server(struct job *job, const struct peer_caps *caps)
 	struct buf text = BUF_INIT(JOB_TEXT_MAX);
 	struct refused no = unmet_need(job, caps);
 
+	refuse_utf8_rcpts(job, caps);	/* first: whatever the others are told, with these it is the address */
 	if (no.why != NULL) {
 		job_decide_rest(job, JOB_FAILED, 0, no.enhanced, slice_str(no.why));
 		return false;
@@ -83,7 +84,6 @@ fits_server(struct job *job, const struct peer_caps *caps)
 		buf_free(&text);
 		return false;
 	}
-	refuse_utf8_rcpts(job, caps);
 	return true;
 }
 

@@ -209,6 +209,7 @@ what_requires_tls_is_no_reason_to_lose_a_report(void **state)
 static void
 what_the_server_cannot_do_is_not_asked_of_it(void **state)
 {
+	static const char *const both[] = { "j\xc3\xb6rg@b.test", "r@b.test", NULL };
 	static const char *const scripts[] = { "S:220 x\nC:EHLO\nS:250-x\nS:250 8BITMIME\n"
 	    "C:MAIL FROM:<sender@a.test>\r\nS:250 ok\nC:RCPT TO:<r@b.test>\r\nS:250 ok\nC:DATA\nS:354 go\nD\nS:250 ok\n" BYE,
 	    NULL };
@@ -242,6 +243,13 @@ what_the_server_cannot_do_is_not_asked_of_it(void **state)
 	scene_send_job(&s, 5, 9, 0, scene_one, SCENE_SMALL.n, SCENE_SMALL);
 	scene_until(&s, &s.n_results, 6);
 	assert_string_equal(s.results[5].rows[0].enhanced, "5.6.7");
+	/* With an address in UTF-8 our trace field has it, too: the address is what is wrong with its recipient. */
+	s.sender = NULL;
+	scene_send_job(&s, 5, 10, ENVELOPE_SMTPUTF8, both, SCENE_SMALL.n, SCENE_SMALL);
+	scene_until(&s, &s.n_results, 7);
+	assert_int_equal(s.results[6].n, 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(s.results[6].rows[i].enhanced, s.results[6].rows[i].index == 10 ? "5.6.7" : "5.6.9");
 	scene_close_idle(&s, &server);
 }
 
