@@ -421,8 +421,8 @@
 	LIST(client_name, "client-name", "", NULL, NULL, \
 	    "Matches clients whose confirmed name is one of these (domain patterns or @table). Empty: any. While the name of a " \
 	    "client cannot be looked up, because a name server fails or is silent, nobody knows whether such a rule matches: " \
-	    "what it might refuse or send elsewhere, and what only it might accept, is told 450 then, but postmaster is not " \
-	    "kept waiting for a rule that might refuse him.") \
+	    "what it might refuse or send elsewhere, and what only it might accept, is told 450 then, but neither postmaster " \
+	    "nor users and clients that may relay are kept waiting for a rule that might refuse them.") \
 	LIST(client_certificate, "client-certificate", "", NULL, NULL,						\
 	    "Matches clients whose certificate, or the key in it, has one of these fingerprints: SHA-256 in 64 hexadecimal " \
 	    "digits, with or without colons, or @table. The listener has to ask for certificates. Empty: any.") \

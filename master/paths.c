@@ -169,8 +169,9 @@ paths_lock(const struct paths *p, struct slice text, struct buf *why)
 
 	if (name == NULL)
 		return RC_NOMEM;
-	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd == -1 || !lock(fd)) {
+	/* Whoever may open it for reading may lock it for reading, and so keep a master from starting: nobody else may. */
+	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd == -1 || fchmod(fd, 0600) == -1 || !lock(fd)) {
 		rc = errno == EWOULDBLOCK ? RC_EXISTS : rc_from_errno(errno);
 		if (rc == RC_EXISTS)
 			(void)buf_printf(why, "%s is locked: another Postern runs here; posternctl stop ends it", name);
@@ -183,8 +184,11 @@ paths_lock(const struct paths *p, struct slice text, struct buf *why)
 		(void)buf_printf(&content, "%ld\n", (long)getpid());
 		(void)buf_put_slice(&content, text);
 		s = buf_slice(&content);
-		if (ftruncate(fd, 0) == -1 || pwrite(fd, s.p, s.n, 0) == -1)
+		if (ftruncate(fd, 0) == -1 || pwrite(fd, s.p, s.n, 0) != (ssize_t)s.n) {
+			rc = rc_from_errno(errno);
 			(void)buf_printf(why, "%s: %m", name);
+			(void)close(fd);
+		}
 	}
 	buf_free(&content);
 	free(name);
@@ -198,7 +202,7 @@ paths_read_lock(const char *run_dir, struct buf *to)
 	char *name = joined(run_dir, "lock");
 	int fd = name == NULL ? -1 : open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	uint8_t *room = buf_reserve(to, LOCK_TEXT_MAX);
-	bool held = fd != -1 && room != NULL && fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+	bool held = fd != -1 && room != NULL && fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type == F_WRLCK;
 	ssize_t n = held ? pread(fd, room, LOCK_TEXT_MAX, 0) : -1;
 
 	if (n > 0)

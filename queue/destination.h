@@ -14,6 +14,8 @@ enum {
 	DESTINATION_NAME_MAX = 1024,	/* of the transport, and of the next hop */
 	DESTINATION_WHY_MAX = 512,	/* of the reason of a failure; the rest is cut */
 	WINDOW_ONE = 256,		/* a session, in the units of window */
+	/* One job in so many begins with the lowest priority, however much of a higher one comes: all mail leaves. */
+	LOWEST_EVERY = 16,
 };
 
 enum sweep { SWEEP_NONE, SWEEP_EXPIRE, SWEEP_FAIL };
@@ -43,6 +45,7 @@ struct destination {
 	uint16_t failures;		/* in a row */
 	uint16_t code;			/* of the last failure */
 	uint8_t kind;			/* enum carrier_kind */
+	uint8_t jobs;			/* that were asked for, modulo 256: for LOWEST_EVERY */
 	uint8_t sweep;			/* enum sweep */
 	uint8_t sweep_level;		/* enum ready_level: the ring that is being walked */
 	bool down;

@@ -570,7 +570,8 @@ on_flush(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	d = destination_find(&q->schedule.destinations, S("smtp"), m.domain);
 	if (d != NULL && d->n_refs > 0) {
 		answer.waiting = d->n_refs;
-		if (q->flushed_ms != 0 && now - q->flushed_ms < FLUSH_PACE_MS) {
+		/* Another flush would end the one that is under way. */
+		if (q->schedule.waiting.flushing || (q->flushed_ms != 0 && now - q->flushed_ms < FLUSH_PACE_MS)) {
 			answer.status = RC_AGAIN;
 		} else {
 			q->flushed_ms = now;

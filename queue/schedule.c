@@ -154,13 +154,17 @@ level_of(const struct message *m)
 	return (m->flags & MESSAGE_URGENT) != 0 ? READY_URGENT : (m->flags & MESSAGE_LOW) != 0 ? READY_LOW : READY_NORMAL;
 }
 
-/* Who is next, or NULL. RFC 6710 5.1: a higher priority before a lower one, and as without the extension within each. */
+/* Who is next, or NULL. RFC 6710 5.1: a higher priority before a lower one, and as without the extension within each. lowest:
+ * the other way round. */
 static struct rcpt *
-first_ready(const struct destination *d)
+first_ready(const struct destination *d, bool lowest)
 {
-	for (unsigned i = 0; i < READY_LEVELS; i++)
-		if (!link_alone(&d->ready[i]))
-			return rcpt_of(d->ready[i].next);
+	for (unsigned i = 0; i < READY_LEVELS; i++) {
+		const struct link *ring = &d->ready[lowest ? READY_LEVELS - 1 - i : i];
+
+		if (!link_alone(ring))
+			return rcpt_of(ring->next);
+	}
 	return NULL;
 }
 
@@ -320,7 +324,7 @@ run_waiting(struct schedule *s, unsigned *budget)
 		struct rcpt *r = rcpt_of(&due->link);
 
 		/* Taken out early for an operator who wants another destination's mail only. */
-		if (r->due.at > s->now && !s->flush_all && r->destination != s->flush_only)
+		if (r->due.at > s->now && !s->flush_all && (s->flush_only == NULL || r->destination != s->flush_only))
 			wheel_add(&s->waiting, &r->due);
 		else
 			schedule_ready(s, r);
@@ -481,13 +485,14 @@ schedule_up(struct schedule *s, struct destination *d)
 size_t
 schedule_take(struct schedule *s, struct destination *d, struct rcpt **ret_rcpts, size_t max)
 {
+	bool lowest = ++d->jobs % LOWEST_EVERY == 0;
 	struct message *m = NULL;
 	struct rcpt *r;
 	size_t n = 0;
 
 	if (max > s->limits.rcpts_per_job)
 		max = s->limits.rcpts_per_job;
-	while (n < max && d->sweep != SWEEP_FAIL && (r = first_ready(d)) != NULL) {
+	while (n < max && d->sweep != SWEEP_FAIL && (r = first_ready(d, lowest)) != NULL) {
 		if (m != NULL && rcpt_message(r) != m)
 			break;
 		leave_ready(s, r);

@@ -384,7 +384,8 @@ same_way(const struct policy_verdict *a, const struct policy_verdict *b)
 }
 
 /* The client's name, which this rule asks for, cannot be looked up now: what would it have made of this? Postmaster is not kept
- * waiting for a rule that may refuse him or send him elsewhere (RFC 5321 4.5.1). */
+ * waiting for a rule that may refuse him or send him elsewhere (RFC 5321 4.5.1), nor those whom we know by more than a name: one
+ * whose name can never be looked up would wait for ever. */
 static void
 note_doubt(struct decision *d, const struct policy_rule *r, struct policy_verdict *way)
 {
@@ -394,7 +395,7 @@ note_doubt(struct decision *d, const struct policy_rule *r, struct policy_verdic
 	buf_clear(&d->why);
 	(void)buf_put_str(&d->why, "client-name cannot be looked up now");
 	if (r->action != VERDICT_ACCEPT) {
-		if (d->may_refuse == NULL && !d->is_postmaster)
+		if (d->may_refuse == NULL && !d->is_postmaster && !d->is_trusted)
 			d->may_refuse = r;
 		return;
 	}

@@ -153,6 +153,34 @@ urgent_mail_goes_first(void **state)
 	world_free(w);
 }
 
+/* However much comes that goes first. */
+static void
+low_mail_has_its_turn(void **state)
+{
+	struct world *w = world_new();
+	struct message *low = mail_of(w, MESSAGE_LOW, "a.test", 2);
+	struct destination *d = find(w, "a.test");
+	struct rcpt *r[10];
+	unsigned jobs = 0;
+	size_t n;
+
+	(void)state;
+	(void)mail(w, "a.test", 1);
+	assert_int_equal(open_sessions(w), 2);
+	(void)schedule_up(&w->s, d);
+	do {
+		(void)mail(w, "a.test", 1);
+		n = schedule_take(&w->s, d, r, 10);
+		assert_in_range(++jobs, 1, LOWEST_EVERY);
+	} while (r[0] != &low->rcpts[0]);
+	assert_int_equal(jobs, LOWEST_EVERY);
+	assert_int_equal(n, 2);
+	assert_ptr_equal(r[1], &low->rcpts[1]);
+	n = schedule_take(&w->s, d, r, 10);
+	assert_int_equal(n, 1);
+	world_free(w);
+}
+
 static void
 destinations_take_turns(void **state)
 {
@@ -761,6 +789,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(recipients_of_one_message_share_a_job),
 		cmocka_unit_test(urgent_mail_goes_first),
+		cmocka_unit_test(low_mail_has_its_turn),
 		cmocka_unit_test(destinations_take_turns),
 		cmocka_unit_test(the_window_grows_and_the_total_holds),
 		cmocka_unit_test(a_dead_destination_backs_off_as_a_whole),

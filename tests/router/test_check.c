@@ -434,6 +434,10 @@ names_that_cannot_be_looked_up(void **state)
 	assert_non_null(v.rule_file);
 	assert_non_null(strstr(seen.text, "dial-up 0 client-name cannot be looked up now\n"));
 	assert_non_null(strstr(seen.text, "dial-up 1 the name of the client decides, and cannot be looked up now\n"));
+	/* Whoever is known by more than a name. */
+	q.user = S("alice");
+	policy_check(p, &q, NULL, NULL, &v);
+	assert_int_equal(v.action, VERDICT_ACCEPT);
 	policy_free(p);
 }
 

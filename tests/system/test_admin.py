@@ -137,6 +137,16 @@ def test_config_check_reads_what_the_server_reads(folder):
     postern.configure(good)
 
 
+def test_nobody_else_can_hold_the_lock(folder):
+    """Whoever may read the file may lock it, and keep a master from starting."""
+    net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
+    postern = lab.Postern(net, net.postern_conf())
+    mode = os.stat(os.path.join(postern.base, "run", "lock")).st_mode & 0o777
+    lab.equal(mode, 0o600, "mode of the lock")
+
+
 def test_what_a_reload_cannot_take_is_told_before(folder):
     net, postern = house(folder)
     good = open(postern.conf_file).read()
