@@ -378,6 +378,8 @@ def test_complaints_at_the_start(folder):
     subprocess.run(["openssl", "pkey", "-in", ec.key, "-aes128", "-passout", "pass:x", "-out", locked], check=True)
     os.chmod(locked, 0o600)
     net = lab.Lab(folder)
+    net.standard_zones()
+    net.start_dns()
     postern = lab.Postern(net, net.postern_conf(""), start=False)
     for chain, key, words in ((ec.chain, other.key, "does not belong to the certificate"),
                               (ec.key, ec.key, "no certificate in PEM form"),
