@@ -38,5 +38,4 @@ enum rc content_pump(struct content *c, struct buf *out);
 /* Bytes to grant the queue now; 0: none. Counts as granted. */
 uint32_t content_grant(struct content *c);
 
-
 #endif

@@ -185,8 +185,8 @@ paths_lock(const struct paths *p, struct slice text, struct buf *why)
 		(void)buf_put_slice(&content, text);
 		s = buf_slice(&content);
 		if (ftruncate(fd, 0) == -1 || pwrite(fd, s.p, s.n, 0) != (ssize_t)s.n) {
-			rc = rc_from_errno(errno);
-			(void)buf_printf(why, "%s: %m", name);
+			rc = RC_IO;
+			(void)buf_printf(why, "%s: cannot be written: %m", name);
 			(void)close(fd);
 		}
 	}
