@@ -46,6 +46,8 @@ take_base64(struct slice text, uint8_t *to, size_t max, size_t *ret_n)
 		memcpy(to, buf_slice(&bytes).p, buf_len(&bytes));
 		*ret_n = buf_len(&bytes);
 	}
+	if (bytes.p != NULL)
+		sodium_memzero(bytes.p, bytes.cap);
 	buf_free(&bytes);
 	return ok;
 }
@@ -58,29 +60,24 @@ take_key(struct slice text, uint8_t to[SCRAM_KEY_BYTES])
 	return take_base64(text, to, SCRAM_KEY_BYTES, &n) && n == SCRAM_KEY_BYTES;
 }
 
-/* ITERATIONS:SALT$STOREDKEY:SERVERKEY */
+/* ITERATIONS:SALT$STOREDKEY:SERVERKEY. v is written to, whatever comes back: its owner wipes it. */
 static bool
-scram_parse(struct slice text, struct scram_verifier *ret_v)
+scram_parse(struct slice text, struct scram_verifier *v)
 {
-	struct scram_verifier v = { 0 };
 	size_t dollar, colon;
 	struct slice keys;
 
 	if (!slice_starts(text, scram_name))
 		return false;
 	text = slice_from(text, scram_name.n);
-	if (!take_number(&text, ':', &v.iterations) || v.iterations < SCRAM_ITERATIONS_MIN || v.iterations > SCRAM_ITERATIONS_MAX)
+	if (!take_number(&text, ':', &v->iterations) || v->iterations < SCRAM_ITERATIONS_MIN ||
+	    v->iterations > SCRAM_ITERATIONS_MAX)
 		return false;
 	dollar = slice_find(text, '$');
 	keys = slice_from(text, dollar + 1);
 	colon = slice_find(keys, ':');
-	if (dollar == text.n || colon == keys.n)
-		return false;
-	if (!take_base64(slice_first(text, dollar), v.salt, sizeof v.salt, &v.salt_n) ||
-	    !take_key(slice_first(keys, colon), v.stored_key) || !take_key(slice_from(keys, colon + 1), v.server_key))
-		return false;
-	*ret_v = v;
-	return true;
+	return dollar < text.n && colon < keys.n && take_base64(slice_first(text, dollar), v->salt, sizeof v->salt, &v->salt_n) &&
+	    take_key(slice_first(keys, colon), v->stored_key) && take_key(slice_from(keys, colon + 1), v->server_key);
 }
 
 /* Only its cost is looked at: the rest is libsodium's. */
@@ -133,10 +130,9 @@ credential_secret_put(struct buf *to)
 	return buf_put_byte(to, '\n');
 }
 
-enum rc
-credential_parse(struct slice line, struct credential *ret_c, struct buf *why)
+static enum rc
+parse(struct slice line, struct credential *c, struct buf *why)
 {
-	struct credential c = { 0 };
 	size_t colon = slice_find(line, ':');
 	struct slice rest = slice_from(line, colon + 1);
 
@@ -146,22 +142,33 @@ credential_parse(struct slice line, struct credential *ret_c, struct buf *why)
 		return complain(why, "is too long");
 	if (colon == line.n)
 		return complain(why, "has no colon; a line is user:hash:verifier, as posternctl passwd writes it");
-	c.user = slice_first(line, colon);
-	if (!is_prepared(c.user))
+	c->user = slice_first(line, colon);
+	if (!is_prepared(c->user))
 		return complain(why, "holds a name that no client can give; let posternctl passwd write it");
 	colon = slice_find(rest, ':');
-	c.argon2 = slice_first(rest, colon);
+	c->argon2 = slice_first(rest, colon);
 	rest = slice_from(rest, colon + 1);
-	c.locked = slice_eq(c.argon2, S("*"));
-	if (c.locked)
-		c.argon2 = S("");
-	if (c.argon2.n > 0 && !argon2_parse(c.argon2, &c.memory))
+	c->locked = slice_eq(c->argon2, S("*"));
+	if (c->locked)
+		c->argon2 = S("");
+	if (c->argon2.n > 0 && !argon2_parse(c->argon2, &c->memory))
 		return complain(why, "holds a hash that is not Argon2id in the form of libsodium");
-	c.has_scram = !c.locked && rest.n > 0;
-	if (rest.n > 0 && !scram_parse(rest, &c.scram))
+	c->has_scram = !c->locked && rest.n > 0;
+	if (rest.n > 0 && !scram_parse(rest, &c->scram))
 		return complain(why, "holds a verifier that is not SCRAM-SHA-256$iterations:salt$stored-key:server-key");
-	*ret_c = c;
 	return RC_OK;
+}
+
+enum rc
+credential_parse(struct slice line, struct credential *ret_c, struct buf *why)
+{
+	struct credential c = { 0 };
+	enum rc rc = parse(line, &c, why);
+
+	if (rc == RC_OK)
+		*ret_c = c;
+	sodium_memzero(&c, sizeof c);
+	return rc;
 }
 
 /* --- making --- */

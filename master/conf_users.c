@@ -5,8 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,32 +35,102 @@ put_place(const struct conf_auth *a, struct buf *errors)
 	(void)buf_put_str(errors, "auth: users-file: ");
 }
 
-/* A line at a time: the file may be long, and there are secrets in it. */
+/* --- its lines --- */
+
+enum { BLOCK_BYTES = 8 * CREDENTIAL_LINE_MAX };
+
+/* There are hashes in every block, so there is one place only that they are read to, and it is wiped. (A FILE has a buffer
+ * that nobody else can reach, and getline() leaves copies behind when it takes a larger one.) */
+struct block {
+	int fd;
+	size_t start, end;
+	bool passes;		/* what is next is the rest of a line that was given */
+	uint8_t bytes[BLOCK_BYTES];
+};
+
+/* More bytes. 0: there are none; -1: errno. */
+static ssize_t
+fill(struct block *b)
+{
+	ssize_t n;
+
+	if (b->start > 0)
+		memmove(b->bytes, b->bytes + b->start, b->end - b->start);
+	b->end -= b->start;
+	b->start = 0;
+	do
+		n = read(b->fd, b->bytes + b->end, sizeof b->bytes - b->end);
+	while (n == -1 && errno == EINTR);
+	if (n > 0)
+		b->end += (size_t)n;
+	return n;
+}
+
+/* The next line with its end; of one that is longer than a block, which can only be a comment or a mistake, as much as a block
+ * holds. 1, 0: there is none, -1: errno. */
+static int
+next_line(struct block *b, struct slice *ret_line)
+{
+	for (;;) {
+		struct slice held = slice_of(b->bytes + b->start, b->end - b->start);
+		size_t n = slice_find(held, '\n');
+		bool whole = n < held.n, full = held.n == sizeof b->bytes;
+		ssize_t got = whole || full ? 1 : fill(b);
+
+		if (got == -1 || (got == 0 && held.n == 0))
+			return (int)got;
+		if (!whole && !full && got > 0)
+			continue;
+		*ret_line = slice_first(slice_of(b->bytes + b->start, held.n), n + 1);
+		b->start += ret_line->n;
+		if (!b->passes) {
+			b->passes = !whole;
+			return 1;
+		}
+		b->passes = !whole;
+	}
+}
+
+static enum rc
+check_lines(const struct conf_auth *a, int fd, struct buf *errors)
+{
+	struct block b = { .fd = fd };
+	struct users_check u;
+	struct slice line;
+	enum rc rc = RC_OK;
+	int got = 0;
+
+	users_check_init(&u, a->max_hash_memory);
+	while (rc == RC_OK && (got = next_line(&b, &line)) == 1)
+		rc = check_line(a, &u, line, errors);
+	if (got == -1) {
+		put_place(a, errors);
+		(void)buf_printf(errors, "%s cannot be read: %m\n", a->users_file);
+		rc = RC_IO;
+	}
+	users_check_free(&u);
+	sodium_memzero(&b, sizeof b);
+	return rc;
+}
+
 enum rc
 conf_users_check(const struct conf *c, struct buf *errors)
 {
 	const struct conf_auth *a = &c->auth;
-	enum rc rc = RC_OK;
-	struct users_check u;
-	size_t size = 0;
 	const char *unfit;
-	char *line = NULL;
 	struct stat st;
-	ssize_t n;
-	FILE *f;
-	int fd, saved;
+	enum rc rc;
+	int fd;
 
 	if (*a->users_file == '\0')
 		return RC_OK;
 	fd = open(a->users_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	f = fd == -1 ? NULL : fdopen(fd, "r");
-	saved = errno;
-	if (f == NULL) {
+	if (fd == -1) {
+		const char *reason = strerror(errno);
+
 		put_place(a, errors);
 		(void)buf_printf(errors, "%s cannot be opened: %s; posternctl passwd --file %s NAME makes it\n", a->users_file,
-		    strerror(saved), a->users_file);
-		if (fd != -1)
-			(void)close(fd);
+		    reason, a->users_file);
 		return RC_IO;
 	}
 	unfit = fstat(fd, &st) == 0 ? users_file_unfit(&st) : strerror(errno);
@@ -69,12 +138,8 @@ conf_users_check(const struct conf *c, struct buf *errors)
 		put_place(a, errors);
 		(void)buf_printf(errors, "%s %s\n", a->users_file, unfit);
 		rc = RC_DENIED;
-	}
-	users_check_init(&u, a->max_hash_memory);
-	while (rc == RC_OK && (n = getline(&line, &size, f)) > 0)
-		rc = check_line(a, &u, slice_of(line, (size_t)n), errors);
-	users_check_free(&u);
-	free(line);
-	(void)fclose(f);
+	} else
+		rc = check_lines(a, fd, errors);
+	(void)close(fd);
 	return rc;
 }
