@@ -4,11 +4,9 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-enum { CHAINS_FIRST = 64 };
-
 /* A user whom an earlier line has. */
 struct users_name {
-	struct users_name *next;
+	struct hash_entry entry;
 	size_t n;
 	uint8_t name[];
 };
@@ -72,76 +70,43 @@ users_line_twice(struct buf *why)
 void
 users_check_init(struct users_check *u, uint64_t hash_memory)
 {
-	*u = (struct users_check){ .hash_memory = hash_memory };
-	hash_key_make(&u->key);
+	u->hash_memory = hash_memory;
+	u->line = 0;
+	hash_table_init(&u->names);
+}
+
+static void
+name_free(struct hash_entry *e)
+{
+	free(e);
 }
 
 void
 users_check_free(struct users_check *u)
 {
-	for (size_t i = 0; i < u->n_chains; i++)
-		while (u->chains[i] != NULL) {
-			struct users_name *gone = u->chains[i];
-
-			u->chains[i] = gone->next;
-			free(gone);
-		}
-	free(u->chains);
-	u->chains = NULL;
-	u->n_chains = 0;
-}
-
-static struct users_name **
-chain_of(const struct users_check *u, struct users_name **chains, size_t n_chains, struct slice name)
-{
-	return &chains[keyed_hash(&u->key, name) & (n_chains - 1)];
-}
-
-static bool
-grow(struct users_check *u)
-{
-	size_t n = u->n_chains == 0 ? CHAINS_FIRST : u->n_chains * 2;
-	struct users_name **chains;
-
-	if (u->n < u->n_chains)
-		return true;
-	chains = calloc(n, sizeof *chains);
-	if (chains == NULL)
-		return false;
-	for (size_t i = 0; i < u->n_chains; i++)
-		while (u->chains[i] != NULL) {
-			struct users_name *moved = u->chains[i], **to = chain_of(u, chains, n, slice_of(moved->name, moved->n));
-
-			u->chains[i] = moved->next;
-			moved->next = *to;
-			*to = moved;
-		}
-	free(u->chains);
-	u->chains = chains;
-	u->n_chains = n;
-	return true;
+	hash_table_clear(&u->names, name_free);
 }
 
 static enum rc
 remember(struct users_check *u, struct slice name, struct buf *why)
 {
-	struct users_name *new = grow(u) ? malloc(sizeof *new + name.n) : NULL, **chain;
+	uint64_t hash = keyed_hash(&u->names.key, name);
+	struct users_name *new;
 
+	for (const struct hash_entry *e = hash_table_find(&u->names, hash); e != NULL; e = hash_entry_next(e)) {
+		const struct users_name *it = (const struct users_name *)e;
+
+		if (slice_eq(slice_of(it->name, it->n), name))
+			return users_line_twice(why);
+	}
+	new = malloc(sizeof *new + name.n);
 	if (new == NULL) {
 		(void)buf_put_str(why, "finds no memory");
 		return RC_NOMEM;
 	}
-	chain = chain_of(u, u->chains, u->n_chains, name);
-	for (const struct users_name *it = *chain; it != NULL; it = it->next)
-		if (slice_eq(slice_of(it->name, it->n), name)) {
-			free(new);
-			return users_line_twice(why);
-		}
 	new->n = name.n;
 	memcpy(new->name, name.p, name.n);
-	new->next = *chain;
-	*chain = new;
-	u->n++;
+	hash_table_add(&u->names, &new->entry, hash);
 	return RC_OK;
 }
 

@@ -6,7 +6,7 @@
 #define POSTERN_COMMON_USERS_FILE_H
 
 #include "common/credential.h"
-#include "common/keyed_hash.h"
+#include "common/hash_table.h"
 
 #include <sys/stat.h>
 
@@ -33,9 +33,7 @@ enum rc users_line_twice(struct buf *why);
 struct users_check {
 	uint64_t hash_memory;
 	unsigned line;		/* that was looked at last */
-	struct hash_key key;
-	struct users_name **chains;
-	size_t n_chains, n;
+	struct hash_table names;
 };
 
 void users_check_init(struct users_check *u, uint64_t hash_memory);

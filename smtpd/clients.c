@@ -5,10 +5,7 @@
 
 #include <stdlib.h>
 
-enum {
-	CHAINS_FIRST = 64,
-	GOOD_SECONDS = 24 * 3600,	/* how long an accepted message speaks for its sender */
-};
+enum { GOOD_SECONDS = 24 * 3600 };	/* how long an accepted message speaks for its sender */
 
 void
 clients_init(struct clients *c, struct loop *loop)
@@ -16,7 +13,7 @@ clients_init(struct clients *c, struct loop *loop)
 	struct hash_key key;
 
 	*c = (struct clients){ .loop = loop };
-	hash_key_make(&c->key);
+	hash_table_init(&c->table);
 	hash_key_make(&key);
 	for (size_t i = 0; i < CLIENT_SIZES; i++)
 		c->sizes_end[i] = &c->sizes[i];
@@ -24,19 +21,16 @@ clients_init(struct clients *c, struct loop *loop)
 	(void)counts_alone(&c->counts, CLIENT_ROWS_ALONE, &key);
 }
 
+static void
+client_free(struct hash_entry *e)
+{
+	free(e);
+}
+
 void
 clients_free(struct clients *c)
 {
-	for (size_t i = 0; i < c->n_chains; i++)
-		while (c->chains[i] != NULL) {
-			struct client *gone = c->chains[i];
-
-			c->chains[i] = gone->next;
-			free(gone);
-		}
-	free(c->chains);
-	c->chains = NULL;
-	c->n_chains = c->n = 0;
+	hash_table_clear(&c->table, client_free);
 	table_free(c->exempt);
 	c->exempt = NULL;
 	counts_close(&c->counts);
@@ -73,41 +67,6 @@ void
 clients_adopt(struct clients *c, const struct conf *conf)
 {
 	networks_renew(conf, &conf->limits.exempt, &c->exempt);
-}
-
-/* --- the table of those that are here --- */
-
-static struct client **
-chain_of(const struct clients *c, struct ip_net net)
-{
-	return &c->chains[keyed_hash_net(&c->key, net) & (c->n_chains - 1)];
-}
-
-/* Keeps chains short. Without memory they get longer, and all goes on. */
-static bool
-grow(struct clients *c)
-{
-	size_t n = c->n_chains == 0 ? CHAINS_FIRST : c->n_chains * 2;
-	struct clients bigger = *c;
-
-	if (c->n < c->n_chains)
-		return true;
-	bigger.chains = calloc(n, sizeof *bigger.chains);
-	if (bigger.chains == NULL)
-		return c->chains != NULL;
-	bigger.n_chains = n;
-	for (size_t i = 0; i < c->n_chains; i++)
-		while (c->chains[i] != NULL) {
-			struct client *moved = c->chains[i], **to = chain_of(&bigger, moved->net);
-
-			c->chains[i] = moved->next;
-			moved->next = *to;
-			*to = moved;
-		}
-	free(c->chains);
-	c->chains = bigger.chains;
-	c->n_chains = n;
-	return true;
 }
 
 /* --- by size --- */
@@ -158,7 +117,7 @@ resize(struct clients *c, struct client *client, uint32_t n)
 /* --- coming and going --- */
 
 static struct client *
-client_new(struct clients *c, struct client **chain, struct ip_net net)
+client_new(struct clients *c, struct ip_net net, uint64_t place)
 {
 	struct client *client = calloc(1, sizeof *client);
 
@@ -173,27 +132,32 @@ client_new(struct clients *c, struct client **chain, struct ip_net net)
 	if (client->row != NULL)
 		counts_sessions(&c->counts, client->row, 1);
 	size_insert(c, client);
-	client->next = *chain;
-	*chain = client;
-	c->n++;
+	hash_table_add(&c->table, &client->entry, place);
 	return client;
+}
+
+static struct client *
+find(const struct clients *c, struct ip_net net, uint64_t place)
+{
+	for (struct hash_entry *e = hash_table_find(&c->table, place); e != NULL; e = hash_entry_next(e)) {
+		struct client *client = (struct client *)e;
+
+		if (client->net.ip.family == net.ip.family && client->net.bits == net.bits && ip_eq(client->net.ip, net.ip))
+			return client;
+	}
+	return NULL;
 }
 
 struct client *
 client_enter(struct clients *c, const struct conf *conf, struct ip ip)
 {
 	struct ip_net net = ip_client_network(ip, conf->limits.ipv4_prefix, conf->limits.ipv6_prefix);
-	struct client **chain, *client;
+	uint64_t place = keyed_hash_net(&c->table.key, net);
+	struct client *client = find(c, net, place);
 	struct table_hit hit;
 
-	if (!grow(c))
-		return NULL;
-	chain = chain_of(c, net);
-	for (client = *chain; client != NULL; client = client->next)
-		if (client->net.ip.family == net.ip.family && client->net.bits == net.bits && ip_eq(client->net.ip, net.ip))
-			break;
 	if (client == NULL)
-		client = client_new(c, chain, net);
+		client = client_new(c, net, place);
 	else
 		resize(c, client, client->n_sessions + 1);
 	if (client != NULL)
@@ -204,8 +168,6 @@ client_enter(struct clients *c, const struct conf *conf, struct ip ip)
 void
 client_leave(struct clients *c, struct client *client)
 {
-	struct client **at;
-
 	if (client->n_sessions > 1) {
 		resize(c, client, client->n_sessions - 1);
 		return;
@@ -213,11 +175,7 @@ client_leave(struct clients *c, struct client *client)
 	if (client->row != NULL)
 		counts_sessions(&c->counts, client->row, 0);
 	size_remove(c, client);
-	at = chain_of(c, client->net);
-	while (*at != client)
-		at = &(*at)->next;
-	*at = client->next;
-	c->n--;
+	hash_table_remove(&c->table, &client->entry);
 	free(client);
 }
 

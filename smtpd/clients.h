@@ -13,6 +13,7 @@
 
 #include "common/conf.h"
 #include "common/counts.h"
+#include "common/hash_table.h"
 #include "common/loop.h"
 #include "common/policy/networks.h"
 
@@ -37,7 +38,7 @@ enum {
 };
 
 struct client {
-	struct client *next;		/* in its chain */
+	struct hash_entry entry;
 	struct client *size_next, **size_link;	/* among those with about as many sessions, the longest there first */
 	struct ip_net net;
 	uint64_t hash;			/* counts_hash */
@@ -50,13 +51,10 @@ struct client {
 };
 
 struct clients {
-	struct client **chains;	/* NULL until the first client */
-	size_t n_chains;	/* a power of two */
-	size_t n;
+	struct hash_table table;	/* of those that have sessions */
 	struct client *sizes[CLIENT_SIZES], **sizes_end[CLIENT_SIZES];
 	struct counts counts;
 	struct loop *loop;
-	struct hash_key key;
 	struct table *exempt;	/* of the present configuration */
 };
 

@@ -6,19 +6,17 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-enum { CHAINS_FIRST = 64, LINE_WORDS = 2 };
+enum { LINE_WORDS = 2 };
 
 struct certificate {
-	struct certificate *next;
+	struct hash_entry entry;
 	uint8_t fingerprint[FINGERPRINT_BYTES];
 	size_t n;
 	uint8_t user[];
 };
 
 struct users {
-	struct hash_key hash_key;
-	struct user **chains;
-	size_t n_chains, n;
+	struct hash_table names, certificates;
 	const struct user **hashed;	/* those that have a hash: decoys */
 	size_t n_hashed;
 	uint32_t scram_iterations;	/* of the first user who has a verifier; 0: nobody has */
@@ -26,25 +24,32 @@ struct users {
 	uint8_t secret[SCRAM_KEY_BYTES];
 	enum { SECRET_NONE, SECRET_OF_A_USER, SECRET_OF_THE_FILE } secret_is;
 	char stand_in[crypto_pwhash_STRBYTES];	/* when nobody has a hash */
-	struct certificate *certificates[CHAINS_FIRST * 64];
 };
-
-static size_t
-chain_of(const struct users *u, struct slice s)
-{
-	return (size_t)(keyed_hash(&u->hash_key, s) & (CHAINS_FIRST * 64 - 1));
-}
 
 struct users *
 users_new(void)
 {
 	struct users *u = calloc(1, sizeof *u);
 
-	if (u != NULL)
-		hash_key_make(&u->hash_key);
-	if (u != NULL)
-		randombytes_buf(u->secret, sizeof u->secret);
+	if (u == NULL)
+		return NULL;
+	hash_table_init(&u->names);
+	hash_table_init(&u->certificates);
+	randombytes_buf(u->secret, sizeof u->secret);
 	return u;
+}
+
+static void
+user_free(struct hash_entry *e)
+{
+	sodium_memzero(e, sizeof(struct user));
+	free(e);
+}
+
+static void
+certificate_free(struct hash_entry *e)
+{
+	free(e);
 }
 
 void
@@ -52,22 +57,8 @@ users_free(struct users *u)
 {
 	if (u == NULL)
 		return;
-	for (size_t i = 0; i < u->n_chains; i++)
-		while (u->chains[i] != NULL) {
-			struct user *gone = u->chains[i];
-
-			u->chains[i] = gone->next;
-			sodium_memzero(gone, sizeof *gone);
-			free(gone);
-		}
-	for (size_t i = 0; i < CHAINS_FIRST * 64; i++)
-		while (u->certificates[i] != NULL) {
-			struct certificate *gone = u->certificates[i];
-
-			u->certificates[i] = gone->next;
-			free(gone);
-		}
-	free(u->chains);
+	hash_table_clear(&u->names, user_free);
+	hash_table_clear(&u->certificates, certificate_free);
 	free(u->hashed);
 	free(u);
 }
@@ -75,55 +66,33 @@ users_free(struct users *u)
 size_t
 users_count(const struct users *u)
 {
-	return u->n;
+	return u->names.n;
 }
 
 /* --- the users file --- */
 
-static struct user *
+static const struct user *
 find(const struct users *u, struct slice name)
 {
-	struct user *user = u->n_chains == 0 ? NULL : u->chains[keyed_hash(&u->hash_key, name) & (u->n_chains - 1)];
+	const struct hash_entry *e = hash_table_find(&u->names, keyed_hash(&u->names.key, name));
+	const struct user *user;
 
-	while (user != NULL && !slice_eq(slice_of(user->name, user->n), name))
-		user = user->next;
-	return user;
-}
-
-static bool
-grow(struct users *u)
-{
-	size_t n = u->n_chains == 0 ? CHAINS_FIRST : u->n_chains * 2;
-	struct user **chains;
-
-	if (u->n < u->n_chains)
-		return true;
-	chains = calloc(n, sizeof *chains);
-	if (chains == NULL)
-		return false;
-	for (size_t i = 0; i < u->n_chains; i++)
-		while (u->chains[i] != NULL) {
-			struct user *moved = u->chains[i];
-			struct user **to = &chains[keyed_hash(&u->hash_key, slice_of(moved->name, moved->n)) & (n - 1)];
-
-			u->chains[i] = moved->next;
-			moved->next = *to;
-			*to = moved;
-		}
-	free(u->chains);
-	u->chains = chains;
-	u->n_chains = n;
-	return true;
+	for (; e != NULL; e = hash_entry_next(e)) {
+		user = (const struct user *)e;
+		if (slice_eq(slice_of(user->name, user->n), name))
+			return user;
+	}
+	return NULL;
 }
 
 static enum rc
 add(struct users *u, const struct credential *c, struct buf *why)
 {
-	struct user *user, **chain;
+	struct user *user;
 
 	if (find(u, c->user) != NULL)
 		return users_line_twice(why);
-	user = grow(u) ? calloc(1, sizeof *user + c->user.n) : NULL;
+	user = calloc(1, sizeof *user + c->user.n);
 	if (user == NULL) {
 		(void)buf_put_str(why, "out of memory");
 		return RC_NOMEM;
@@ -135,10 +104,7 @@ add(struct users *u, const struct credential *c, struct buf *why)
 	user->locked = c->locked;
 	user->has_scram = c->has_scram;
 	user->scram = c->scram;
-	chain = &u->chains[keyed_hash(&u->hash_key, c->user) & (u->n_chains - 1)];
-	user->next = *chain;
-	*chain = user;
-	u->n++;
+	hash_table_add(&u->names, &user->entry, keyed_hash(&u->names.key, c->user));
 	if (user->has_scram && u->scram_iterations == 0) {
 		u->scram_iterations = user->scram.iterations;
 		if (u->secret_is == SECRET_NONE) {
@@ -246,7 +212,7 @@ fingerprint_parse(struct slice text, uint8_t to[FINGERPRINT_BYTES])
 static enum rc
 certificate_line(struct users *u, const struct slice *words, size_t n, struct buf *name)
 {
-	struct certificate *c, **chain;
+	struct certificate *c;
 
 	if (n != 2 || !take_user(words[1], name))
 		return RC_SYNTAX;
@@ -259,9 +225,8 @@ certificate_line(struct users *u, const struct slice *words, size_t n, struct bu
 	}
 	c->n = buf_len(name);
 	memcpy(c->user, buf_slice(name).p, c->n);
-	chain = &u->certificates[chain_of(u, slice_of(c->fingerprint, FINGERPRINT_BYTES))];
-	c->next = *chain;
-	*chain = c;
+	hash_table_add(&u->certificates, &c->entry,
+	    keyed_hash(&u->certificates.key, slice_of(c->fingerprint, FINGERPRINT_BYTES)));
 	return RC_OK;
 }
 
@@ -305,13 +270,15 @@ users_complete(struct users *u, uint64_t hash_memory)
 	static const char nobody[] = "nobody has this password";
 	uint64_t memory = crypto_pwhash_MEMLIMIT_INTERACTIVE;
 
-	u->hashed = calloc(u->n + 1, sizeof *u->hashed);
+	u->hashed = calloc(u->names.n + 1, sizeof *u->hashed);
 	if (u->hashed == NULL)
 		return RC_NOMEM;
-	for (size_t i = 0; i < u->n_chains; i++)
-		for (const struct user *user = u->chains[i]; user != NULL; user = user->next)
-			if (*user->argon2 != '\0')
-				u->hashed[u->n_hashed++] = user;
+	for (const struct hash_entry *e = hash_table_walk(&u->names, NULL); e != NULL; e = hash_table_walk(&u->names, e)) {
+		const struct user *user = (const struct user *)e;
+
+		if (*user->argon2 != '\0')
+			u->hashed[u->n_hashed++] = user;
+	}
 	if (u->n_hashed > 0)
 		return RC_OK;
 	return crypto_pwhash_str(u->stand_in, nobody, sizeof nobody - 1, crypto_pwhash_OPSLIMIT_INTERACTIVE,
@@ -343,7 +310,7 @@ users_say_why(const struct users *u, struct slice name, bool scram)
 const char *
 users_decoy(const struct users *u, struct slice name)
 {
-	return u->n_hashed == 0 ? u->stand_in : u->hashed[keyed_hash(&u->hash_key, name) % u->n_hashed]->argon2;
+	return u->n_hashed == 0 ? u->stand_in : u->hashed[keyed_hash(&u->names.key, name) % u->n_hashed]->argon2;
 }
 
 void
@@ -366,12 +333,14 @@ users_scram_decoy(const struct users *u, struct slice name, struct scram_verifie
 struct slice
 users_of_certificate(const struct users *u, const uint8_t fingerprint[FINGERPRINT_BYTES])
 {
-	const struct certificate *c = u->certificates[chain_of(u, slice_of(fingerprint, FINGERPRINT_BYTES))];
-
+	struct slice this = slice_of(fingerprint, FINGERPRINT_BYTES);
+	const struct hash_entry *e = hash_table_find(&u->certificates, keyed_hash(&u->certificates.key, this));
+	const struct certificate *c = NULL;
 	const struct user *user;
 
-	while (c != NULL && memcmp(c->fingerprint, fingerprint, FINGERPRINT_BYTES) != 0)
-		c = c->next;
+	for (; e != NULL && c == NULL; e = hash_entry_next(e))
+		if (memcmp(((const struct certificate *)e)->fingerprint, fingerprint, FINGERPRINT_BYTES) == 0)
+			c = (const struct certificate *)e;
 	/* Its owner needs no password; but one who has been locked out is so by every way. */
 	user = c == NULL ? NULL : find(u, slice_of(c->user, c->n));
 	return c == NULL || (user != NULL && user->locked) ? S("") : slice_of(c->user, c->n);

@@ -5,11 +5,12 @@
 
 #include "common/conf.h"
 #include "common/credential.h"
+#include "common/hash_table.h"
 
 enum { FINGERPRINT_BYTES = 32 };	/* SHA-256 */
 
 struct user {
-	struct user *next;
+	struct hash_entry entry;
 	char argon2[ARGON2_TEXT_MAX + 1];	/* empty: none */
 	bool locked;
 	bool has_scram;

@@ -244,7 +244,7 @@ xclient_says_who_it_is(void **state)
 	ends(&f, fd, "421 4.7.0 *");
 	(void)close(other);
 	fakes_settle(&f);
-	assert_int_equal(f.smtpd.clients.n, 0);
+	assert_int_equal(f.smtpd.clients.table.n, 0);
 	f.client = -1;
 	fakes_stop(&f);
 }
@@ -270,7 +270,7 @@ early_talkers_are_cut_off(void **state)
 	(void)close(fd);
 	fakes_settle(&f);
 	assert_int_equal(f.smtpd.n_callers, 0);
-	assert_int_equal(f.smtpd.clients.n, 0);
+	assert_int_equal(f.smtpd.clients.table.n, 0);
 
 	/* Who waits is greeted. */
 	fd = fakes_knock(&f, "192.0.2.7");

@@ -180,7 +180,7 @@ clients_have_a_limit(void **state)
 	(void)close(b), (void)close(c), (void)close(d), (void)close(e);
 	fakes_settle(&f);
 	assert_int_equal(f.smtpd.n_sessions, 1);
-	assert_int_equal(f.smtpd.clients.n, 1);
+	assert_int_equal(f.smtpd.clients.table.n, 1);
 	fakes_stop(&f);
 }
 
