@@ -67,11 +67,12 @@ read_one(struct conf *c, const struct conf_table *section, struct buf *why)
 enum rc
 conf_networks_read(struct conf *c, struct buf *errors)
 {
-	struct buf why = BUF_INIT(4096);
-	enum rc rc = RC_OK;
+	struct buf why = BUF_INIT(64 * 1024);
+	enum rc first = RC_OK;
 
-	for (size_t i = 0; i < c->n_tables && rc == RC_OK; i++) {
+	for (size_t i = 0; i < c->n_tables; i++) {
 		const struct conf_table *section = &c->tables[i];
+		enum rc rc;
 
 		if (*section->file != '/' || !networks_name_table(c, section->title))
 			continue;	/* a path that is none is said by conf_check() */
@@ -83,7 +84,10 @@ conf_networks_read(struct conf *c, struct buf *errors)
 			rc = read_one(c, section, &why);
 		if (rc != RC_OK)
 			(void)refuse(section, rc, &why, errors);
+		if (first == RC_OK)
+			first = rc;
+		buf_clear(&why);
 	}
 	buf_free(&why);
-	return rc;
+	return first;
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -94,14 +95,35 @@ load(void *ctx, struct slice name, const char *path, struct slice *ret_bytes, st
 	return rc;
 }
 
-enum rc
-conf_tables_check(struct conf *c, struct buf *notes, struct buf *errors)
+/* What policy_places asks: section is one of ours, as a walk over all of them finds it. */
+static void
+find_place(void *ctx, const void *section, const char *option, const char **file, uint32_t *line)
 {
-	struct loading l = { BUF_INIT(0), c->router.max_table_size, notes };
-	enum rc rc = policy_check_conf(c, load, &l, notes, errors);
+	const struct conf_source *source = ctx;
 
-	if (rc != RC_OK)
-		(void)buf_put_byte(errors, '\n');
+	for (size_t i = 0; i < n_conf_sections; i++) {
+		const struct conf_section *s = &conf_sections[i];
+
+		for (size_t n = 0; n < conf_section_count(source->conf, s); n++)
+			for (size_t o = 0; o < s->n_options && conf_section_at(source->conf, s, n) == section; o++) {
+				const struct conf_origin *origin = conf_origin_find(source, s, n, &s->options[o]);
+
+				if (origin == NULL || strcmp(s->options[o].name, option) != 0)
+					continue;
+				*file = origin->file;
+				*line = origin->line;
+			}
+	}
+}
+
+enum rc
+conf_tables_check(const struct conf_source *source, struct buf *notes, struct buf *errors)
+{
+	struct loading l = { BUF_INIT(0), source->conf->router.max_table_size, notes };
+	const struct policy_files files = { load, &l };
+	const struct policy_places places = { find_place, (void *)(uintptr_t)source };
+	enum rc rc = policy_check_conf(source->conf, &files, &places, notes, errors);
+
 	buf_free(&l.bytes);
 	return rc;
 }

@@ -4,10 +4,10 @@
 #ifndef POSTERN_MASTER_CONF_TABLES_H
 #define POSTERN_MASTER_CONF_TABLES_H
 
-#include "common/conf.h"
+#include "master/conf_file.h"
 
-/* "file:line: what, and what to do" in errors, for the first mistake; in notes for what is allowed and can hardly be meant. */
-enum rc conf_tables_check(struct conf *c, struct buf *notes, struct buf *errors);
+/* "file:line: what, and what to do" in errors, a line for each mistake; in notes for what is allowed and can hardly be meant. */
+enum rc conf_tables_check(const struct conf_source *source, struct buf *notes, struct buf *errors);
 
 /* The bytes of a table file, of max at most. On failure words in why, with the path in front. */
 enum rc conf_table_read(const char *path, uint64_t max, struct buf *ret_bytes, struct buf *why);

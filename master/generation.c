@@ -18,6 +18,15 @@ enum {
 	NOTES_MAX = 256 * 1024,
 };
 
+/* The mistakes of rules and tables, and of the users file, are told together. */
+static enum rc
+check_files(const struct conf_source *source, struct buf *notes, struct buf *errors)
+{
+	enum rc rc = conf_tables_check(source, notes, errors), users = conf_users_check(source->conf, errors);
+
+	return rc != RC_OK ? rc : users;
+}
+
 enum rc
 generation_read(const struct options *o, struct conf_source *ret_source, struct buf *notes, struct buf *errors)
 {
@@ -32,9 +41,7 @@ generation_read(const struct options *o, struct conf_source *ret_source, struct 
 	if (rc == RC_OK)
 		rc = conf_check(&source, errors);
 	if (rc == RC_OK)
-		rc = conf_tables_check(source.conf, notes, errors);
-	if (rc == RC_OK)
-		rc = conf_users_check(source.conf, errors);
+		rc = check_files(&source, notes, errors);
 	if (rc != RC_OK) {
 		conf_source_free(&source);
 		return rc;

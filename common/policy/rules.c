@@ -14,10 +14,20 @@
 static const char passwd_path[] = "/etc/passwd";
 static const char passwd_name[] = "@passwd";
 
-/* What is being compiled, and where in the configuration. */
+enum {
+	MISTAKES_MAX = 100,		/* that are told one by one */
+	MISTAKE_MAX = 64 * 1024,	/* bytes of one: those of a table's file come together */
+};
+
+/* What is being compiled, and where in the configuration. A mistake does not end it: all of them are told. */
 struct work {
 	struct policy *p;
+	const struct policy_places *places;	/* NULL: of mistakes the first is told, and where its section stands */
 	struct buf *why;
+	struct buf one;			/* the mistake that is being told */
+	enum rc rc;			/* of the first */
+	size_t mistakes;
+	const void *head;		/* of the section */
 	const char *file;
 	uint32_t line;
 	const char *section, *title;	/* NULL: a section has none */
@@ -34,39 +44,74 @@ put_quoted(struct buf *to, const char *word)
 	(void)buf_put_byte(to, '"');
 }
 
-/* What comes next stands in this section. */
+/* What comes next stands in this section, whose struct begins as conf_section_head says; NULL: in none. */
 static void
-enter(struct work *w, const char *file, uint32_t line, const char *section, const char *title)
+enter(struct work *w, const void *section, const char *name)
 {
-	w->file = file;
-	w->line = line;
-	w->section = section;
-	w->title = title;
+	const struct conf_section_head *head = section;
+
+	w->head = head;
+	w->file = head == NULL ? NULL : head->conf_file;
+	w->line = head == NULL ? 0 : head->conf_line;
+	w->section = name;
+	w->title = head == NULL ? NULL : head->title;
 	w->option = NULL;
 }
 
-/* The place in front of a message. */
+/* A mistake begins with its place: the line of the option, when it was written, else that of the section. */
 static void
-say_place(const struct work *w)
+say_place(struct work *w)
 {
-	if (w->file != NULL && *w->file != '\0')
-		(void)buf_printf(w->why, "%s:%u: ", w->file, w->line);
+	const char *file = w->file;
+	uint32_t line = w->line;
+
+	buf_clear(&w->one);
+	if (w->option != NULL && w->head != NULL && w->places != NULL)
+		w->places->find(w->places->ctx, w->head, w->option, &file, &line);
+	if (file != NULL && *file != '\0')
+		(void)buf_printf(&w->one, "%s:%u: ", file, line);
 	if (w->section != NULL) {
-		(void)buf_printf(w->why, w->title == NULL ? "%s" : "%s ", w->section);
+		(void)buf_printf(&w->one, w->title == NULL ? "%s" : "%s ", w->section);
 		if (w->title != NULL)
-			put_quoted(w->why, w->title);
-		(void)buf_put_str(w->why, ": ");
+			put_quoted(&w->one, w->title);
+		(void)buf_put_str(&w->one, ": ");
 	}
 	if (w->option != NULL)
-		(void)buf_printf(w->why, "%s: ", w->option);
+		(void)buf_printf(&w->one, "%s: ", w->option);
 }
 
-static enum rc
-refuse(const struct work *w, enum rc rc, const char *words)
+/* It ends here. */
+static void
+mistake(struct work *w, enum rc rc)
+{
+	struct slice words = buf_slice(&w->one);
+
+	if (w->mistakes == 0)
+		w->rc = rc;
+	if (w->places == NULL && w->mistakes == 0)
+		(void)buf_put_slice(w->why, slice_first(words, slice_find(words, '\n')));
+	else if (w->places != NULL && w->mistakes < MISTAKES_MAX) {
+		(void)buf_put_slice(w->why, words);
+		(void)buf_put_byte(w->why, '\n');
+	}
+	w->mistakes++;
+}
+
+static void
+refuse(struct work *w, enum rc rc, const char *words)
 {
 	say_place(w);
-	(void)buf_put_str(w->why, words);
-	return rc;
+	(void)buf_put_str(&w->one, words);
+	mistake(w, rc);
+}
+
+/* No place, and no sense in going on. */
+static void
+out_of_memory(struct work *w)
+{
+	if (w->mistakes == 0)
+		w->rc = RC_NOMEM;
+	w->mistakes++;
 }
 
 /* --- tables --- */
@@ -112,146 +157,194 @@ policy_uses_passwd(const struct conf *conf)
 	return uses;
 }
 
-static enum rc
-load_file(const struct work *w, struct table *t, const char *name, const char *path, bool passwd, policy_load_fn *load, void *ctx)
+static void
+load_file(struct work *w, struct table *t, const char *name, const char *path, bool passwd, const struct policy_files *files)
 {
 	const struct conf *c = w->p->conf;
 	struct buf what = BUF_INIT(1024);
 	struct slice bytes;
-	enum rc rc = load(ctx, slice_str(name), path, &bytes, &what);
+	enum rc rc = files->load(files->ctx, slice_str(name), path, &bytes, &what);
 
-	if (rc != RC_OK) {
+	if (rc != RC_OK || bytes.n > c->router.max_table_size) {
+		w->option = passwd && w->section == NULL ? NULL : "file";
 		say_place(w);
-		(void)buf_printf(w->why, "%s: ", path);
-		(void)buf_put_slice(w->why, buf_slice(&what));
+		if (rc == RC_OK)
+			(void)buf_printf(&w->one, "%s is larger than router { max-table-size }; raise it, or make the table"
+			    " smaller", path);
+		else
+			(void)buf_printf(&w->one, "%s: ", path);
+		(void)buf_put_slice(&w->one, buf_slice(&what));
+		mistake(w, rc == RC_OK ? RC_RANGE : rc);
+	} else {
+		buf_clear(&w->one);
+		rc = passwd ? table_load_passwd(t, bytes, c->local.min_uid, path, &w->one) :
+		    table_load_text(t, bytes, path, &w->one);
+		if (rc != RC_OK)
+			mistake(w, rc);
 	}
 	buf_free(&what);
-	if (rc != RC_OK)
-		return rc;
-	if (bytes.n > c->router.max_table_size) {
-		say_place(w);
-		(void)buf_printf(w->why, "%s is larger than router { max-table-size }; raise it, or make the table smaller",
-		    path);
-		return RC_RANGE;
-	}
-	return passwd ? table_load_passwd(t, bytes, c->local.min_uid, path, w->why) : table_load_text(t, bytes, path, w->why);
 }
 
-static enum rc
+static void
 load_values(struct work *w, struct table *t, const struct conf_list *values)
 {
 	struct buf what = BUF_INIT(1024);
-	enum rc rc = RC_OK;
 
-	for (size_t i = 0; i < values->n && rc == RC_OK; i++) {
+	w->option = "values";
+	for (size_t i = 0; i < values->n; i++) {
 		struct slice word = slice_str(values->v[i]);
 		size_t end = slice_find(word, '"') < word.n ? word.n : slice_find(word, ' ');
+		enum rc rc = table_add(t, slice_first(word, end), slice_from(word, end + 1), 0, &what);
 
-		rc = table_add(t, slice_first(word, end), slice_from(word, end + 1), 0, &what);
-	}
-	if (rc != RC_OK) {
-		w->option = "values";
-		say_place(w);
-		(void)buf_put_slice(w->why, buf_slice(&what));
-	}
-	buf_free(&what);
-	return rc;
-}
-
-static enum rc
-add_table(struct policy *p, const char *name, struct table **ret_t)
-{
-	struct table **grown = reallocarray(p->tables, p->n_tables + 1, sizeof *grown);
-
-	if (grown == NULL)
-		return RC_NOMEM;
-	p->tables = grown;
-	*ret_t = table_new(name);
-	if (*ret_t == NULL)
-		return RC_NOMEM;
-	p->tables[p->n_tables++] = *ret_t;
-	return RC_OK;
-}
-
-static enum rc
-compile_table(struct work *w, const struct conf_table *section, policy_load_fn *load, void *ctx)
-{
-	bool passwd = strcmp(section->format, "passwd") == 0, has_file = section->file[0] != '\0';
-	struct table *t;
-	enum rc rc;
-
-	enter(w, section->conf_file, section->conf_line, "table", section->title);
-	for (size_t i = 0; i < w->p->n_tables; i++)
-		if (strcmp(table_name(w->p->tables[i]), section->title) == 0)
-			return refuse(w, RC_EXISTS, "a table of this name stands above; give it another name");
-	if (strcmp(section->title, passwd_name + 1) == 0)
-		return refuse(w, RC_EXISTS, "\"passwd\" is the name of the system's users; give the table another name");
-	if (!passwd && strcmp(section->format, "text") != 0)
-		return refuse(w, RC_SYNTAX, "the format of a table is text or passwd");
-	if (has_file == (section->values.n > 0))
-		return refuse(w, RC_SYNTAX, has_file ? "a table has a file or values, not both; remove one" :
-		    "a table needs a file or values; add one of them");
-	if (passwd && !has_file)
-		return refuse(w, RC_SYNTAX, "the format passwd is for files; remove it");
-	rc = add_table(w->p, section->title, &t);
-	if (rc != RC_OK)
-		return rc;
-	return has_file ? load_file(w, t, section->title, section->file, passwd, load, ctx) : load_values(w, t, &section->values);
-}
-
-static enum rc
-compile_passwd(struct work *w, policy_load_fn *load, void *ctx)
-{
-	const struct conf_local *local = &w->p->conf->local;
-	struct buf what = BUF_INIT(1024);
-	struct table *t;
-	enum rc rc = add_table(w->p, passwd_name + 1, &t);
-
-	enter(w, NULL, 0, NULL, NULL);
-	if (rc == RC_OK)
-		rc = load_file(w, t, passwd_name, passwd_path, true, load, ctx);
-	for (size_t i = 0; i < local->users.n && rc == RC_OK; i++) {
-		rc = table_add_account(t, slice_str(local->users.v[i]), local->min_uid, &what);
 		if (rc != RC_OK) {
-			enter(w, local->conf_file, local->conf_line, "local", NULL);
-			w->option = "users";
 			say_place(w);
-			(void)buf_put_slice(w->why, buf_slice(&what));
+			(void)buf_put_slice(&w->one, buf_slice(&what));
+			mistake(w, rc);
+			buf_clear(&what);
 		}
 	}
 	buf_free(&what);
-	return rc;
 }
 
-static enum rc
-compile_tables(struct work *w, policy_load_fn *load, void *ctx)
+static struct table *
+add_table(struct work *w, const char *name)
+{
+	struct policy *p = w->p;
+	struct table **grown = reallocarray(p->tables, p->n_tables + 1, sizeof *grown), *t = NULL;
+
+	if (grown != NULL) {
+		p->tables = grown;
+		t = table_new(name);
+	}
+	if (t == NULL)
+		out_of_memory(w);
+	else
+		p->tables[p->n_tables++] = t;
+	return t;
+}
+
+/* False, and said: of this one nothing can be loaded. */
+static bool
+check_table(struct work *w, const struct conf_table *section)
+{
+	bool passwd = strcmp(section->format, "passwd") == 0, has_file = section->file[0] != '\0';
+	size_t before = w->mistakes;
+
+	if (!passwd && strcmp(section->format, "text") != 0) {
+		w->option = "format";
+		refuse(w, RC_SYNTAX, "the format of a table is text or passwd");
+	}
+	w->option = has_file ? "file" : NULL;
+	if (has_file == (section->values.n > 0))
+		refuse(w, RC_SYNTAX, has_file ? "a table has a file or values, not both; remove one" :
+		    "a table needs a file or values; add one of them");
+	w->option = "format";
+	if (passwd && !has_file)
+		refuse(w, RC_SYNTAX, "the format passwd is for files; remove it");
+	w->option = NULL;
+	return w->mistakes == before;
+}
+
+static void
+compile_table(struct work *w, const struct conf_table *section, const struct policy_files *files)
+{
+	struct table *t;
+	bool fit;
+
+	enter(w, section, "table");
+	for (size_t i = 0; i < w->p->n_tables; i++)
+		if (strcmp(table_name(w->p->tables[i]), section->title) == 0) {
+			refuse(w, RC_EXISTS, "a table of this name stands above; give it another name");
+			return;
+		}
+	if (strcmp(section->title, passwd_name + 1) == 0) {
+		refuse(w, RC_EXISTS, "\"passwd\" is the name of the system's users; give the table another name");
+		return;
+	}
+	fit = check_table(w, section);
+	/* One that is unfit is there all the same: lists that name it make no mistake of their own. */
+	t = add_table(w, section->title);
+	if (!fit || t == NULL)
+		return;
+	if (section->file[0] != '\0')
+		load_file(w, t, section->title, section->file, strcmp(section->format, "passwd") == 0, files);
+	else
+		load_values(w, t, &section->values);
+}
+
+static void
+compile_passwd(struct work *w, const struct policy_files *files)
+{
+	const struct conf_local *local = &w->p->conf->local;
+	struct table *t = add_table(w, passwd_name + 1);
+	struct buf what = BUF_INIT(1024);
+
+	if (t == NULL)
+		return;
+	enter(w, NULL, NULL);
+	load_file(w, t, passwd_name, passwd_path, true, files);
+	enter(w, local, "local");
+	w->option = "users";
+	for (size_t i = 0; i < local->users.n; i++) {
+		enum rc rc = table_add_account(t, slice_str(local->users.v[i]), local->min_uid, &what);
+
+		if (rc != RC_OK) {
+			say_place(w);
+			(void)buf_put_slice(&w->one, buf_slice(&what));
+			mistake(w, rc);
+			buf_clear(&what);
+		}
+	}
+	buf_free(&what);
+}
+
+static void
+compile_tables(struct work *w, const struct policy_files *files)
 {
 	const struct conf *c = w->p->conf;
-	enum rc rc = RC_OK;
 
-	for (size_t i = 0; i < c->n_tables && rc == RC_OK; i++)
-		rc = compile_table(w, &c->tables[i], load, ctx);
-	if (rc == RC_OK && policy_uses_passwd(c))
-		rc = compile_passwd(w, load, ctx);
-	return rc;
+	for (size_t i = 0; i < c->n_tables; i++)
+		compile_table(w, &c->tables[i], files);
+	if (policy_uses_passwd(c))
+		compile_passwd(w, files);
 }
 
 /* --- lists --- */
 
 static enum rc
-compile_list(struct work *w, const char *option, const struct conf_list *list, unsigned kinds, const char *wanted,
-    struct patterns *ret_p)
+compile_words(struct work *w, const struct conf_list *list, unsigned kinds, const char *wanted, struct patterns *ret_p, bool say)
 {
 	struct buf what = BUF_INIT(1024);
 	enum rc rc = patterns_compile(list, kinds, wanted, find_table, w, ret_p, &what);
 
-	if (rc != RC_OK) {
-		w->option = option;
+	if (rc != RC_OK && say) {
 		say_place(w);
-		(void)buf_put_slice(w->why, rc == RC_NOMEM ? S("out of memory") : buf_slice(&what));
+		(void)buf_put_slice(&w->one, rc == RC_NOMEM ? S("out of memory") : buf_slice(&what));
+		mistake(w, rc);
 	}
 	buf_free(&what);
 	return rc;
+}
+
+/* Of a list with a mistake nothing remains. Every word that is wrong by itself is told; else what is wrong with all of it. */
+static void
+compile_list(struct work *w, const char *option, const struct conf_list *list, unsigned kinds, const char *wanted,
+    struct patterns *ret_p)
+{
+	size_t before = w->mistakes;
+
+	w->option = option;
+	if (compile_words(w, list, kinds, wanted, ret_p, false) == RC_OK)
+		return;
+	for (size_t i = 0; i < list->n; i++) {
+		const struct conf_list word = { &list->v[i], 1 };
+		struct patterns alone;
+
+		if (compile_words(w, &word, kinds, wanted, &alone, true) == RC_OK)
+			patterns_free(&alone);
+	}
+	if (w->mistakes == before)
+		(void)compile_words(w, list, kinds, wanted, ret_p, true);
 }
 
 static const char wanted_nets[] = "a network such as 192.0.2.0/24";
@@ -278,7 +371,7 @@ find_transport(const struct work *w, const char *name, struct suggest *close)
 	return NULL;
 }
 
-static enum rc
+static void
 compile_transport(struct work *w, const char *name, struct policy_route *route)
 {
 	const struct conf_transport *t;
@@ -289,85 +382,86 @@ compile_transport(struct work *w, const char *name, struct policy_route *route)
 	t = find_transport(w, name, &close);
 	if (t != NULL) {
 		route->local = strcmp(t->kind, "local") == 0;
-		return RC_OK;
+		return;
 	}
 	route->local = strcmp(name, "local") == 0;
 	if (route->local || *name == '\0' || strcmp(name, "smtp") == 0)
-		return RC_OK;
+		return;
 	w->option = "transport";
 	say_place(w);
-	(void)buf_put_str(w->why, "there is no transport ");
-	put_quoted(w->why, name);
-	(void)buf_put_str(w->why, "; declare it in a transport section");
+	(void)buf_put_str(&w->one, "there is no transport ");
+	put_quoted(&w->one, name);
+	(void)buf_put_str(&w->one, "; declare it in a transport section");
 	suggest_offer(&close, S("smtp"));
 	suggest_offer(&close, S("local"));
-	suggest_put(&close, w->why);
-	return RC_NOTFOUND;
+	suggest_put(&close, &w->one);
+	mistake(w, RC_NOTFOUND);
 }
 
-static enum rc
+static void
 compile_route(struct work *w, const char *transport, const char *relay_host, struct policy_route *route)
 {
 	struct buf text = BUF_INIT(POLICY_NEXTHOP_MAX);
-	enum rc rc = compile_transport(w, transport, route);
+	enum rc rc;
 
-	if (rc != RC_OK || *relay_host == '\0')
-		return rc;
+	compile_transport(w, transport, route);
+	if (*relay_host == '\0')
+		return;
 	w->option = "relay-host";
 	if (route->local)
-		return refuse(w, RC_SYNTAX, "mail for mailboxes on this host has no relay host; remove it or the transport");
+		refuse(w, RC_SYNTAX, "mail for mailboxes on this host has no relay host; remove it or the transport");
 	rc = policy_nexthop_put(&text, slice_str(relay_host));
 	if (rc == RC_OK)
 		memcpy(route->nexthop, buf_slice(&text).p, buf_len(&text));
 	buf_free(&text);
 	if (rc == RC_OK)
-		return rc;
+		return;
 	say_place(w);
-	put_quoted(w->why, relay_host);
-	(void)buf_put_str(w->why, " is no next hop; write example.org (its MX), [host.example.org], [192.0.2.1] or one of these "
+	put_quoted(&w->one, relay_host);
+	(void)buf_put_str(&w->one, " is no next hop; write example.org (its MX), [host.example.org], [192.0.2.1] or one of these "
 	    "with :port");
-	return rc;
+	mistake(w, rc);
 }
 
-static enum rc
+static void
 compile_transports(struct work *w)
 {
 	const struct conf *c = w->p->conf;
 
 	for (size_t i = 0; i < c->n_transports; i++) {
 		const struct conf_transport *t = &c->transports[i];
+		bool known = strcmp(t->kind, "smtp") == 0 || strcmp(t->kind, "local") == 0;
 
-		enter(w, t->conf_file, t->conf_line, "transport", t->title);
-		if (strcmp(t->kind, "smtp") != 0 && strcmp(t->kind, "local") != 0)
-			return refuse(w, RC_SYNTAX, "the kind of a transport is smtp or local");
+		enter(w, t, "transport");
 		if (t->title[0] == '\0' || strlen(t->title) > POLICY_TRANSPORT_MAX)
-			return refuse(w, RC_RANGE, "a transport has a name of 1 to 64 bytes");
-		if ((strcmp(t->title, "local") == 0) != (strcmp(t->kind, "local") == 0) &&
-		    (strcmp(t->title, "local") == 0 || strcmp(t->title, "smtp") == 0))
-			return refuse(w, RC_SYNTAX, "the transports smtp and local have the kind of their name");
+			refuse(w, RC_RANGE, "a transport has a name of 1 to 64 bytes");
 		for (size_t k = 0; k < i; k++)
-			if (strcmp(c->transports[k].title, t->title) == 0)
-				return refuse(w, RC_EXISTS, "a transport of this name stands above; give it another name");
+			if (strcmp(c->transports[k].title, t->title) == 0) {
+				refuse(w, RC_EXISTS, "a transport of this name stands above; give it another name");
+				break;
+			}
+		w->option = "kind";
+		if (!known)
+			refuse(w, RC_SYNTAX, "the kind of a transport is smtp or local");
+		else if ((strcmp(t->title, "local") == 0) != (strcmp(t->kind, "local") == 0) &&
+		    (strcmp(t->title, "local") == 0 || strcmp(t->title, "smtp") == 0))
+			refuse(w, RC_SYNTAX, "the transports smtp and local have the kind of their name");
 	}
-	return RC_OK;
 }
 
-static enum rc
+static void
 compile_way(struct work *w, const struct conf_route *section, struct policy_way *way)
 {
-	enum rc rc;
-
-	enter(w, section->conf_file, section->conf_line, "route", section->title);
+	enter(w, section, "route");
 	way->conf = section;
-	rc = compile_list(w, "from", &section->from, TABLE_FOR_ADDRESSES, wanted_addresses, &way->from);
-	if (rc == RC_OK)
-		rc = compile_list(w, "to", &section->to, TABLE_FOR_ADDRESSES, wanted_addresses, &way->to);
-	return rc == RC_OK ? compile_route(w, section->transport, section->relay_host, &way->route) : rc;
+	compile_list(w, "from", &section->from, TABLE_FOR_ADDRESSES, wanted_addresses, &way->from);
+	compile_list(w, "to", &section->to, TABLE_FOR_ADDRESSES, wanted_addresses, &way->to);
+	compile_route(w, section->transport, section->relay_host, &way->route);
 }
 
 /* --- rules --- */
 
-static enum rc
+static void
 check_listeners(struct work *w, const struct conf_list *names)
 {
 	const struct conf *c = w->p->conf;
@@ -383,15 +477,31 @@ check_listeners(struct work *w, const struct conf_list *names)
 			continue;
 		w->option = "listener";
 		say_place(w);
-		(void)buf_put_str(w->why, "there is no listener ");
-		put_quoted(w->why, names->v[i]);
-		suggest_put(&close, w->why);
-		return RC_NOTFOUND;
+		(void)buf_put_str(&w->one, "there is no listener ");
+		put_quoted(&w->one, names->v[i]);
+		suggest_put(&close, &w->one);
+		mistake(w, RC_NOTFOUND);
 	}
-	return RC_OK;
 }
 
-static enum rc
+static void
+compile_refusal(struct work *w, struct policy_rule *rule)
+{
+	const struct conf_rule *c = rule->conf;
+
+	w->option = c->transport[0] != '\0' ? "transport" : "relay-host";
+	if (c->transport[0] != '\0' || c->relay_host[0] != '\0')
+		refuse(w, RC_SYNTAX, "a rule that refuses sends nothing anywhere; remove this, or accept");
+	w->option = "reply";
+	if (policy_reply_parse(c->reply, rule) != RC_OK)
+		refuse(w, RC_SYNTAX, rule->action == VERDICT_REJECT ?
+		    "cannot be the reply of a refusal; write a code, an enhanced code and a text, as in \"550 5.7.1 Not"
+		    " welcome\"" :
+		    "cannot be the reply of a deferral; write a code, an enhanced code and a text, as in \"450 4.7.1 Try again"
+		    " later\"");
+}
+
+static void
 compile_action(struct work *w, struct policy_rule *rule)
 {
 	static const struct {
@@ -404,24 +514,19 @@ compile_action(struct work *w, struct policy_rule *rule)
 	for (i = 0; i < COUNT(actions) && strcmp(actions[i].name, c->action) != 0; i++)
 		;
 	w->option = "action";
-	if (i == COUNT(actions))
-		return refuse(w, RC_SYNTAX, "the action of a rule is accept, reject or defer");
-	rule->action = actions[i].action;
-	if (rule->action == VERDICT_ACCEPT) {
-		w->option = "reply";
-		return c->reply[0] == '\0' ? RC_OK : refuse(w, RC_SYNTAX, "a rule that accepts has no reply to give; remove it");
+	if (i == COUNT(actions)) {
+		refuse(w, RC_SYNTAX, "the action of a rule is accept, reject or defer");
+		return;
 	}
-	w->option = c->transport[0] != '\0' ? "transport" : "relay-host";
-	if (c->transport[0] != '\0' || c->relay_host[0] != '\0')
-		return refuse(w, RC_SYNTAX, "a rule that refuses sends nothing anywhere; remove this, or accept");
+	rule->action = actions[i].action;
 	w->option = "reply";
-	return policy_reply_parse(c->reply, rule) == RC_OK ? RC_OK :
-	    refuse(w, RC_SYNTAX, rule->action == VERDICT_REJECT ?
-	    "cannot be the reply of a refusal; write a code, an enhanced code and a text, as in \"550 5.7.1 Not welcome\"" :
-	    "cannot be the reply of a deferral; write a code, an enhanced code and a text, as in \"450 4.7.1 Try again later\"");
+	if (rule->action != VERDICT_ACCEPT)
+		compile_refusal(w, rule);
+	else if (c->reply[0] != '\0')
+		refuse(w, RC_SYNTAX, "a rule that accepts has no reply to give; remove it");
 }
 
-static enum rc
+static void
 compile_conditions(struct work *w, struct policy_rule *r)
 {
 	const struct conf_rule *c = r->conf;
@@ -440,14 +545,13 @@ compile_conditions(struct work *w, struct policy_rule *r)
 		{ "to-user", &c->to_user, TABLE_FOR_USERS, wanted_users, &r->to_user },
 		{ "user", &c->user, TABLE_FOR_LOGINS, wanted_logins, &r->user },
 	};
-	enum rc rc = check_listeners(w, &c->listener);
 
-	for (size_t i = 0; i < COUNT(lists) && rc == RC_OK; i++)
-		rc = compile_list(w, lists[i].option, lists[i].list, lists[i].kinds, lists[i].wanted, lists[i].to);
+	check_listeners(w, &c->listener);
+	for (size_t i = 0; i < COUNT(lists); i++)
+		compile_list(w, lists[i].option, lists[i].list, lists[i].kinds, lists[i].wanted, lists[i].to);
 	w->option = "tls";
-	if (rc == RC_OK && *c->tls != '\0' && strcmp(c->tls, "yes") != 0 && strcmp(c->tls, "no") != 0)
-		rc = refuse(w, RC_SYNTAX, "is yes or no, or left out");
-	return rc;
+	if (*c->tls != '\0' && strcmp(c->tls, "yes") != 0 && strcmp(c->tls, "no") != 0)
+		refuse(w, RC_SYNTAX, "is yes or no, or left out");
 }
 
 static bool
@@ -472,7 +576,7 @@ names_postmaster(const struct policy_rule *r)
 }
 
 /* A rule that lets everybody send everywhere is a typing error, always. */
-static enum rc
+static void
 check_open_relay(struct work *w, const struct policy_rule *r)
 {
 	bool any_client = patterns_empty(&r->client) || patterns_have_everywhere(&r->client);
@@ -480,44 +584,48 @@ check_open_relay(struct work *w, const struct policy_rule *r)
 	w->option = NULL;
 	if (r->action != VERDICT_ACCEPT || !any_client || r->conf->listener.n > 0 || !patterns_empty(&r->client_name) ||
 	    !patterns_empty(&r->client_certificate) || !patterns_empty(&r->user) || !patterns_empty(&r->to))
-		return RC_OK;
-	return refuse(w, RC_DENIED, "this rule makes an open relay: anybody could send anywhere (a sender is easily forged); "
+		return;
+	refuse(w, RC_DENIED, "this rule makes an open relay: anybody could send anywhere (a sender is easily forged); "
 	    "limit it by client, client-name, client-certificate, listener or to");
 }
 
-static enum rc
+static void
 compile_rule(struct work *w, const struct conf_rule *section, struct policy_rule *r)
 {
-	enum rc rc;
+	size_t before = w->mistakes;
 
-	enter(w, section->conf_file, section->conf_line, "rule", section->title);
+	enter(w, section, "rule");
 	r->conf = section;
 	if (section->title[0] == '\0' || strlen(section->title) > POLICY_TITLE_MAX)
-		return refuse(w, RC_RANGE, "a rule has a name of 1 to 128 bytes");
+		refuse(w, RC_RANGE, "a rule has a name of 1 to 128 bytes");
 	if (slice_starts(slice_str(section->title), S("builtin:")))
-		return refuse(w, RC_EXISTS, "names with builtin: in front are Postern's own; give the rule another name");
-	rc = compile_action(w, r);
-	if (rc == RC_OK)
-		rc = compile_conditions(w, r);
-	if (rc == RC_OK)
-		rc = compile_route(w, section->transport, section->relay_host, &r->route);
-	r->refuses_postmaster = rc == RC_OK &&
-	    (!patterns_empty(&r->client) || !patterns_empty(&r->client_name) || !patterns_empty(&r->client_certificate) ||
-	    names_postmaster(r));
-	return rc == RC_OK ? check_open_relay(w, r) : rc;
+		refuse(w, RC_EXISTS, "names with builtin: in front are Postern's own; give the rule another name");
+	compile_action(w, r);
+	compile_conditions(w, r);
+	compile_route(w, section->transport, section->relay_host, &r->route);
+	/* A list with a mistake is empty, which has a meaning: nothing can be told from that. */
+	if (w->mistakes > before)
+		return;
+	r->refuses_postmaster = !patterns_empty(&r->client) || !patterns_empty(&r->client_name) ||
+	    !patterns_empty(&r->client_certificate) || names_postmaster(r);
+	check_open_relay(w, r);
 }
 
 /* --- the router section, and all of it --- */
 
-static enum rc
-own_literals(struct policy *p)
+static void
+own_literals(struct work *w)
 {
+	struct policy *p = w->p;
+
 	for (size_t i = 0; i < p->conf->n_listeners; i++) {
 		const struct conf_list *l = &p->conf->listeners[i].address;
 		struct ip *grown = reallocarray(p->own, p->n_own + l->n + 1, sizeof *grown);
 
-		if (grown == NULL)
-			return RC_NOMEM;
+		if (grown == NULL) {
+			out_of_memory(w);
+			return;
+		}
 		p->own = grown;
 		for (size_t k = 0; k < l->n; k++) {
 			struct ip ip;
@@ -526,10 +634,9 @@ own_literals(struct policy *p)
 				p->own[p->n_own++] = ip;
 		}
 	}
-	return RC_OK;
 }
 
-static enum rc
+static void
 compile_local_domains(struct work *w)
 {
 	struct policy *p = w->p;
@@ -537,56 +644,54 @@ compile_local_domains(struct work *w)
 	char localhost[] = "localhost", *names[] = { localhost, p->conf->global.hostname };
 	const struct conf_list usual = { names, p->conf->global.hostname[0] == '\0' ? 1 : 2 };
 
-	return compile_list(w, "local-domains", given->n > 0 ? given : &usual, TABLE_FOR_DOMAINS, wanted_domains,
+	compile_list(w, "local-domains", given->n > 0 ? given : &usual, TABLE_FOR_DOMAINS, wanted_domains,
 	    &p->local_domains);
 }
 
-static enum rc
+static void
 compile_senders(struct work *w)
 {
 	struct buf what = BUF_INIT(2048);
-	enum rc rc = compile_list(w, "senders", &w->p->conf->router.senders, TABLE_FOR_LOGINS, wanted_logins, &w->p->senders);
+	size_t before = w->mistakes;
+	enum rc rc;
 
+	compile_list(w, "senders", &w->p->conf->router.senders, TABLE_FOR_LOGINS, wanted_logins, &w->p->senders);
+	if (w->mistakes > before)
+		return;
 	/* A name alone says nothing of what it may send: every sender of that user's would be refused, his own too. */
-	if (rc == RC_OK && w->p->senders.own != NULL) {
-		w->option = "senders";
-		rc = refuse(w, RC_SYNTAX, "only tables can stand here, for behind a user stand his addresses; write senders = "
+	if (w->p->senders.own != NULL) {
+		refuse(w, RC_SYNTAX, "only tables can stand here, for behind a user stand his addresses; write senders = "
 		    "{\"@name\"}, and a table \"name\" with lines such as: bob bob@example.org");
-	} else if (rc == RC_OK && (rc = senders_check(w->p, &what)) != RC_OK) {
-		w->option = "senders";
+		return;
+	}
+	rc = senders_check(w->p, &what);
+	if (rc != RC_OK) {
 		say_place(w);
-		(void)buf_put_slice(w->why, buf_slice(&what));
+		(void)buf_put_slice(&w->one, buf_slice(&what));
+		mistake(w, rc);
 	}
 	buf_free(&what);
-	return rc;
 }
 
-static enum rc
+static void
 compile_router(struct work *w)
 {
 	struct policy *p = w->p;
 	const struct conf_router *r = &p->conf->router;
-	enum rc rc;
 
-	enter(w, r->conf_file, r->conf_line, "router", NULL);
-	rc = compile_local_domains(w);
-	if (rc == RC_OK)
-		rc = compile_list(w, "local-users", &r->local_users, TABLE_FOR_ACCOUNTS, wanted_accounts, &p->local_users);
-	if (rc == RC_OK)
-		rc = compile_senders(w);
-	if (rc == RC_OK)
-		rc = compile_list(w, "relay-clients", &r->relay_clients, TABLE_FOR_CLIENTS, wanted_nets, &p->relay_clients);
-	if (rc == RC_OK)
-		rc = compile_list(w, "relay-certificates", &r->relay_certificates, TABLE_FOR_PRINTS, wanted_prints,
-		    &p->relay_certificates);
-	w->option = "relay-clients";
-	if (rc == RC_OK && patterns_have_everywhere(&p->relay_clients))
-		rc = refuse(w, RC_DENIED, "a network that holds every address makes an open relay; name your own networks");
-	return rc == RC_OK ? compile_route(w, "", r->relay_host, &p->last) : rc;
+	enter(w, r, "router");
+	compile_local_domains(w);
+	compile_list(w, "local-users", &r->local_users, TABLE_FOR_ACCOUNTS, wanted_accounts, &p->local_users);
+	compile_senders(w);
+	compile_list(w, "relay-clients", &r->relay_clients, TABLE_FOR_CLIENTS, wanted_nets, &p->relay_clients);
+	if (patterns_have_everywhere(&p->relay_clients))
+		refuse(w, RC_DENIED, "a network that holds every address makes an open relay; name your own networks");
+	compile_list(w, "relay-certificates", &r->relay_certificates, TABLE_FOR_PRINTS, wanted_prints, &p->relay_certificates);
+	compile_route(w, "", r->relay_host, &p->last);
 }
 
 /* An address is routed like any other; a user must be there, unless it is the name that always is. */
-static enum rc
+static void
 check_postmaster(struct work *w)
 {
 	const struct conf_global *g = &w->p->conf->global;
@@ -596,67 +701,78 @@ check_postmaster(struct work *w)
 	struct subject a;
 	bool exact;
 
-	enter(w, g->conf_file, g->conf_line, NULL, NULL);
+	enter(w, g, NULL);
 	w->option = "postmaster";
 	if (slice_find(name, '@') < name.n) {
-		if (!subject_read(p, name, true, &a))
-			return refuse(w, RC_SYNTAX, "is no address; write user@example.org or the name of a user");
+		if (!subject_read(p, name, true, &a)) {
+			refuse(w, RC_SYNTAX, "is no address; write user@example.org or the name of a user");
+			return;
+		}
 		if (!patterns_have_domain(&p->local_domains, &a.parts, &hit))
-			return RC_OK;
+			return;
 		name = a.meaning;
 	} else if (slice_caseeq(name, S("postmaster"))) {
-		return RC_OK;
+		return;
 	}
-	if (policy_find_user(p, name, &user, &exact))
-		return RC_OK;
-	return refuse(w, RC_NOTFOUND, "is no local user; write the name of one, or an address elsewhere");
+	if (!policy_find_user(p, name, &user, &exact))
+		refuse(w, RC_NOTFOUND, "is no local user; write the name of one, or an address elsewhere");
 }
 
-static enum rc
-compile(struct work *w, policy_load_fn *load, void *ctx)
+static void
+compile(struct work *w, const struct policy_files *files)
 {
 	struct policy *p = w->p;
 	const struct conf *c = p->conf;
-	enum rc rc = compile_tables(w, load, ctx);
 
-	if (rc == RC_OK)
-		rc = compile_transports(w);
-	if (rc == RC_OK)
-		rc = compile_router(w);
-	if (rc == RC_OK)
-		rc = own_literals(p);
-	if (rc == RC_OK)
-		rc = check_postmaster(w);
+	compile_tables(w, files);
+	compile_router(w);
+	own_literals(w);
+	/* Who is a user can be told only when all that says so could be read. */
+	if (w->mistakes == 0)
+		check_postmaster(w);
+	compile_transports(w);
 	p->rules = calloc(c->n_rules + 1, sizeof *p->rules);
 	p->ways = calloc(c->n_routes + 1, sizeof *p->ways);
-	if (rc == RC_OK && (p->rules == NULL || p->ways == NULL))
-		rc = RC_NOMEM;
-	for (; rc == RC_OK && p->n_rules < c->n_rules; p->n_rules++)
-		rc = compile_rule(w, &c->rules[p->n_rules], &p->rules[p->n_rules]);
-	for (; rc == RC_OK && p->n_ways < c->n_routes; p->n_ways++)
-		rc = compile_way(w, &c->routes[p->n_ways], &p->ways[p->n_ways]);
-	return rc;
+	if (p->rules == NULL || p->ways == NULL) {
+		out_of_memory(w);
+		return;
+	}
+	for (; p->n_rules < c->n_rules; p->n_rules++)
+		compile_rule(w, &c->rules[p->n_rules], &p->rules[p->n_rules]);
+	for (; p->n_ways < c->n_routes; p->n_ways++)
+		compile_way(w, &c->routes[p->n_ways], &p->ways[p->n_ways]);
+}
+
+static enum rc
+make(struct conf *conf, const struct policy_files *files, const struct policy_places *places, struct policy **ret_policy,
+    struct buf *why)
+{
+	struct policy *p = calloc(1, sizeof *p);
+	struct work w = { .p = p, .places = places, .why = why, .one = BUF_INIT(MISTAKE_MAX), .rc = RC_OK };
+
+	if (p == NULL)
+		return RC_NOMEM;
+	p->conf = conf_ref(conf);
+	compile(&w, files);
+	buf_free(&w.one);
+	if (w.mistakes == 0) {
+		*ret_policy = p;
+		return RC_OK;
+	}
+	if (w.mistakes > MISTAKES_MAX && places != NULL)
+		(void)buf_printf(why, "and %zu more; mend these first\n", w.mistakes - MISTAKES_MAX);
+	if (buf_len(why) == 0)
+		(void)buf_printf(why, "%s%s", rc_name(w.rc), places == NULL ? "" : "\n");
+	policy_free(p);
+	return w.rc;
 }
 
 enum rc
 policy_new(struct conf *conf, policy_load_fn *load, void *ctx, struct policy **ret_policy, struct buf *why)
 {
-	struct policy *p = calloc(1, sizeof *p);
-	struct work w = { .p = p, .why = why };
-	enum rc rc;
+	const struct policy_files files = { load, ctx };
 
-	if (p == NULL)
-		return RC_NOMEM;
-	p->conf = conf_ref(conf);
-	rc = compile(&w, load, ctx);
-	if (rc != RC_OK) {
-		if (buf_len(why) == 0)
-			(void)buf_put_str(why, rc_name(rc));
-		policy_free(p);
-		return rc;
-	}
-	*ret_policy = p;
-	return RC_OK;
+	return make(conf, &files, NULL, ret_policy, why);
 }
 
 void
@@ -664,8 +780,7 @@ policy_free(struct policy *p)
 {
 	if (p == NULL)
 		return;
-	/* One more than counted: the one that was refused half way. The arrays have room for it. */
-	for (size_t i = 0; p->rules != NULL && i <= p->n_rules && i < p->conf->n_rules; i++) {
+	for (size_t i = 0; i < p->n_rules; i++) {
 		patterns_free(&p->rules[i].client);
 		patterns_free(&p->rules[i].client_name);
 		patterns_free(&p->rules[i].client_certificate);
@@ -674,7 +789,7 @@ policy_free(struct policy *p)
 		patterns_free(&p->rules[i].to_user);
 		patterns_free(&p->rules[i].user);
 	}
-	for (size_t i = 0; p->ways != NULL && i <= p->n_ways && i < p->conf->n_routes; i++) {
+	for (size_t i = 0; i < p->n_ways; i++) {
 		patterns_free(&p->ways[i].from);
 		patterns_free(&p->ways[i].to);
 	}
@@ -694,10 +809,11 @@ policy_free(struct policy *p)
 }
 
 enum rc
-policy_check_conf(struct conf *conf, policy_load_fn *load, void *ctx, struct buf *notes, struct buf *why)
+policy_check_conf(struct conf *conf, const struct policy_files *files, const struct policy_places *places, struct buf *notes,
+    struct buf *why)
 {
 	struct policy *p = NULL;
-	enum rc rc = policy_new(conf, load, ctx, &p, why);
+	enum rc rc = make(conf, files, places, &p, why);
 
 	if (rc != RC_OK)
 		return rc;

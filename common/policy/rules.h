@@ -59,13 +59,26 @@ struct policy {
  * next call or the end of policy_new. Anything but RC_OK: words in why, without the place. */
 typedef enum rc policy_load_fn(void *ctx, struct slice name, const char *path, struct slice *ret_bytes, struct buf *why);
 
-/* Compiles. On anything but RC_OK why says "file:line: what, and what to do". Keeps a reference to conf. */
+/* Compiles. On anything but RC_OK why says "file:line: what, and what to do" of the first mistake. Keeps a reference to conf. */
 enum rc policy_new(struct conf *conf, policy_load_fn *load, void *ctx, struct policy **ret_policy, struct buf *why);
 void policy_free(struct policy *p);	/* NULL is fine */
 
-/* Can a policy be made of this? For the master, before it sends the configuration to anybody. notes: a line for each thing
- * that is allowed and can hardly be meant. */
-enum rc policy_check_conf(struct conf *conf, policy_load_fn *load, void *ctx, struct buf *notes, struct buf *why);
+struct policy_files {
+	policy_load_fn *load;
+	void *ctx;
+};
+
+/* Where an option of a section was written: sets *file (NULL: on the command line) and *line, or leaves them, which are those
+ * of the section: the option stands at its default. */
+struct policy_places {
+	void (*find)(void *ctx, const void *section, const char *option, const char **file, uint32_t *line);
+	void *ctx;
+};
+
+/* Can a policy be made of this? For the master, before it sends the configuration to anybody. why: a line for each mistake,
+ * each with its end. notes: a line for each thing that is allowed and can hardly be meant. */
+enum rc policy_check_conf(struct conf *conf, const struct policy_files *files, const struct policy_places *places,
+    struct buf *notes, struct buf *why);
 
 /* Does the configuration use the system's users (@passwd)? Then the router needs /etc/passwd. */
 bool policy_uses_passwd(const struct conf *conf);

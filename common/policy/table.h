@@ -64,7 +64,8 @@ size_t table_count(const struct table *t);
  * in words appended to why; RC_NOMEM. The same pattern with the same value twice is fine. */
 enum rc table_add(struct table *t, struct slice pattern, struct slice value, uint32_t line, struct buf *why);
 
-/* A text file: one pattern a line, a value behind white space, # starts a comment. why: "path:line: what, what to do". */
+/* A text file: one pattern a line, a value behind white space, # starts a comment. why: "path:line: what, what to do", and
+ * a line for each further mistake, without the last line's end. */
 enum rc table_load_text(struct table *t, struct slice bytes, const char *path, struct buf *why);
 
 /* Warns in notes, a line each, of networks in such a file that are wider than they look; for whoever shows it to people. */

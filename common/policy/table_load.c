@@ -11,6 +11,7 @@
 enum {
 	QUOTE_MAX = 80,		/* bytes of a bad pattern that a message shows */
 	WARNINGS_MAX = 10,	/* of one file */
+	MISTAKES_MAX = 20,	/* that are told of one file */
 };
 
 size_t
@@ -324,16 +325,26 @@ table_load_text(struct table *t, struct slice bytes, const char *path, struct bu
 {
 	struct lines l = { bytes, { NULL, 0 }, 0 };
 	struct buf what = BUF_INIT(1024);
-	enum rc rc = RC_OK;
+	enum rc first = RC_OK;
+	size_t n = 0;
 
-	while (rc == RC_OK && next_line(&l))
-		rc = load_line(t, &l, &what);
-	if (rc != RC_OK) {
-		(void)buf_printf(why, "%s:%u: ", path, l.number);
-		(void)buf_put_slice(why, buf_slice(&what));
+	while (first != RC_NOMEM && next_line(&l)) {
+		enum rc rc = load_line(t, &l, &what);
+
+		if (rc == RC_OK)
+			continue;
+		if (first == RC_OK || rc == RC_NOMEM)
+			first = rc;
+		if (n++ < MISTAKES_MAX) {
+			(void)buf_printf(why, "%s%s:%u: ", n == 1 ? "" : "\n", path, l.number);
+			(void)buf_put_slice(why, buf_slice(&what));
+		}
+		buf_clear(&what);
 	}
+	if (n > MISTAKES_MAX)
+		(void)buf_printf(why, "\n%s: and %zu more lines that are wrong", path, n - MISTAKES_MAX);
 	buf_free(&what);
-	return rc;
+	return first;
 }
 
 void

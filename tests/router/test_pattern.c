@@ -53,7 +53,7 @@ static const struct refusal refusals[] = {
 	{ { { "router", "", "relay-host", "[a.test]:65535" } }, NULL },
 	{ { { "router", "", "max-table-size", "4K" }, { "table", "names", "file", "/n" } }, NULL },
 	{ { { "table", "bad", "file", "/etc/bad" } }, "/etc/bad:2: \"b@d@x\" is no address" },
-	{ { { "table", "gone", "file", "/etc/gone" } }, "postern.conf:1: table \"gone\": /etc/gone: could not be opened" },
+	{ { { "table", "gone", "file", "/etc/gone" } }, "postern.conf:1: table \"gone\": file: /etc/gone: could not be opened" },
 	{ { { "table", "t", "format", "text" } }, "postern.conf:1: table \"t\": a table needs a file or values" },
 	{ { { "table", "names", "file", "/n" }, { "table", "names", "values", "x" } }, "not both" },
 	{ { { "table", "t", "format", "hash" }, { "table", "t", "values", "x" } }, "the format of a table is text or passwd" },
@@ -132,9 +132,24 @@ static const struct refusal refusals[] = {
 	{ { { "local", "", "users", "dave:10:10:/" } }, "users: \"dave:10:10:/\" has a uid below local { min-uid }" },
 };
 
+/* Nothing is known but where sections stand. */
+static void
+find_no_place(void *ctx, const void *section, const char *option, const char **file, uint32_t *line)
+{
+	(void)ctx;
+	(void)section;
+	(void)option;
+	(void)file;
+	(void)line;
+}
+
+static const struct policy_places places = { find_no_place, NULL };
+
 static void
 what_is_wrong_is_refused_in_words(void **state)
 {
+	const struct policy_files from = { house_load, (void *)(uintptr_t)&all_files };
+
 	(void)state;
 	for (size_t i = 0; i < COUNT(refusals); i++) {
 		struct buf notes = BUF_INIT(4096), why = BUF_INIT(4096);
@@ -145,7 +160,7 @@ what_is_wrong_is_refused_in_words(void **state)
 		while (n < LINES_MAX && refusals[i].lines[n].section != NULL)
 			n++;
 		c = house_conf(refusals[i].lines, n);
-		rc = policy_check_conf(c, house_load, (void *)(uintptr_t)&all_files, &notes, &why);
+		rc = policy_check_conf(c, &from, &places, &notes, &why);
 		if (refusals[i].words == NULL ? rc != RC_OK : rc == RC_OK || strstr(buf_cstr(&why), refusals[i].words) == NULL)
 			fail_msg("case %zu (%s %s %s): %s: %s", i, refusals[i].lines[0].section, refusals[i].lines[0].option,
 			    refusals[i].lines[0].value, rc_name(rc), buf_cstr(&why));
@@ -164,6 +179,7 @@ a_table_over_its_limit(void **state)
 	char *big = malloc(5000);
 	struct house_file file = { "big", big };
 	struct house_files some = { &file, 1 };
+	const struct policy_files from = { house_load, &some };
 	struct buf notes = BUF_INIT(4096), why = BUF_INIT(4096);
 	struct conf *c = house_conf(lines, COUNT(lines));
 
@@ -173,13 +189,13 @@ a_table_over_its_limit(void **state)
 	big[4999] = '\0';
 	/* local-users is @passwd by default; this test is not about it. */
 	conf_list_clear(&c->router.local_users);
-	assert_int_equal(policy_check_conf(c, house_load, &some, &notes, &why), RC_RANGE);
+	assert_int_equal(policy_check_conf(c, &from, &places, &notes, &why), RC_RANGE);
 	assert_string_equal(buf_cstr(&why),
-	    "postern.conf:2: table \"big\": /etc/big is larger than router { max-table-size }; raise it,"
-	    " or make the table smaller");
+	    "postern.conf:2: table \"big\": file: /etc/big is larger than router { max-table-size }; raise it,"
+	    " or make the table smaller\n");
 	big[4096] = '\0';
 	buf_clear(&why);
-	assert_int_equal(policy_check_conf(c, house_load, &some, &notes, &why), RC_OK);
+	assert_int_equal(policy_check_conf(c, &from, &places, &notes, &why), RC_OK);
 	assert_non_null(strstr(buf_cstr(&notes), "warning: postmaster: mail for postmaster is accepted (RFC 5321 4.5.1)"));
 	buf_free(&notes);
 	conf_unref(c);
