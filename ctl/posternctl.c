@@ -23,6 +23,7 @@ struct options {
 	bool json;
 	/* explain */
 	const char *client, *from, *to, *listener, *helo, *client_name, *tls, *fingerprint, *user;
+	bool client_name_failed;
 	const char *limit;	/* of clients */
 	const char *of_explain;	/* one of those above that was given */
 	bool all;		/* of queue remove */
@@ -43,8 +44,8 @@ static const char usage[] =
     "  clients [WHAT] [--limit N]  who is connected and has done what lately, beside the limits; most of WHAT first: sessions,\n"
     "                              connections, messages, recipients, errors, unknown-recipients, tls-handshakes, failed-logins\n"
     "  tls show                    certificates: names, keys, how long they last, and what is wrong\n"
-    "  explain --client IP --from ADDRESS --to ADDRESS [--listener NAME] [--helo NAME] [--client-name NAME]\n"
-    "          [--tls yes|no] [--fingerprint SHA256] [--user NAME]\n"
+    "  explain --client IP --from ADDRESS --to ADDRESS [--listener NAME] [--helo NAME]\n"
+    "          [--client-name NAME | --client-name-failed] [--tls yes|no] [--fingerprint SHA256] [--user NAME]\n"
     "                              what would be decided, and which rule decides\n"
     "  passwd USER                 add a user, or change a password; --remove, --lock, --check, --list\n"
     "  reload                      take a changed configuration over\n"
@@ -133,9 +134,14 @@ explain_arg(const struct options *o, struct buf *to)
 	} lines[] = {
 		{ "client", o->client }, { "from", o->from }, { "to", o->to }, { "listener", o->listener }, { "helo", o->helo },
 		{ "client_name", o->client_name }, { "tls", o->tls }, { "fingerprint", o->fingerprint },
-		{ "user", o->user },
+		{ "user", o->user }, { "client_name_failed", o->client_name_failed ? "yes" : NULL },
 	};
 
+	if (o->client_name != NULL && o->client_name_failed) {
+		(void)fprintf(stderr, "posternctl: --client-name and --client-name-failed exclude each other: a name that"
+		    " cannot be looked up is not known\n");
+		return false;
+	}
 	if (o->to == NULL || o->from == NULL || o->client == NULL) {
 		(void)fprintf(stderr, "posternctl: explain needs --client IP, --from ADDRESS and --to ADDRESS\n");
 		return false;
@@ -250,6 +256,22 @@ find_command(int argc, char **argv, int *ret_used)
 	return NULL;
 }
 
+/* An option that stands by itself. */
+static bool
+take_flag(struct options *o, const char *word)
+{
+	if (strcmp(word, "--json") == 0 || strcmp(word, "-j") == 0)
+		o->json = true;
+	else if (strcmp(word, "--all") == 0)
+		o->all = true;
+	else if (strcmp(word, "--client-name-failed") == 0) {
+		o->client_name_failed = true;
+		o->of_explain = "--client-name-failed";
+	} else
+		return false;
+	return true;
+}
+
 /* Takes the options out of argv, wherever they stand; returns how many words are left, -1 when one is wrong. */
 static int
 take_options(struct options *o, int argc, char **argv)
@@ -269,14 +291,8 @@ take_options(struct options *o, int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		size_t k;
 
-		if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0) {
-			o->json = true;
+		if (take_flag(o, argv[i]))
 			continue;
-		}
-		if (strcmp(argv[i], "--all") == 0) {
-			o->all = true;
-			continue;
-		}
 		for (k = 0; k < sizeof with_value / sizeof with_value[0]; k++)
 			if (strcmp(argv[i], with_value[k].name) == 0)
 				break;

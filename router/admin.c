@@ -100,6 +100,14 @@ put_final(struct page *page, const struct policy_verdict *v, uint32_t generation
 	buf_free(&at);
 }
 
+/* False: another word than these. */
+static bool
+read_yes_no(struct slice value, bool *ret_yes)
+{
+	*ret_yes = slice_eq(value, S("yes"));
+	return *ret_yes || slice_eq(value, S("no"));
+}
+
 /* "key=value" lines into a query. NULL, or what is wrong. */
 static const char *
 read_arg(struct slice arg, struct policy_query *q)
@@ -126,17 +134,24 @@ read_arg(struct slice arg, struct policy_query *q)
 			continue;
 		}
 		if (slice_eq(key, S("tls"))) {
-			q->tls = slice_eq(value, S("yes"));
-			if (!q->tls && !slice_eq(value, S("no")))
+			if (!read_yes_no(value, &q->tls))
 				return "tls is yes or no";
+			continue;
+		}
+		if (slice_eq(key, S("client_name_failed"))) {
+			if (!read_yes_no(value, &q->name_failed))
+				return "client_name_failed is yes or no";
 			continue;
 		}
 		for (i = 0; i < sizeof keys / sizeof keys[0] && !slice_eq(key, keys[i].key); i++)
 			;
 		if (i == sizeof keys / sizeof keys[0])
-			return "explain knows client, from, to, listener, helo, client_name, tls, fingerprint and user";
+			return "explain knows client, from, to, listener, helo, client_name, client_name_failed, tls, fingerprint"
+			    " and user";
 		*keys[i].to = value;
 	}
+	if (q->name_failed && q->client_name.n > 0)
+		return "a client whose name could not be looked up has none";
 	return q->client.family == 0 ? "the client is missing" : NULL;
 }
 

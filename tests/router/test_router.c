@@ -42,6 +42,9 @@ static const struct house_line house[] = {
 	{ "table", "users", "file", "/etc/postern/users" },
 	{ "rule", "no-spam", "from", "spam.test" },
 	{ "rule", "no-spam", "action", "reject" },
+	{ "rule", "dial-up", "client-name", "*.dial.test" },
+	{ "rule", "dial-up", "to", "alice@postern.test" },
+	{ "rule", "dial-up", "action", "reject" },
 };
 
 static void
@@ -215,23 +218,23 @@ a_reload_that_is_broken_changes_nothing(void **state)
 	write_table(&world, "alice\nbob\n");
 	send_generation(&world, true);
 	assert_int_equal(next_ready(&world, &b).status, RC_OK);
-	assert_int_equal(check(smtpd, &b, "bob@postern.test").action, VERDICT_ACCEPT);
+	assert_int_equal(check(smtpd, &b, "alice@postern.test").action, VERDICT_ACCEPT);
 	write_table(&world, "alice\nb b@d@e\n@x\n");
 	send_generation(&world, true);
 	ready = next_ready(&world, &b);
 	assert_int_not_equal(ready.status, RC_OK);
 	assert_true(slice_eq(ready.why, S("/etc/postern/users:3: \"@x\" has no local part; for a whole domain write "
 	    "example.org")));
-	assert_int_equal(check(smtpd, &b, "bob@postern.test").action, VERDICT_ACCEPT);
-	assert_int_equal(check(smtpd, &b, "bob@postern.test").generation, 2);
+	assert_int_equal(check(smtpd, &b, "alice@postern.test").action, VERDICT_ACCEPT);
+	assert_int_equal(check(smtpd, &b, "alice@postern.test").generation, 2);
 	send_generation(&world, false);
 	ready = next_ready(&world, &b);
 	assert_int_not_equal(ready.status, RC_OK);
-	assert_int_equal(check(smtpd, &b, "bob@postern.test").action, VERDICT_ACCEPT);
+	assert_int_equal(check(smtpd, &b, "alice@postern.test").action, VERDICT_ACCEPT);
 	write_table(&world, "carol\n");
 	send_generation(&world, true);
 	assert_int_equal(next_ready(&world, &b).status, RC_OK);
-	assert_int_equal(check(smtpd, &b, "bob@postern.test").action, VERDICT_REJECT);
+	assert_int_equal(check(smtpd, &b, "alice@postern.test").action, VERDICT_REJECT);
 	(void)close(smtpd);
 	buf_free(&b);
 	assert_int_equal(stop(&world), 0);
@@ -254,7 +257,7 @@ a_broken_start_is_refused(void **state)
 	assert_int_not_equal(stop(&world), 0);
 	start(&world, "alice\n", false);
 	ready = next_ready(&world, &b);
-	assert_true(slice_eq(ready.why, S("postern.conf:5: table \"users\": /etc/postern/users: could not be opened")));
+	assert_true(slice_eq(ready.why, S("postern.conf:5: table \"users\": file: /etc/postern/users: could not be opened")));
 	assert_int_not_equal(stop(&world), 0);
 	buf_free(&b);
 }
@@ -333,6 +336,7 @@ explain_in_pages(void **state)
 	    "client_name=y.test\n";
 	static const char expect[] =
 	    "{\"rule\":\"no-spam\",\"matched\":false,\"why\":\"from is another\"}\n"
+	    "{\"rule\":\"dial-up\",\"matched\":false,\"why\":\"client-name is another\"}\n"
 	    "{\"rule\":\"builtin:postmaster\",\"matched\":false,\"why\":\"the recipient is not postmaster\"}\n"
 	    "{\"rule\":\"builtin:local\",\"matched\":true,\"why\":\"the domain is local and the user exists\"}\n"
 	    "{\"action\":\"accept\",\"rule\":\"builtin:local\",\"code\":250,\"enhanced\":\"2.1.5\",\"text\":\"Recipient "
@@ -348,16 +352,38 @@ explain_in_pages(void **state)
 	start(&world, "alice\n", true);
 	assert_int_equal(next_ready(&world, &b).status, RC_OK);
 	control = line_as(&world, ROLE_CONTROL);
-	assert_int_equal(ask_explain(control, arg, 0, 0, &b, &rows, &end, &text), 4);
+	assert_int_equal(ask_explain(control, arg, 0, 0, &b, &rows, &end, &text), 5);
 	assert_int_equal(end.status, RC_OK);
 	assert_int_equal(end.more, 0);
 	assert_string_equal(buf_cstr(&rows), expect);
 	buf_clear(&rows);
 	assert_int_equal(ask_explain(control, arg, 0, 3, &b, &rows, &end, &text), 3);
 	assert_int_equal(end.more, 1);
-	assert_int_equal(ask_explain(control, arg, end.cursor, 3, &b, &rows, &end, &text), 1);
+	assert_int_equal(ask_explain(control, arg, end.cursor, 3, &b, &rows, &end, &text), 2);
 	assert_int_equal(end.more, 0);
 	assert_string_equal(buf_cstr(&rows), expect);
+	/* A rule by names waits for a name that cannot be looked up; a client without a name is none of its. */
+	buf_clear(&rows);
+	(void)ask_explain(control, "client=192.0.2.1\nto=alice@postern.test\nclient_name_failed=yes\n", 0, 0, &b, &rows, &end,
+	    &text);
+	assert_non_null(strstr(buf_cstr(&rows), "{\"rule\":\"dial-up\",\"matched\":true,\"why\":\"the name of the client"
+	    " decides, and cannot be looked up now\""));
+	assert_non_null(strstr(buf_cstr(&rows), "\"code\":450,\"enhanced\":\"4.4.3\""));
+	buf_clear(&rows);
+	(void)ask_explain(control, "client=192.0.2.1\nto=alice@postern.test\nclient_name_failed=no\n", 0, 0, &b, &rows, &end,
+	    &text);
+	assert_null(strstr(buf_cstr(&rows), "4.4.3"));
+	buf_clear(&rows);
+	buf_clear(&text);
+	assert_int_equal(ask_explain(control, "client=192.0.2.1\nclient_name_failed=1\n", 0, 0, &b, &rows, &end, &text), 0);
+	assert_int_equal(end.status, RC_SYNTAX);
+	assert_string_equal(buf_cstr(&text), "client_name_failed is yes or no");
+	buf_clear(&text);
+	assert_int_equal(ask_explain(control, "client=192.0.2.1\nclient_name_failed=yes\nclient_name=a.test\n", 0, 0, &b, &rows,
+	    &end, &text), 0);
+	assert_int_equal(end.status, RC_SYNTAX);
+	assert_string_equal(buf_cstr(&text), "a client whose name could not be looked up has none");
+	buf_clear(&text);
 	assert_int_equal(ask_explain(control, "client=nobody\n", 0, 0, &b, &rows, &end, &text), 0);
 	assert_int_equal(end.status, RC_SYNTAX);
 	assert_string_equal(buf_cstr(&text), "the client is no IP address");

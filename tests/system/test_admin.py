@@ -212,6 +212,8 @@ def test_words_that_are_wrong(folder):
                                 (("users", "--limit", "5"), 64, "--limit goes with clients;"),
                                 (("config", "check", "--tls", "yes"), 64, "--tls goes with explain;"),
                                 (("clients", "--limit", "0"), 64, "--limit takes a number from 1 to"),
+                                (("status", "--client-name-failed"), 64, "--client-name-failed goes with explain;"),
+                                ((*explain, "--client-name", "a.test", "--client-name-failed"), 64, "exclude each other"),
                                 ((*explain, "--tls", "true"), 65, "tls is yes or no"),
                                 ((*explain, "--listener", "smpt"), 65, 'there is no listener "smpt"; there are: ')):
         r = postern.ctl(*words, check=False)

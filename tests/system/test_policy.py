@@ -151,7 +151,7 @@ class Reverse:
 
 
 def test_a_name_that_cannot_be_looked_up_opens_nothing(folder):
-    """Whoever lets our look-ups fail is told to come again; a client without a name is what it was."""
+    """Whoever lets our look-ups fail is told to come again; a client without a name is what it was. explain says the same."""
     net = lab.Lab(folder)
     net.standard_zones()
     net.zone("dialup.test", "a A 10.77.0.31\n")
@@ -159,7 +159,7 @@ def test_a_name_that_cannot_be_looked_up_opens_nothing(folder):
     net.names.delegated[zone] = [("ns." + zone, "10.77.1.200")]
     net.start_dns()
     Reverse("10.77.1.200", zone)
-    lab.Postern(net, net.postern_conf("""
+    postern = lab.Postern(net, net.postern_conf("""
         resolver { timeout = "4s" }
         rule "no-dial-up" { client-name = {"*.dialup.test"} action = reject }
         rule "friends" { client-name = {"*.trusted.test"} to = {"sink.test"} }
@@ -170,6 +170,12 @@ def test_a_name_that_cannot_be_looked_up_opens_nothing(folder):
         lab.equal(answers, {"honest": ("550 5.7.1", "550 5.7.1"), "nxdomain": ("250 2.1.5", "550 5.7.1"),
                             "lying": ("250 2.1.5", "550 5.7.1")}.get(how, ("450 4.4.3", "450 4.4.3")),
                   f"what a client with the reverse zone {how} is told")
+        name = {"honest": ["--client-name", "a.dialup.test"], "nxdomain": [], "lying": []}.get(how, ["--client-name-failed"])
+        for to, told in zip(("alice@postern.test", "a@sink.test"), answers):
+            rows = postern.ctl_rows("explain", "--client", client, "--from", "x@client.test", "--to", to, *name)
+            lab.equal(f"{rows[-1]['code']} {rows[-1]['enhanced']}", told, f"explain about {how} to {to}")
+            lab.equal(any("cannot be looked up now" in r.get("why", "") for r in rows), name == ["--client-name-failed"],
+                      f"the reason: {rows}")
 
 
 def test_a_table_broken_in_place(folder):
