@@ -39,7 +39,8 @@ struct hash_table {
 
 /* Empty, with a key of its own. */
 void hash_table_init(struct hash_table *t);
-/* Every entry goes to give_back, which may free it, and the table is empty; usable again, with the same key. */
+/* Every entry goes to give_back, which may free it (NULL: there is none), and the table is empty; usable again, with the same
+ * key. */
 void hash_table_clear(struct hash_table *t, void (*give_back)(struct hash_entry *e));
 
 /* Those with this hash, the latest first; NULL: none, or no more. */

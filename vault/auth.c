@@ -126,6 +126,8 @@ setup(struct auth *auth, struct loop *loop, struct conf *conf)
 	auth->loop = loop;
 	auth->conf = conf_ref(conf);
 	buf_init(&auth->why, 4096);
+	hash_table_init(&auth->exchanges);
+	hash_table_init(&auth->shares);
 	dovecot_setup(auth);
 	usage_init(&auth->usage, loop);
 	return delays_init(&auth->delays) ? RC_OK : RC_NOMEM;

@@ -7,6 +7,7 @@
 #ifndef POSTERN_VAULT_AUTH_H
 #define POSTERN_VAULT_AUTH_H
 
+#include "common/hash_table.h"
 #include "common/room.h"
 #include "vault/auth_delay.h"
 #include "vault/auth_dovecot.h"
@@ -20,7 +21,6 @@ enum {
 	AUTH_FILES_MAX = 16,		/* files of one generation */
 	AUTH_RESPONSE_MAX = 12 * 1024,	/* bytes of one response: more than a line of 12288 can hold (RFC 4954 4) */
 	AUTH_BINDING_MAX = 64,		/* bytes of a channel binding: a hash, or 32 bytes of RFC 9266 */
-	AUTH_BUCKETS = 1024,		/* of exchanges */
 };
 
 struct exchange;
@@ -46,10 +46,9 @@ struct auth {
 	struct hash_job *jobs;	/* that they have of us */
 	struct delays delays;
 	struct usage usage;
-	struct exchange *buckets[AUTH_BUCKETS];
-	unsigned n_exchanges;
+	struct hash_table exchanges;
 	struct asker *askers[AUTH_SMTPDS_MAX];	/* NULL: has not asked yet */
-	struct share *shares[SHARE_BUCKETS];
+	struct hash_table shares;
 	struct auth_file *files;
 	unsigned n_files;
 	struct dovecot dovecot;

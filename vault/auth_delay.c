@@ -13,7 +13,7 @@ enum { FRIEND_MS = 7 * 24 * 3600 * 1000 };	/* how long a network is known to be 
 bool
 delays_init(struct delays *d)
 {
-	randombytes_buf(d->hash_key, sizeof d->hash_key);
+	hash_key_make(&d->hash_key);
 	d->sets = calloc(DELAY_SETS + FRIEND_SETS, sizeof *d->sets);
 	return d->sets != NULL;
 }
@@ -27,25 +27,24 @@ delays_free(struct delays *d)
 
 /* The account's name in a form of fixed size. Whoever decides about it may see no difference between letters of either case, or
  * between two ways to write one (Dovecot's auth_username_format): all of these are one account here. */
-static void
-digest(const struct delays *d, struct slice user, uint8_t to[crypto_shorthash_BYTES])
+static uint64_t
+digest(const struct delays *d, struct slice user)
 {
 	struct buf folded = BUF_INIT(FOLDED_MAX);
 	bool ok = prepare_folded(user, &folded);
 
-	(void)crypto_shorthash(to, ok ? buf_slice(&folded).p : user.p, ok ? buf_len(&folded) : user.n, d->hash_key);
+	uint64_t hash = keyed_hash(&d->hash_key, ok ? buf_slice(&folded) : user);
+
 	buf_free(&folded);
+	return hash;
 }
 
 static uint64_t
 key_of(const struct delays *d, enum what what, struct ip client, struct slice user)
 {
 	struct ip_net net = ip_client_network(client, 32, 64);
-	uint8_t in[1 + 1 + sizeof net.ip.b + crypto_shorthash_BYTES] = { (uint8_t)what };
-	union {
-		uint8_t b[crypto_shorthash_BYTES];
-		uint64_t n;
-	} hash;
+	uint64_t account = what == NETWORK ? 0 : digest(d, user), key;
+	uint8_t in[1 + 1 + sizeof net.ip.b + sizeof account] = { (uint8_t)what };
 	size_t n = 1;
 
 	if (what != ACCOUNT) {
@@ -54,11 +53,11 @@ key_of(const struct delays *d, enum what what, struct ip client, struct slice us
 		n += sizeof net.ip.b;
 	}
 	if (what != NETWORK) {
-		digest(d, user, in + n);
-		n += crypto_shorthash_BYTES;
+		memcpy(in + n, &account, sizeof account);
+		n += sizeof account;
 	}
-	(void)crypto_shorthash(hash.b, in, n, d->hash_key);
-	return hash.n == 0 ? 1 : hash.n;
+	key = keyed_hash(&d->hash_key, slice_of(in, n));
+	return key == 0 ? 1 : key;
 }
 
 static struct delay_entry *

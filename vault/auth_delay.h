@@ -12,9 +12,8 @@
 
 #include "common/conf.h"
 #include "common/ip.h"
+#include "common/keyed_hash.h"
 #include "common/slice.h"
-
-#include <sodium.h>
 
 enum { DELAY_WAYS = 8, DELAY_SETS = 4096, FRIEND_SETS = 1024 };
 
@@ -26,7 +25,7 @@ struct delay_entry {
 };
 
 struct delays {
-	uint8_t hash_key[crypto_shorthash_KEYBYTES];
+	struct hash_key hash_key;
 	struct delay_entry (*sets)[DELAY_WAYS];		/* DELAY_SETS of failures, then FRIEND_SETS */
 };
 

@@ -51,20 +51,10 @@ dovecot_unknown(const struct auth *auth)
 
 /* --- requests --- */
 
-static struct dovecot_request **
-bucket_of(struct dovecot *d, uint32_t id)
-{
-	return &d->buckets[id % DOVECOT_BUCKETS];
-}
-
 static struct dovecot_request *
-find(struct dovecot *d, uint32_t id)
+find(const struct dovecot *d, uint32_t id)
 {
-	struct dovecot_request *r = *bucket_of(d, id);
-
-	while (r != NULL && r->id != id)
-		r = r->next;
-	return r;
+	return (struct dovecot_request *)hash_table_find(&d->requests, id);
 }
 
 static struct dovecot_request *
@@ -90,18 +80,11 @@ make(struct exchange *x)
 static void
 number(struct dovecot *d, struct dovecot_request *r)
 {
-	struct dovecot_request **bucket;
-
 	do
 		d->last_id++;
 	while (d->last_id == 0 || find(d, d->last_id) != NULL);
 	r->id = d->last_id;
-	bucket = bucket_of(d, r->id);
-	r->next = *bucket;
-	if (r->next != NULL)
-		r->next->link = &r->next;
-	r->link = bucket;
-	*bucket = r;
+	hash_table_add(&d->requests, &r->entry, r->id);
 }
 
 /* Dovecot has done with it, or we with Dovecot. */
@@ -110,9 +93,7 @@ unnumber(struct dovecot_request *r)
 {
 	if (r->id == 0)
 		return;
-	*r->link = r->next;
-	if (r->next != NULL)
-		r->next->link = r->link;
+	hash_table_remove(&r->exchange->auth->dovecot.requests, &r->entry);
 	r->id = 0;
 }
 

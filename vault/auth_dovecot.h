@@ -7,6 +7,7 @@
 #ifndef POSTERN_VAULT_AUTH_DOVECOT_H
 #define POSTERN_VAULT_AUTH_DOVECOT_H
 
+#include "common/hash_table.h"
 #include "common/loop.h"
 #include "common/wire/dovecot_auth.h"
 
@@ -18,7 +19,6 @@ enum {
 	DOVECOT_OUT_MAX = 4 * 1024 * 1024,	/* bytes that Dovecot has not read yet; further logins are told 454 */
 	DOVECOT_REST_FIRST_MS = 250,		/* before it is tried again, doubled each time */
 	DOVECOT_REST_MAX_MS = 10000,
-	DOVECOT_BUCKETS = 1024,			/* of requests */
 };
 
 enum dovecot_state {
@@ -31,7 +31,7 @@ enum dovecot_state {
 
 /* A login at Dovecot. */
 struct dovecot_request {
-	struct dovecot_request *next, **link;		/* of its bucket, once it has a number */
+	struct hash_entry entry;			/* once it has a number, which is its hash: ours, in turn */
 	struct dovecot_request *older, *newer;		/* of all */
 	struct exchange *exchange;
 	uint32_t id;		/* 0: Dovecot knows nothing of it yet */
@@ -60,7 +60,8 @@ struct dovecot {
 	unsigned mechanisms;	/* of the last one that was complete */
 	bool known;		/* there was one */
 	uint32_t last_id;
-	struct dovecot_request *buckets[DOVECOT_BUCKETS], *oldest, *newest;
+	struct hash_table requests;			/* that have a number */
+	struct dovecot_request *oldest, *newest;	/* of all */
 };
 
 void dovecot_setup(struct auth *auth);

@@ -293,6 +293,7 @@ dovecot_setup(struct auth *auth)
 	struct dovecot *d = &auth->dovecot;
 
 	d->fd = -1;
+	hash_table_init(&d->requests);
 	buf_init(&d->in, DOVECOT_LINE_MAX);
 	buf_init(&d->out, DOVECOT_OUT_MAX);
 	timer_setup(&d->timer, auth->loop, on_timer, auth);
@@ -336,5 +337,6 @@ dovecot_free(struct auth *auth)
 	if (auth->loop == NULL)
 		return;
 	stop(auth);
+	hash_table_clear(&auth->dovecot.requests, NULL);
 	buf_free(&auth->dovecot.in);
 }

@@ -1,6 +1,7 @@
 /* vault/auth_exchange.c -- see auth_exchange.h. */
 #include "vault/auth_exchange.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -80,27 +81,33 @@ find_mechanism(const struct auth *auth, struct slice name)
 
 /* --- the one birth and the one death --- */
 
-static struct exchange **
-bucket_of(struct auth *auth, const struct peer *p, uint32_t handle)
+static uint64_t
+hash_of(const struct auth *auth, const struct peer *p, uint32_t handle)
 {
-	return &auth->buckets[(handle ^ peer_index(p) * 7919U) % AUTH_BUCKETS];
+	const uint32_t in[] = { peer_index(p), handle };
+
+	return keyed_hash(&auth->exchanges.key, slice_of(in, sizeof in));
 }
 
 static struct exchange *
-find(struct auth *auth, const struct peer *p, uint32_t handle)
+find(const struct auth *auth, const struct peer *p, uint32_t handle)
 {
-	struct exchange *x = *bucket_of(auth, p, handle);
+	struct hash_entry *e = hash_table_find(&auth->exchanges, hash_of(auth, p, handle));
 
-	while (x != NULL && (x->peer != p || x->handle != handle))
-		x = x->next;
-	return x;
+	for (; e != NULL; e = hash_entry_next(e)) {
+		struct exchange *x = (struct exchange *)e;
+
+		if (x->peer == p && x->handle == handle)
+			return x;
+	}
+	return NULL;
 }
 
 static struct exchange *
 make(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism *mechanism, const struct au_begin *m,
     const char **ret_why)
 {
-	struct exchange *x = calloc(1, sizeof *x), **bucket = bucket_of(auth, p, handle);
+	struct exchange *x = calloc(1, sizeof *x);
 
 	*ret_why = "out of memory";
 	if (x == NULL)
@@ -119,22 +126,14 @@ make(struct auth *auth, struct peer *p, uint32_t handle, const struct mechanism 
 	x->ends = loop_now(auth->loop) + auth->conf->auth.timeout;
 	timer_setup(&x->timer, auth->loop, on_timer, x);
 	timer_start(&x->timer, auth->conf->auth.timeout);
-	x->next = *bucket;
-	if (x->next != NULL)
-		x->next->link = &x->next;
-	x->link = bucket;
-	*bucket = x;
-	auth->n_exchanges++;
+	hash_table_add(&auth->exchanges, &x->entry, hash_of(auth, p, handle));
 	return x;
 }
 
 static void
 unmake(struct exchange *x)
 {
-	*x->link = x->next;
-	if (x->next != NULL)
-		x->next->link = x->link;
-	x->auth->n_exchanges--;
+	hash_table_remove(&x->auth->exchanges, &x->entry);
 	share_leave(x->auth, x);
 	timer_cancel(&x->timer);
 	password_forget(x);
@@ -147,18 +146,20 @@ unmake(struct exchange *x)
 void
 exchanges_forget(struct auth *auth, const struct peer *p)
 {
-	for (size_t i = 0; i < AUTH_BUCKETS; i++)
-		for (struct exchange *x = auth->buckets[i], *next; x != NULL; x = next) {
-			next = x->next;
-			if (p == NULL || x->peer == p)
-				unmake(x);
-		}
+	for (struct hash_entry *e = hash_table_walk(&auth->exchanges, NULL), *next; e != NULL; e = next) {
+		struct exchange *x = (struct exchange *)e;
+
+		next = hash_table_walk(&auth->exchanges, e);
+		if (p == NULL || x->peer == p)
+			unmake(x);
+	}
 }
 
 void
 exchanges_free(struct auth *auth)
 {
 	exchanges_forget(auth, NULL);
+	hash_table_clear(&auth->exchanges, NULL);
 	shares_free(auth);
 }
 

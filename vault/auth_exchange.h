@@ -29,7 +29,7 @@ enum exchange_state {
 };
 
 struct exchange {
-	struct exchange *next, **link;
+	struct hash_entry entry;
 	struct exchange *older, *newer;	/* of its share */
 	struct share *share;
 	struct auth *auth;

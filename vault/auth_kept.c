@@ -188,11 +188,11 @@ usage_load(struct usage *u)
 		if (!read_file(u->fds[i], &files[i]))
 			buf_clear(&files[i]);
 	better = serial_of(buf_slice(&files[1])) > serial_of(buf_slice(&files[0]));
-	for (unsigned i = 0; i < USAGE_FILES && u->n_users == 0; i++) {
+	for (unsigned i = 0; i < USAGE_FILES && u->users.n == 0; i++) {
 		unsigned file = (better + i) % USAGE_FILES;
 
 		bad = take_over(u, buf_slice(&files[file])) || bad;
-		if (u->n_users > 0)
+		if (u->users.n > 0)
 			u->good = file;
 	}
 	if (bad)

@@ -3,33 +3,31 @@
 
 #include "vault/auth_exchange.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 
 /* --- networks, by how many they have --- */
 
-static struct share **
-bucket_of(struct auth *auth, unsigned smtpd, struct ip_net net)
+static uint64_t
+hash_of(const struct auth *auth, unsigned smtpd, struct ip_net net)
 {
 	uint8_t in[2 + 1 + sizeof net.ip.b] = { (uint8_t)smtpd, (uint8_t)(smtpd >> 8), net.ip.family };
-	union {
-		uint8_t b[crypto_shorthash_BYTES];
-		uint64_t n;
-	} hash;
 
 	memcpy(in + 3, net.ip.b, sizeof net.ip.b);
-	(void)crypto_shorthash(hash.b, in, sizeof in, auth->delays.hash_key);
-	return &auth->shares[hash.n % SHARE_BUCKETS];
+	return keyed_hash(&auth->shares.key, slice_of(in, sizeof in));
 }
 
 static struct share *
-find(struct auth *auth, unsigned smtpd, struct ip_net net)
+find(const struct auth *auth, unsigned smtpd, struct ip_net net)
 {
-	struct share *s = *bucket_of(auth, smtpd, net);
+	struct hash_entry *e = hash_table_find(&auth->shares, hash_of(auth, smtpd, net));
 
-	while (s != NULL && (s->smtpd != smtpd || !ip_eq(s->net.ip, net.ip)))
-		s = s->next;
-	return s;
+	for (; e != NULL; e = hash_entry_next(e)) {
+		struct share *s = (struct share *)e;
+
+		if (s->smtpd == smtpd && ip_eq(s->net.ip, net.ip))
+			return s;
+	}
+	return NULL;
 }
 
 static void
@@ -55,17 +53,13 @@ unrank(struct asker *a, struct share *s)
 static struct share *
 make(struct auth *auth, unsigned smtpd, struct ip_net net)
 {
-	struct share *s = calloc(1, sizeof *s), **bucket = bucket_of(auth, smtpd, net);
+	struct share *s = calloc(1, sizeof *s);
 
 	if (s == NULL)
 		return NULL;
 	s->smtpd = smtpd;
 	s->net = net;
-	s->next = *bucket;
-	if (s->next != NULL)
-		s->next->link = &s->next;
-	s->link = bucket;
-	*bucket = s;
+	hash_table_add(&auth->shares, &s->entry, hash_of(auth, smtpd, net));
 	rank(auth->askers[smtpd], s);
 	return s;
 }
@@ -74,9 +68,7 @@ static void
 unmake(struct auth *auth, struct share *s)
 {
 	unrank(auth->askers[s->smtpd], s);
-	*s->link = s->next;
-	if (s->next != NULL)
-		s->next->link = s->link;
+	hash_table_remove(&auth->shares, &s->entry);
 	free(s);
 }
 
@@ -192,7 +184,7 @@ share_enter(struct auth *auth, struct exchange *x)
 		return "out of memory";
 	if (!make_room_in_network(auth, x, smtpd, net))
 		return "too many logins of this network are under way";
-	while (auth->n_exchanges >= conf->auth.max_exchanges)
+	while (auth->exchanges.n >= conf->auth.max_exchanges)
 		if (!make_room(auth, smtpd, net))
 			return "too many logins are under way";
 	/* It may have gone with its last one. */
@@ -226,6 +218,7 @@ share_leave(struct auth *auth, struct exchange *x)
 void
 shares_free(struct auth *auth)
 {
+	hash_table_clear(&auth->shares, NULL);
 	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++) {
 		free(auth->askers[i]);
 		auth->askers[i] = NULL;

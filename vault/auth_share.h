@@ -10,13 +10,13 @@
 #ifndef POSTERN_VAULT_AUTH_SHARE_H
 #define POSTERN_VAULT_AUTH_SHARE_H
 
+#include "common/hash_table.h"
 #include "common/ip.h"
 
 #include <stdbool.h>
 
 enum {
 	SHARE_MAX = 1000,	/* max-exchanges-network at most */
-	SHARE_BUCKETS = 1024,
 	SHARE_TRIES_MAX = 1000,	/* networks that are looked at for a login that makes room */
 };
 
@@ -25,7 +25,7 @@ struct exchange;
 
 /* What one client network has under way at one smtpd; lives as long as that is anything. */
 struct share {
-	struct share *next, **link;		/* of its bucket */
+	struct hash_entry entry;
 	struct share *older, *newer;		/* of those that have as many */
 	struct ip_net net;
 	unsigned smtpd, n;			/* at most SHARE_MAX */

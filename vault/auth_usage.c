@@ -1,7 +1,6 @@
 /* vault/auth_usage.c -- see auth_usage.h. */
 #include "vault/auth_usage.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 
 static void
@@ -15,20 +14,8 @@ void
 usage_init(struct usage *u, struct loop *loop)
 {
 	*u = (struct usage){ .fds = { -1, -1 } };
-	randombytes_buf(u->hash_key, sizeof u->hash_key);
+	hash_table_init(&u->users);
 	timer_setup(&u->timer, loop, on_timer, u);
-}
-
-static struct usage_user **
-bucket_of(struct usage *u, struct slice user)
-{
-	union {
-		uint8_t b[crypto_shorthash_BYTES];
-		uint64_t n;
-	} hash;
-
-	(void)crypto_shorthash(hash.b, user.p, user.n, u->hash_key);
-	return &u->buckets[hash.n % USAGE_BUCKETS];
 }
 
 /* --- who is kept --- */
@@ -54,15 +41,12 @@ link_newest(struct usage *u, struct usage_user *user)
 static void
 forget_oldest(struct usage *u)
 {
-	struct usage_user *user = u->oldest, **at = bucket_of(u, slice_of(user->name, user->n));
+	struct usage_user *user = u->oldest;
 
-	while (*at != user)
-		at = &(*at)->next;
-	*at = user->next;
+	hash_table_remove(&u->users, &user->entry);
 	unlink_age(u, user);
 	*(user->made_before != NULL ? &user->made_before->made_after : &u->first) = user->made_after;
 	*(user->made_after != NULL ? &user->made_after->made_before : &u->last) = user->made_before;
-	u->n_users--;
 	free(user);
 }
 
@@ -79,43 +63,45 @@ usage_free(struct usage *u)
 	if (u->gathers)
 		usage_give_up(u);
 	usage_clear(u);
+	hash_table_clear(&u->users, NULL);
 	timer_cancel(&u->timer);
 }
 
 static struct usage_user *
-find(struct usage *u, struct slice name)
+find(const struct usage *u, struct slice name, uint64_t hash)
 {
-	struct usage_user *user = *bucket_of(u, name);
+	for (struct hash_entry *e = hash_table_find(&u->users, hash); e != NULL; e = hash_entry_next(e)) {
+		struct usage_user *user = (struct usage_user *)e;
 
-	while (user != NULL && !slice_eq(slice_of(user->name, user->n), name))
-		user = user->next;
-	return user;
+		if (slice_eq(slice_of(user->name, user->n), name))
+			return user;
+	}
+	return NULL;
 }
 
 const struct usage_user *
 usage_find(const struct usage *u, struct slice user)
 {
-	/* It changes nothing. */
-	return find((struct usage *)(uintptr_t)u, user);
+	return find(u, user, keyed_hash(&u->users.key, user));
 }
 
 /* The user, made when he is new. NULL: no memory, or no name. */
 static struct usage_user *
 touch(struct usage *u, const struct conf_auth *conf, struct slice name)
 {
-	struct usage_user *user, **bucket;
+	uint64_t hash = keyed_hash(&u->users.key, name);
+	struct usage_user *user;
 
 	if (name.n == 0 || name.n > PREPARE_USER_MAX)
 		return NULL;
-	bucket = bucket_of(u, name);
-	user = find(u, name);
+	user = find(u, name, hash);
 	if (user != NULL) {
 		usage_keep(u, user);
 		unlink_age(u, user);
 		link_newest(u, user);
 		return user;
 	}
-	while (u->n_users > 0 && u->n_users >= conf->max_counted_users)
+	while (u->users.n > 0 && u->users.n >= conf->max_counted_users)
 		forget_oldest(u);
 	user = calloc(1, sizeof *user + name.n);
 	if (user == NULL)
@@ -124,13 +110,11 @@ touch(struct usage *u, const struct conf_auth *conf, struct slice name)
 	user->kept = u->gathers ? u->serial : 0;
 	user->n = name.n;
 	memcpy(user->name, name.p, name.n);
-	user->next = *bucket;
-	*bucket = user;
+	hash_table_add(&u->users, &user->entry, hash);
 	user->made_before = u->last;
 	*(u->last != NULL ? &u->last->made_after : &u->first) = user;
 	u->last = user;
 	link_newest(u, user);
-	u->n_users++;
 	return user;
 }
 

@@ -14,6 +14,7 @@
 
 #include "common/buf.h"
 #include "common/conf.h"
+#include "common/hash_table.h"
 #include "common/ipc/schema.h"
 #include "common/prepare.h"
 #include "common/rc.h"
@@ -25,7 +26,6 @@ enum {
 	USAGE_HOUR_PART = 300,		/* seconds */
 	USAGE_DAY_PARTS = 24,
 	USAGE_DAY_PART = 3600,
-	USAGE_BUCKETS = 4096,
 	USAGE_SLICE = 256,		/* users that one turn of the loop gathers for a write */
 	USAGE_SAVE_MS = 5000,		/* between two writes: what a crash may cost */
 	USAGE_FILES = 2,
@@ -39,7 +39,7 @@ struct usage_window {
 };
 
 struct usage_user {
-	struct usage_user *next;			/* in its bucket */
+	struct hash_entry entry;
 	struct usage_user *older, *newer;		/* by when they did something */
 	struct usage_user *made_before, *made_after;	/* by when they were made: */
 	uint64_t key;					/* in the order of their keys */
@@ -53,11 +53,9 @@ struct usage_user {
 struct usage_save;
 
 struct usage {
-	struct usage_user *buckets[USAGE_BUCKETS];
+	struct hash_table users;
 	struct usage_user *oldest, *newest, *first, *last;
-	size_t n_users;
 	uint64_t last_key;
-	uint8_t hash_key[16];
 	bool dirty;
 	uint64_t serial;		/* of the last write, whatever became of it */
 	unsigned good;			/* the file that holds the last whole state: the other one is written next */

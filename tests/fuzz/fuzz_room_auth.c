@@ -34,7 +34,7 @@ turn(struct fuzz_world *w)
 	struct auth *auth = w->room.ctx;
 
 	workers_turn(auth->workers);
-	if (auth->n_exchanges > w->room.conf->auth.max_exchanges)
+	if (auth->exchanges.n > w->room.conf->auth.max_exchanges)
 		abort();
 }
 
@@ -67,7 +67,7 @@ end(struct fuzz_world *w)
 	for (size_t i = 0; i < AUTH_SMTPDS_MAX; i++)
 		if (auth->smtpds[i] != NULL)
 			abort();	/* its line is closed: it must have been forgotten, */
-	if (auth->n_exchanges > 0)
+	if (auth->exchanges.n > 0)
 		abort();		/* and what it asked */
 	workers_turn(auth->workers);
 	auth_free(auth);

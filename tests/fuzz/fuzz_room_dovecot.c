@@ -143,7 +143,7 @@ turn(struct fuzz_world *w)
 	const struct auth *auth = w->room.ctx;
 
 	hear();
-	if (auth->n_exchanges > w->room.conf->auth.max_exchanges)
+	if (auth->exchanges.n > w->room.conf->auth.max_exchanges)
 		abort();
 }
 
@@ -245,11 +245,9 @@ end(struct fuzz_world *w)
 {
 	struct auth *auth = w->room.ctx;
 
-	if (auth->n_exchanges > 0 || auth->dovecot.oldest != NULL || auth->dovecot.newest != NULL)
+	if (auth->exchanges.n > 0 || auth->dovecot.oldest != NULL || auth->dovecot.newest != NULL ||
+	    auth->dovecot.requests.n > 0)
 		abort();
-	for (size_t i = 0; i < DOVECOT_BUCKETS; i++)
-		if (auth->dovecot.buckets[i] != NULL)
-			abort();
 	auth_free(auth);
 	free(auth);
 	hang_up();

@@ -25,7 +25,7 @@ read_with_hash(struct usage *u, struct slice s)
 static void
 compare(const struct usage *a, const struct usage *b)
 {
-	if (a->n_users != b->n_users)
+	if (a->users.n != b->users.n)
 		abort();
 	for (const struct usage_user *user = usage_after(a, 0); user != NULL; user = user->made_after) {
 		const struct usage_user *other = usage_find(b, slice_of(user->name, user->n));
@@ -67,7 +67,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (u.newest != NULL)
 			(void)usage_spend(&u, &conf, slice_of(u.newest->name, u.newest->n), 1, 1, 1800000000, &why);
 		usage_count(&u, &conf, &more, 1800000000);
-		if (u.n_users > 3)
+		if (u.users.n > 3)
 			abort();
 	}
 	buf_free(&bytes);

@@ -372,7 +372,7 @@ hanging_up_costs(void **state)
 	h.conf->auth.failure_delay = 10000;
 	h.conf->auth.failure_delay_max = 60000;
 	abort_it(&h, 0, begin(&h, 0, "PLAIN", "192.0.2.1", plain(space, sizeof space, "user1", "wrong")));
-	while (n_verified == 0 || h.auth.n_exchanges > 0)
+	while (n_verified == 0 || h.auth.exchanges.n > 0)
 		loop_turn(h.loop, false);
 	assert_int_equal(ip_parse(S("192.0.2.1"), &ip), RC_OK);
 	for (unsigned i = 0; i < 5000 && ms == 0; i++) {
@@ -447,7 +447,7 @@ flood(void **state)
 		(void)snprintf(from, sizeof from, "192.0.2.%u", i % 10);
 		(void)begin(&h, 0, "PLAIN", from, plain(space, sizeof space, user, "wrong"));
 		loop_turn(h.loop, false);
-		assert_true(h.auth.n_exchanges <= 100);
+		assert_true(h.auth.exchanges.n <= 100);
 		/* What is answered is read; what waits for its turn is given up, as by a client that goes away. */
 		while (recv(h.fd[0], space, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
 			struct answer a = hear(&h, 0);
@@ -614,10 +614,11 @@ known_users_wait(void **state)
 static void
 set_state(struct house *h, uint32_t handle, enum exchange_state state)
 {
-	for (size_t i = 0; i < AUTH_BUCKETS; i++)
-		for (struct exchange *e = h->auth.buckets[i]; e != NULL; e = e->next)
-			if (e->handle == handle)
-				e->state = state;
+	struct hash_entry *e = NULL;
+
+	while ((e = hash_table_walk(&h->auth.exchanges, e)) != NULL)
+		if (((struct exchange *)e)->handle == handle)
+			((struct exchange *)e)->state = state;
 }
 
 static void
@@ -649,7 +650,7 @@ places_of_a_busy_network(void **state)
 		set_state(&h, x[i], busy[i]);
 	}
 	assert_refused(&h, 0, "192.0.2.1");
-	assert_int_equal(h.auth.n_exchanges, 3);
+	assert_int_equal(h.auth.exchanges.n, 3);
 	(void)begin_as(&h, 0, "LOGIN", "192.0.2.1", S("somebody"), true);
 	assert_int_equal(hear(&h, 0).type, AU_CHALLENGE);
 	abort_it(&h, 0, h.last);
@@ -662,7 +663,7 @@ places_of_a_busy_network(void **state)
 	(void)hold_instead(&h, 0, "192.0.2.3", 0, x[1]);
 	(void)hold_instead(&h, 0, "192.0.2.4", 0, x[2]);
 	assert_refused(&h, 0, "192.0.2.2");
-	assert_int_equal(h.auth.n_exchanges, 4);
+	assert_int_equal(h.auth.exchanges.n, 4);
 	house_close(&h);
 }
 
@@ -685,7 +686,7 @@ places_behind_a_busy_network(void **state)
 	assert_refused(&h, 0, "192.0.2.1");
 	x = hold_instead(&h, 0, "192.0.2.4", 0, x);
 	set_state(&h, x, EX_HASHING);
-	assert_int_equal(h.auth.n_exchanges, 6);
+	assert_int_equal(h.auth.exchanges.n, 6);
 	house_close(&h);
 }
 
@@ -701,10 +702,10 @@ places_of_a_network(void **state)
 	h.conf->auth.max_exchanges_network = 3;
 	for (unsigned i = 0; i < 3; i++)
 		x[i] = hold(&h, 0, "192.0.2.1");
-	assert_int_equal(h.auth.n_exchanges, 3);
+	assert_int_equal(h.auth.exchanges.n, 3);
 	assert_true(is_quiet(&h, 0));
 	x[3] = hold_instead(&h, 0, "192.0.2.1", 0, x[0]);
-	assert_int_equal(h.auth.n_exchanges, 3);
+	assert_int_equal(h.auth.exchanges.n, 3);
 	/* Another network, and another smtpd, are not touched. */
 	(void)hold(&h, 0, "192.0.2.2");
 	(void)hold(&h, 1, "192.0.2.1");
@@ -747,7 +748,7 @@ places_run_out(void **state)
 			if (k < 2)
 				first[i][k] = one;
 		}
-	assert_int_equal(h.auth.n_exchanges, h.conf->auth.max_exchanges);
+	assert_int_equal(h.auth.exchanges.n, h.conf->auth.max_exchanges);
 	assert_true(is_quiet(&h, 0));
 	(void)hold_instead(&h, 1, "192.0.2.1", 0, first[0][0]);
 	/* They come back at once: nobody but they themselves has less of it. */
@@ -757,7 +758,7 @@ places_run_out(void **state)
 	}
 	one = begin(&h, 1, "PLAIN", "192.0.2.2", slice_of("\0user1\0right", 12));
 	assert_int_equal(hear(&h, 1).type, AU_OK);
-	assert_true(h.auth.n_exchanges <= h.conf->auth.max_exchanges);
+	assert_true(h.auth.exchanges.n <= h.conf->auth.max_exchanges);
 	house_close(&h);
 }
 
@@ -786,7 +787,7 @@ places_of_an_smtpd(void **state)
 		assert_int_equal(hear(&h, 0).type, AU_CHALLENGE);
 	}
 	assert_true(is_quiet(&h, 1));
-	assert_int_equal(h.auth.n_exchanges, 20);
+	assert_int_equal(h.auth.exchanges.n, 20);
 	/* More than its half is at its own cost. */
 	(void)hold_instead(&h, 1, "192.0.2.2", 1, mine[0]);
 	house_close(&h);
@@ -828,14 +829,14 @@ idling_costs(void **state)
 	h.conf->auth.timeout = 10000;
 	x = hold(&h, 0, "192.0.2.4");
 	abort_it(&h, 0, x);
-	while (h.auth.n_exchanges > 0)
+	while (h.auth.exchanges.n > 0)
 		loop_turn(h.loop, false);
 	assert_int_equal(wait_of(&h, "192.0.2.4", "user2"), 0);
 	h.conf->auth.timeout = 400;
 	x = hold(&h, 0, "192.0.2.5");
 	(void)usleep(250000);
 	abort_it(&h, 0, x);
-	while (h.auth.n_exchanges > 0)
+	while (h.auth.exchanges.n > 0)
 		loop_turn(h.loop, false);
 	assert_in_range(wait_of(&h, "192.0.2.5", "user2"), 9000, 10000);
 	house_close(&h);

@@ -325,7 +325,7 @@ kinds_of_no(void **state)
 		failed(&h, x, cases[i].kind);
 	}
 	assert_int_equal(h.auth.dovecot.state, DOVECOT_UP);
-	assert_int_equal(h.auth.n_exchanges, 0);
+	assert_int_equal(h.auth.exchanges.n, 0);
 	house_close(&h);
 }
 
@@ -412,7 +412,7 @@ one_login_hangs(void **state)
 	x = plain(&h);
 	(void)usleep(5000);
 	say(&h, "SOMETHING\n");
-	while (h.auth.n_exchanges > 0)
+	while (h.auth.exchanges.n > 0)
 		loop_turn(h.loop, true);
 	turns(&h);
 	failed(&h, x, AUTH_TEMPORARY);

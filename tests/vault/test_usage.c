@@ -181,7 +181,7 @@ some_are_forgotten(void **state)
 		assert_string_equal(spend(&w, name, 1, 1, START), "");
 		assert_string_equal(spend(&w, "alice", 0, 1, START), "");
 	}
-	assert_int_equal(w.u.n_users, 100);
+	assert_int_equal(w.u.users.n, 100);
 	assert_int_equal(usage_sums(usage_find(&w.u, S("alice")), START).hour_rcpts, 1000);
 	assert_null(usage_find(&w.u, S("user0")));
 	assert_non_null(usage_find(&w.u, S("user999")));
@@ -219,7 +219,7 @@ it_is_kept(void **state)
 	assert_int_equal(workers_start(1, &workers), RC_OK);
 	memcpy(w.u.fds, fds, sizeof fds);
 	usage_load(&w.u);
-	assert_int_equal(w.u.n_users, 0);
+	assert_int_equal(w.u.users.n, 0);
 	w.u.workers = workers;
 	assert_string_equal(spend(&w, "alice", 1, 3, START), "");
 	usage_login(&w.u, &conf->auth, S("bob"), false, START);
@@ -230,7 +230,7 @@ it_is_kept(void **state)
 		usage_init(&again.u, w.loop);
 		memcpy(again.u.fds, fds, sizeof fds);
 		usage_load(&again.u);
-		assert_int_equal(again.u.n_users, 2);
+		assert_int_equal(again.u.users.n, 2);
 		assert_int_equal(usage_sums(usage_find(&again.u, S("alice")), START).day_rcpts, i == 0 ? 7 : 3);
 		assert_int_equal(usage_find(&again.u, S("bob"))->failure, START);
 		assert_int_equal(usage_find(&again.u, S("bob"))->login, 0);
@@ -361,7 +361,7 @@ it_is_gathered_in_parts(void **state)
 	usage_init(&again.u, w.loop);
 	memcpy(again.u.fds, fds, sizeof fds);
 	usage_load(&again.u);
-	assert_int_equal(again.u.n_users, USERS);
+	assert_int_equal(again.u.users.n, USERS);
 	for (unsigned i = 0; i < USERS; i++)
 		assert_int_equal(usage_find(&again.u, numbered(name, i))->login, START);
 	usage_free(&again.u);
