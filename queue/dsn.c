@@ -3,6 +3,7 @@
 
 #include "common/wire/base64.h"
 #include "common/wire/date.h"
+#include "common/wire/enhanced.h"
 #include "common/wire/header.h"
 #include "common/wire/smtp_param.h"
 #include "common/wire/unitext.h"
@@ -29,6 +30,27 @@ static void
 put_address(struct buf *to, struct slice s)
 {
 	(void)unitext_put_ascii(to, s, "", TEXT_MAX);
+}
+
+/* RFC 3461 9.2: the reply as the server gave it. Its status code has the class of the outcome here, which is not that of its code
+ * where a 5xx is taken for temporary; and X.0.0 in a refusal says that there was none: a server that says so itself has it in
+ * its words (smtp_reply_text_put()). */
+static void
+put_reply(struct buf *to, const struct dsn_rcpt *r)
+{
+	char text[ENHANCED_TEXT_MAX];
+	struct enhanced e;
+
+	(void)buf_printf(to, "%u ", r->code);
+	if (r->host.n == 0 || r->code < 400 || enhanced_parse(r->enhanced, &e) != RC_OK) {
+		put_text(to, r->enhanced);
+		(void)buf_put_byte(to, ' ');
+	} else if (e.subject != 0 || e.detail != 0) {
+		e.class = (uint8_t)(r->code / 100);
+		(void)buf_put_slice(to, slice_of(text, enhanced_format(e, text)));
+		(void)buf_put_byte(to, ' ');
+	}
+	put_text(to, r->text);
 }
 
 static void
@@ -197,11 +219,9 @@ put_words(struct buf *to, const struct dsn *d)
 				put_text(to, r->relay);
 				(void)buf_put_str(to, " said:\r\n    ");
 			}
-			(void)buf_printf(to, "%u ", r->code);
-			put_text(to, r->enhanced);
-			(void)buf_put_byte(to, ' ');
-		}
-		put_text(to, r->text);
+			put_reply(to, r);
+		} else
+			put_text(to, r->text);
 		(void)buf_put_str(to, "\r\n\r\n");
 	}
 }
@@ -301,10 +321,8 @@ put_rcpt_fields(struct buf *to, const struct dsn *d, const struct dsn_rcpt *r)
 	if (r->code == 0) {
 		put_field(to, "Diagnostic-Code", "X-Postern; ", r->text);
 	} else {
-		(void)buf_printf(to, "Diagnostic-Code: smtp; %u ", r->code);
-		put_text(to, r->enhanced);
-		(void)buf_put_byte(to, ' ');
-		put_text(to, r->text);
+		(void)buf_put_str(to, "Diagnostic-Code: smtp; ");
+		put_reply(to, r);
 		(void)buf_put_str(to, "\r\n");
 	}
 	if (r->action == DSN_DELAYED && d->retry_until != 0)

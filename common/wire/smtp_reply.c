@@ -114,6 +114,14 @@ trim(struct slice s)
 	return s;
 }
 
+/* Does the enhanced code at the front of a line say no more than reply->enhanced? One of X.0.0 in a refusal stays in the words:
+ * by itself it could not be told from that of a server which has none (RFC 3461 9.2, queue/dsn.c). */
+static bool
+is_told(struct enhanced e, const struct smtp_reply *reply)
+{
+	return enhanced_eq(e, reply->enhanced) && (e.class == 2 || e.subject != 0 || e.detail != 0);
+}
+
 bool
 smtp_reply_text_put(struct buf *to, const struct smtp_reply *reply, size_t max)
 {
@@ -125,7 +133,7 @@ smtp_reply_text_put(struct buf *to, const struct smtp_reply *reply, size_t max)
 		struct enhanced e;
 		size_t code = enhanced_prefix(text, &e), room;
 
-		if (code > 0 && enhanced_eq(e, reply->enhanced))
+		if (code > 0 && is_told(e, reply))
 			text = slice_from(text, code);
 		text = trim(text);
 		if (text.n == 0)

@@ -8,6 +8,7 @@
 #include "queue/dsn.h"
 #include "queue/reason.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -238,6 +239,43 @@ expired_recipients_and_no_reply(void **state)
 	buf_free(&b);
 }
 
+/* A status code that the server did not give is in Status alone; one whose class was made that of the outcome has its own again.
+ *
+ * shows: RFC3461 9.2/1 */
+static void
+the_diagnostic_code_is_what_was_said(void **state)
+{
+	static const struct { unsigned code; const char *enhanced, *text, *status, *said; } cases[] = {
+		{ 550, "5.1.1", "no", "5.1.1", "550 5.1.1 no" },
+		{ 550, "5.0.0", "no", "5.0.0", "550 no" },
+		{ 550, "5.0.0", "5.0.0 no", "5.0.0", "550 5.0.0 no" },	/* test_smtp_reply.c */
+		{ 550, "4.7.1", "not now", "5.7.1", "550 5.7.1 not now" },
+		{ 550, "4.0.0", "not now", "5.0.0", "550 not now" },
+		{ 450, "4.0.0", "busy", "5.0.0", "450 busy" },
+		{ 450, "5.2.1", "busy", "5.2.1", "450 4.2.1 busy" },
+	};
+	struct buf b = BUF_INIT(1 << 20);
+	struct dsn d = example();
+	struct dsn_rcpt r = one;
+	char line[128];
+
+	(void)state;
+	d.rcpts = &r;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		r.code = (uint16_t)cases[i].code;
+		r.enhanced = slice_str(cases[i].enhanced);
+		r.text = slice_str(cases[i].text);
+		(void)snprintf(line, sizeof line,
+		    "\r\nStatus: %s\r\nRemote-MTA: dns; mx.sink.test\r\nDiagnostic-Code: smtp; %s\r\n", cases[i].status,
+		    cases[i].said);
+		if (strstr(written(&b, &d), line) == NULL)
+			fail_msg("case %zu is not %s in %s", i, line, buf_cstr(&b));
+		(void)snprintf(line, sizeof line, " said:\r\n    %s\r\n", cases[i].said);
+		assert_int_equal(count(buf_cstr(&b), line), 1);
+	}
+	buf_free(&b);
+}
+
 /* shows: RFC6533 3/3, RFC6533 3/4 */
 static void
 addresses_in_utf8_are_escaped(void **state)
@@ -441,6 +479,7 @@ main(void)
 		cmocka_unit_test(the_original_header_cannot_break_out),
 		cmocka_unit_test(a_long_header_is_cut_at_a_field),
 		cmocka_unit_test(expired_recipients_and_no_reply),
+		cmocka_unit_test(the_diagnostic_code_is_what_was_said),
 		cmocka_unit_test(addresses_in_utf8_are_escaped),
 		cmocka_unit_test(a_header_in_utf8_is_labelled_so),
 		cmocka_unit_test(a_message_comes_back_whole),

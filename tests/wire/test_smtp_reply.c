@@ -23,6 +23,9 @@ replies_are_read(void **state)
 	} cases[] = {
 		{ "250 2.1.0 Ok\r\n", RC_OK, 250, 1, "Ok" }, { "250\r\n", RC_OK, 250, 1, "" }, { "250 \r\n", RC_OK, 250, 1, "" },
 		{ "550-5.1.1 No\r\n550 5.1.1 such user\r\n", RC_OK, 550, 2, "No such user" },
+		/* What is said of a reply without a code stays where a server says it (RFC 3461 9.2). */
+		{ "550-5.0.0 No\r\n550 such user\r\n", RC_OK, 550, 2, "5.0.0 No such user" },
+		{ "450 4.0.0\r\n", RC_OK, 450, 1, "4.0.0" }, { "250 2.0.0 Ok\r\n", RC_OK, 250, 1, "Ok" },
 		{ "250-a\r\n", RC_MORE, 0, 0, NULL },
 		{ "250 a", RC_MORE, 0, 0, NULL }, { "", RC_MORE, 0, 0, NULL }, { "250-a\r\n251 b\r\n", RC_SYNTAX, 0, 0, NULL },
 		{ "250 a\n", RC_SYNTAX, 0, 0, NULL }, { "199 a\r\n", RC_SYNTAX, 0, 0, NULL },
