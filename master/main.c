@@ -211,7 +211,6 @@ static enum rc
 prepare(struct master *m, struct buf *why)
 {
 	struct buf notes = BUF_INIT(ERRORS_MAX);	/* generation_prepare() has them again */
-	struct buf fixed = BUF_INIT(ERRORS_MAX);
 	struct conf_source source;
 	struct generation g;
 	enum rc rc;
@@ -235,14 +234,11 @@ prepare(struct master *m, struct buf *why)
 		rc = paths_choose(&source.conf->global, m->options.base, &m->paths);
 	if (rc == RC_OK)
 		rc = paths_check_spool(&m->paths, m->accounts[ROLE_QUEUE].uid, m->accounts[ROLE_QUEUE].gid, why);
-	if (rc == RC_OK && !fixed_put(&fixed, &source.conf->global, &m->paths))
-		rc = RC_NOMEM;
 	if (rc == RC_OK)
 		rc = paths_make(&m->paths, m->accounts[ROLE_QUEUE].uid, m->accounts[ROLE_QUEUE].gid, why);
 	conf_source_free(&source);
 	if (rc == RC_OK)
-		rc = paths_lock(&m->paths, buf_slice(&fixed), why);
-	buf_free(&fixed);
+		rc = paths_lock(&m->paths, &m->lock, why);
 	if (rc == RC_OK)
 		rc = privileges_reduce(why);
 	if (rc == RC_OK)
@@ -251,6 +247,20 @@ prepare(struct master *m, struct buf *why)
 		generation_adopt(m, &g);
 		certificates_use_next(m);
 	}
+	return rc;
+}
+
+/* What later configurations cannot change, for whoever checks one. In the background the process is another, so not before. */
+static enum rc
+tell_what_is_fixed(const struct master *m, struct buf *why)
+{
+	struct buf fixed = BUF_INIT(ERRORS_MAX);
+	enum rc rc = fixed_put(&fixed, &m->source.conf->global, &m->paths) ? paths_lock_tell(m->lock, buf_slice(&fixed), why) :
+	    RC_NOMEM;
+
+	if (rc != RC_OK && buf_len(why) == 0)
+		(void)buf_put_str(why, rc_name(rc));
+	buf_free(&fixed);
 	return rc;
 }
 
@@ -296,6 +306,8 @@ main(int argc, char **argv)
 		return say(&why, EX_CONFIG);
 	if (m.options.daemon && (m.ready_fd = go_to_background()) == -1)
 		return cannot("go to the background");
+	if (tell_what_is_fixed(&m, &why) != RC_OK)
+		return say(&why, EX_CONFIG);
 	m.loop = loop_new();
 	if (m.loop == NULL || !watch_signals(&m, &signals))
 		return cannot("wait for events");

@@ -42,6 +42,7 @@ struct master {
 	enum phase phase;
 	uint64_t since;			/* loop time of the start */
 	int exit_status;
+	int lock;			/* of run-dir; open as long as we live */
 	int ready_fd;			/* -d: who waits for us to be ready reads from the other end; -1: nobody */
 
 	struct timer stop_timer;	/* stop.c */

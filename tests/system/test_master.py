@@ -81,6 +81,8 @@ def test_daemon(folder):
     lab.equal(r.returncode, 0, "the exit status once everything is ready: " + r.stderr)
     rows = postern.ctl_rows("status")
     lab.check(all(r["state"] in ("ready", "running") for r in rows if "role" in r), f"ready at once: {rows}")
+    number = open(os.path.join(postern.base, "run", "lock")).readline().strip()
+    lab.equal(os.readlink(f"/proc/{number}/exe"), os.path.realpath(postern.program), "the process that the lock's file names")
     lab.check("started" in open(f"{folder}/postern.log").read(), "the log in its file, though only root may make files there")
     postern.ctl("reload")
     postern.ctl("stop")
