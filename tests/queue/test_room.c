@@ -13,6 +13,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What `posternctl queue flush NAME` is told. */
@@ -78,6 +79,82 @@ mail_comes_in_and_goes_out(void **state)
 	answer(world->deliver, session, number, JOB_DELIVERED, 250, "2.0.0", "ok");
 	expect_empty(world);
 	buf_free(&row);
+	end(world, 0);
+}
+
+/* What a client is told for ETRN, through the smtpd on this line: the status, and for how many recipients mail waits. */
+static enum rc
+etrn(struct world *world, int smtpd, const char *domain, uint32_t *ret_waiting)
+{
+	struct q_flushed m;
+
+	SEND(smtpd, Q_FLUSH, 5, -1, q_flush, slice_str(domain));
+	GET(next_frame(world, smtpd, ROLE_SMTPD, Q_FLUSHED), q_flushed, &m);
+	*ret_waiting = m.waiting;
+	return (enum rc)m.status;
+}
+
+static void
+expect_attempt(struct world *world)
+{
+	struct d_job job;
+	uint32_t session, number = expect_first_job(world, ROLE_DELIVER, "sink.test", &session, &job);
+
+	answer(world->deliver, session, number, JOB_DEFERRED, 451, "4.7.1", "greylisted");
+	assert_int_equal(next_frame(world, world->deliver, ROLE_DELIVER, D_IDLE).handle, session);
+	SEND(world->deliver, D_CLOSED, session, -1, d_closed, SESSION_DONE, 0, S(""), S(""), S(""), { 0, { 0 } });
+}
+
+static double
+seconds(void)
+{
+	struct timespec now;
+
+	assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* A flush costs a look at all that waits, and clients may ask for one as often as they like: one in ten seconds, whoever asks.
+ *
+ * shows: RFC1985 5.1/1, RFC1985 5.1/2 */
+static void
+clients_flush_once_in_a_while(void **state)
+{
+	enum { PACE = 10 };
+	struct world *world = *state;
+	uint32_t waiting;
+	double first;
+	enum rc rc;
+	int other;
+
+	NEEDS_ROOT(world);
+	other = make_line(world, ROLE_SMTPD, 1);
+	learn_ids(world, world->smtpd);
+	/* Where nothing waits nothing is done, and so nothing is counted. */
+	assert_int_equal(etrn(world, world->smtpd, "sink.test", &waiting), RC_OK);
+	assert_int_equal(waiting, 0);
+	expect_accepted(world, world->smtpd, 1, submit(world, world->smtpd, 1, "Subject: one\r\n\r\nx\r\n"));
+	expect_attempt(world);
+	first = seconds();
+	assert_int_equal(etrn(world, world->smtpd, "sink.test", &waiting), RC_OK);
+	assert_int_equal(waiting, 1);
+	expect_attempt(world);
+	/* Neither the same client again, nor one of another process; only one that asks for what there is not. */
+	assert_int_equal(etrn(world, world->smtpd, "sink.test", &waiting), RC_AGAIN);
+	assert_int_equal(waiting, 1);
+	assert_int_equal(etrn(world, other, "sink.test", &waiting), RC_AGAIN);
+	assert_int_equal(etrn(world, other, "nobody.test", &waiting), RC_OK);
+	assert_int_equal(waiting, 0);
+	/* An operator may at any time, and takes nobody's turn. */
+	assert_int_equal(flush(world, "sink.test"), RC_OK);
+	expect_attempt(world);
+	while ((rc = etrn(world, other, "sink.test", &waiting)) == RC_AGAIN)
+		(void)usleep(100 * 1000);
+	assert_int_equal(rc, RC_OK);
+	assert_true(seconds() - first >= PACE - 0.1);
+	assert_true(seconds() - first < PACE + PATIENCE);
+	expect_attempt(world);
+	(void)close(other);
 	end(world, 0);
 }
 
@@ -321,6 +398,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(mail_comes_in_and_goes_out),
+		WORLD_TEST(clients_flush_once_in_a_while),
 		WORLD_TEST(what_was_acknowledged_survives_a_crash),
 		WORLD_TEST(the_limit_holds_while_the_spool_is_read),
 		WORLD_TEST(large_mail_flows_by_credit),
