@@ -3,6 +3,7 @@
 
 #include "common/wire/domain.h"
 
+#include <search.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ struct question {
 	uint32_t handle;
 	uint64_t since;
 	enum route_kind kind;		/* 0: of an address */
+	bool named;			/* found by its handle */
 	struct route_ask route;
 	struct ptr_ask ptr;
 	struct ip ip;
@@ -68,16 +70,49 @@ question_new(struct asker *a, uint32_t handle)
 	return q;
 }
 
+static int
+by_handle(const void *a, const void *b)
+{
+	const struct question *x = a, *y = b;
+
+	return (x->handle > y->handle) - (x->handle < y->handle);
+}
+
+/* A tree, since whoever chooses the handles may wish us to look for long. NULL: there is none. */
+static struct question *
+name_find(const struct asker *a, uint32_t handle)
+{
+	struct question key = { .handle = handle }, **found = tfind(&key, &a->names, by_handle);
+
+	return found == NULL ? NULL : *found;
+}
+
 static void
 question_free(struct question *q)
 {
 	route_ask_cancel(&q->route);
 	ptr_ask_cancel(&q->ptr);
+	if (q->named)
+		(void)tdelete(q, &q->asker->names, by_handle);
 	*q->at = q->next;
 	if (q->next != NULL)
 		q->next->at = q->at;
 	q->asker->n_questions--;
 	free(q);
+}
+
+static struct question *
+name_new(struct asker *a, uint32_t handle)
+{
+	struct question *q = question_new(a, handle);
+
+	if (q == NULL)
+		return NULL;
+	q->named = tsearch(q, &a->names, by_handle) != NULL;
+	if (q->named)
+		return q;
+	question_free(q);
+	return NULL;
 }
 
 /* An asker that does not read its answers has broken down: it is cut off rather than left waiting for ever. */
@@ -170,7 +205,10 @@ on_v_ptr(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		send_name(a, handle, DNS_NXDOMAIN, false, S(""));
 		return NULL;
 	}
-	q = question_new(a, handle);
+	q = name_find(a, handle);
+	if (q != NULL)		/* a V_FORGET found no room on the line: whoever asks anew waits for the new answer alone */
+		question_free(q);
+	q = name_new(a, handle);
 	if (q == NULL) {
 		send_name(a, handle, DNS_TEMPORARY, false, S(""));
 		return NULL;
@@ -182,6 +220,21 @@ on_v_ptr(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		send_name(a, handle, DNS_TEMPORARY, false, S(""));
 		question_free(q);
 	}
+	return NULL;
+}
+
+/* The answer may have crossed it: then there is nothing left to end. */
+static const char *
+on_v_forget(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct question *q = name_find(ctx, handle);
+	struct v_forget m;
+
+	(void)p, (void)fd;
+	if (!v_forget_get(body, &m))
+		return "malformed V_FORGET";
+	if (q != NULL)
+		question_free(q);
 	return NULL;
 }
 
@@ -206,7 +259,7 @@ asker_closed(void *ctx, struct peer *p, const char *why)
 }
 
 static const struct peer_ops asker_ops = {
-	.on = { [V_ROUTE] = on_v_route, [V_PTR] = on_v_ptr },
+	.on = { [V_ROUTE] = on_v_route, [V_PTR] = on_v_ptr, [V_FORGET] = on_v_forget },
 	.closed = asker_closed,
 };
 

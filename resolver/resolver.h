@@ -1,6 +1,6 @@
 /* resolver/resolver.h -- the resolver room: DNS for smtpd and deliver, typed and validated.
  *
- * Askers send V_ROUTE and V_PTR; nobody else speaks DNS. What they ask is checked like what strangers send. */
+ * Askers send V_ROUTE and V_PTR, and smtpd V_FORGET; nobody else speaks DNS. What they ask is checked like what strangers send. */
 #ifndef POSTERN_RESOLVER_RESOLVER_H
 #define POSTERN_RESOLVER_RESOLVER_H
 
@@ -37,6 +37,7 @@ struct asker {
 	struct peer *peer;
 	struct question *questions;
 	size_t n_questions;
+	void *names;		/* tsearch(3): those of V_PTR by their handle */
 };
 
 struct resolver {

@@ -4,6 +4,7 @@
 #include "common/wire/xclient.h"
 #include "smtpd/command.h"
 #include "smtpd/listener.h"
+#include "smtpd/lookups.h"
 #include "smtpd/offer.h"
 
 #include <stdlib.h>
@@ -14,8 +15,7 @@ take_name(struct session *s, const struct xclient *x)
 {
 	if (!x->name.given && !x->addr_given)
 		return;
-	handle_release(&s->smtpd->names, s->name_handle);
-	s->name_handle = 0;
+	lookup_name_forget(s);
 	free(s->name);
 	s->name = NULL;
 	s->name_asked = x->name.given;

@@ -15,6 +15,13 @@
 
 /* --- names --- */
 
+static void
+name_is_over(struct session *s)
+{
+	handle_release(&s->smtpd->names, s->name_handle);
+	s->name_handle = 0;
+}
+
 void
 lookup_name(struct session *s)
 {
@@ -29,7 +36,7 @@ lookup_name(struct session *s)
 	s->name_failed = true;		/* until we hear better */
 	s->name_handle = smtpd->resolver == NULL ? 0 : handle_new(&smtpd->names, s);
 	if (s->name_handle != 0 && v_ptr_send(smtpd->resolver, s->name_handle, &m) != RC_OK)
-		lookup_name_forget(s);
+		name_is_over(s);
 	s->name_asked = s->name_handle != 0;
 	s->name_since = loop_now(smtpd->loop);
 }
@@ -38,10 +45,18 @@ lookup_name(struct session *s)
 static void
 name_is_known(struct session *s, struct slice name)
 {
-	lookup_name_forget(s);
+	name_is_over(s);
 	if (name.n > 0)
 		s->name = text_copy(name);
 	s->name_failed = name.n > 0 && s->name == NULL;
+	session_wake(s);
+}
+
+/* Nothing could be found out. */
+static void
+name_is_unknown(struct session *s)
+{
+	name_is_over(s);
 	session_wake(s);
 }
 
@@ -52,11 +67,16 @@ lookup_name_unanswered(struct session *s)
 	session_wake(s);
 }
 
+/* A question that stayed would take a place from others for as long as a name server of the client's choice is silent. Where the
+ * line takes nothing more, the question ends with its time. */
 void
 lookup_name_forget(struct session *s)
 {
-	handle_release(&s->smtpd->names, s->name_handle);
-	s->name_handle = 0;
+	const struct v_forget m = { 0 };
+
+	if (s->name_handle != 0 && s->smtpd->resolver != NULL)
+		(void)v_forget_send(s->smtpd->resolver, s->name_handle, &m);
+	name_is_over(s);
 }
 
 static const char *
@@ -77,7 +97,7 @@ on_name(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	else if (m.status == DNS_OK || m.status == DNS_NXDOMAIN || m.status == DNS_NODATA)
 		name_is_known(s, S(""));
 	else
-		lookup_name_unanswered(s);
+		name_is_unknown(s);
 	return NULL;
 }
 

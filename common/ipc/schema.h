@@ -154,6 +154,8 @@ enum {
 /* The name of an address, confirmed forward (the name's A/AAAA hold the address again). */
 #define V_PTR_FIELDS(F)		F(ip, ip)
 #define V_NAME_FIELDS(F)	F(u8, status) F(u8, secure) F(str, name)
+/* Nobody waits any longer for the answer to the V_PTR of this handle; none comes, unless it is under way already. */
+#define V_FORGET_FIELDS(F)	F(u8, reason)
 
 /* ---- vault -----------------------------------------------------------------------------------------------------*/
 
@@ -274,6 +276,7 @@ enum {
 	X(V_HOSTS,	v_hosts,	 81,	ROLE_BIT(ROLE_RESOLVER), ROUTE_ASKERS,		0)		\
 	X(V_PTR,	v_ptr,		 82,	ROUTE_ASKERS,		ROLE_BIT(ROLE_RESOLVER), 0)		\
 	X(V_NAME,	v_name,		 83,	ROLE_BIT(ROLE_RESOLVER), ROUTE_ASKERS,		0)		\
+	X(V_FORGET,	v_forget,	 84,	ROLE_BIT(ROLE_SMTPD),	ROLE_BIT(ROLE_RESOLVER), 0)		\
 	X(A_REQUEST,	a_request,	 90,	ADMIN_ASKERS,		ADMIN_ROOMS,			0)		\
 	X(A_ROW,	a_row,		 91,	ADMIN_ROOMS,		ADMIN_ASKERS,		0)		\
 	X(A_END,	a_end,		 92,	ADMIN_ROOMS,		ADMIN_ASKERS,		0)		\

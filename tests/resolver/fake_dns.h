@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { FAKE_PENDING_MAX = 4096 };
+enum { FAKE_PENDING_MAX = 16384 };
 
 struct fake_row {
 	const char *name;

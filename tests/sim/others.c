@@ -219,7 +219,18 @@ on_ptr(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	return NULL;
 }
 
-static const struct peer_ops resolver_peer = { .on = { [V_ROUTE] = on_route, [V_PTR] = on_ptr }, .closed = closed };
+/* The answer comes all the same, as one that has crossed it. */
+static const char *
+on_forget(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct v_forget m;
+
+	(void)ctx, (void)p, (void)handle, (void)fd;
+	return v_forget_get(body, &m) ? NULL : "malformed V_FORGET";
+}
+
+static const struct peer_ops resolver_peer = { .on = { [V_ROUTE] = on_route, [V_PTR] = on_ptr, [V_FORGET] = on_forget },
+	.closed = closed };
 
 static void
 resolver_line(struct room *room, enum role them, unsigned index, int fd)

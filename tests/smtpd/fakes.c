@@ -198,10 +198,25 @@ on_ptr(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 		return "malformed frame";
 	if (f->resolver_knows_nothing)
 		answer = (struct v_name){ DNS_NXDOMAIN, 0, S("") };
+	f->last_ptr = handle;
 	if (f->resolver_fails != 0)
 		answer = (struct v_name){ (uint8_t)f->resolver_fails, 0, S("") };
 	if (!f->resolver_silent)
 		assert_int_equal(v_name_send(p, handle, &answer), RC_OK);
+	return NULL;
+}
+
+static const char *
+on_forget(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
+{
+	struct fakes *f = ctx;
+	struct v_forget m;
+
+	(void)p, (void)fd;
+	if (!v_forget_get(body, &m))
+		return "malformed frame";
+	f->last_forgotten = handle;
+	f->n_forgotten++;
 	return NULL;
 }
 
@@ -433,7 +448,7 @@ line_closed(void *ctx, struct peer *p, const char *why)
 }
 
 static const struct peer_ops router_ops = { .on = { [R_CHECK] = on_check, [R_AUTHORS] = on_authors }, .closed = line_closed };
-static const struct peer_ops resolver_ops = { .on = { [V_PTR] = on_ptr }, .closed = line_closed };
+static const struct peer_ops resolver_ops = { .on = { [V_PTR] = on_ptr, [V_FORGET] = on_forget }, .closed = line_closed };
 static const struct peer_ops queue_ops = {
 	.on = { [Q_SUBMIT] = on_submit, [Q_BEGIN] = on_begin, [Q_CHUNK] = on_chunk, [Q_COMMIT] = on_commit,
 	    [Q_ABORT] = on_abort, [Q_IDS_WANT] = on_want, [Q_FLUSH] = on_flush },

@@ -43,6 +43,8 @@ struct fakes {
 	bool resolver_silent;
 	bool resolver_knows_nothing;
 	enum dns_status resolver_fails;	/* with this; 0: it does not */
+	uint32_t last_ptr, last_forgotten;	/* handles */
+	unsigned n_forgotten;
 
 	/* the queue */
 	bool queue_holds;
