@@ -264,7 +264,9 @@
 	BOOL(ipv6, "ipv6", "yes", NULL, NULL, "Ask over IPv6.")							\
 	SIZE(cache, "cache", "32M", "1M", "4G", "Memory for answers.")						\
 	TIME(timeout, "timeout", "20s", "1s", "2m", "How long one look-up may take in all.")			\
-	U32(max_queries, "max-queries", "2000", "10", "100000", "Look-ups under way at most; further ones wait.")
+	U32(max_queries, "max-queries", "2000", "10", "100000", "Look-ups under way at most; further ones wait. Half of "	\
+	    "them, 512 at most, are for names of clients and shared out among client networks (limits { ipv4-prefix, " \
+	    "ipv6-prefix }), the others for routes of mail.")
 
 #define CONF_ROUTER(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	LIST(local_domains, "local-domains", "", NULL, NULL,							\

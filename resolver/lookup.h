@@ -4,6 +4,7 @@
 #ifndef POSTERN_RESOLVER_LOOKUP_H
 #define POSTERN_RESOLVER_LOOKUP_H
 
+#include "common/ip.h"
 #include "common/ipc/schema.h"
 #include "common/slice.h"
 #include "common/wire/dns_message.h"
@@ -23,8 +24,10 @@ typedef void lookup_fn(void *ctx, const struct lookup_result *result);
 struct lookup_source;
 struct lookup_ops {
 	/* Asks for name (text, no trailing dot). fn is called once, never before this returns, unless it is cancelled.
-	 * NULL: no memory, or too many are waiting. */
-	struct lookup *(*start)(struct lookup_source *source, struct slice name, enum dns_type type, lookup_fn *fn, void *ctx);
+	 * whose: the first address of the network of the stranger who causes it, which has its share and no more (turns.h);
+	 * family 0: nobody's. NULL: no memory, or too many are waiting. */
+	struct lookup *(*start)(struct lookup_source *source, struct slice name, enum dns_type type, struct ip whose,
+	    lookup_fn *fn, void *ctx);
 	/* fn will not be called; the handle is dead. */
 	void (*cancel)(struct lookup_source *source, struct lookup *lookup);
 };

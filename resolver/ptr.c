@@ -27,6 +27,12 @@ struct ptr {
 	size_t n_names, pending;
 };
 
+static struct ip
+whose(const struct ptr *p)
+{
+	return ip_client_network(p->ip, p->all->ipv4_prefix, p->all->ipv6_prefix).ip;
+}
+
 static void
 ptr_free(struct ptr *p)
 {
@@ -142,7 +148,7 @@ on_ptr(void *ctx, const struct lookup_result *result)
 		struct candidate *c = &p->names[i];
 
 		c->lookup = p->all->ops->start(p->all->source, slice_of(c->name, c->n_name),
-		    p->ip.family == 4 ? DNS_TYPE_A : DNS_TYPE_AAAA, on_addresses, c);
+		    p->ip.family == 4 ? DNS_TYPE_A : DNS_TYPE_AAAA, whose(p), on_addresses, c);
 		p->pending += c->lookup != NULL;
 	}
 	if (p->pending == 0)
@@ -184,7 +190,7 @@ ptrs_ask(struct ptrs *all, struct ptr_ask *ask, struct ip ip)
 	all->first = p;
 	all->n++;
 	timer_setup(&p->deadline, all->loop, on_deadline, p);
-	p->lookup = all->ops->start(all->source, slice_of(name, n_name), DNS_TYPE_PTR, on_ptr, p);
+	p->lookup = all->ops->start(all->source, slice_of(name, n_name), DNS_TYPE_PTR, whose(p), on_ptr, p);
 	if (p->lookup == NULL) {
 		ptr_free(p);
 		return RC_AGAIN;
@@ -208,7 +214,8 @@ void
 ptrs_init(struct ptrs *all, struct loop *loop, const struct lookup_ops *ops, struct lookup_source *source,
     uint64_t timeout_ms)
 {
-	*all = (struct ptrs){ .loop = loop, .ops = ops, .source = source, .timeout_ms = timeout_ms };
+	*all = (struct ptrs){ .loop = loop, .ops = ops, .source = source, .timeout_ms = timeout_ms, .ipv4_prefix = 32,
+		.ipv6_prefix = 64 };
 }
 
 void

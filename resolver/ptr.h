@@ -32,6 +32,7 @@ struct ptrs {
 	const struct lookup_ops *ops;
 	struct lookup_source *source;
 	uint64_t timeout_ms;	/* for new questions */
+	unsigned ipv4_prefix, ipv6_prefix; /* what a client network is: 32 and 64, or as limits { } says */
 	struct ptr *first;
 	size_t n;
 };

@@ -376,7 +376,7 @@ wanted_setup(const struct resolver *r, const struct conf *conf, struct setup *re
 
 /* Takes the setup over, in any case. */
 static struct generation *
-generation_new(struct resolver *r, struct setup *setup, uint64_t timeout_ms, struct buf *why)
+generation_new(struct resolver *r, struct setup *setup, struct buf *why)
 {
 	struct generation *g = calloc(1, sizeof *g);
 	struct loop *loop = r->room->loop;
@@ -392,9 +392,18 @@ generation_new(struct resolver *r, struct setup *setup, uint64_t timeout_ms, str
 		free(g);
 		return NULL;
 	}
-	routes_init(&g->routes, loop, &unbound_lookups, unbound_source(g->unbound), timeout_ms);
-	ptrs_init(&g->ptrs, loop, &unbound_lookups, unbound_source(g->unbound), timeout_ms);
+	routes_init(&g->routes, loop, &unbound_lookups, unbound_source(g->unbound), 0);
+	ptrs_init(&g->ptrs, loop, &unbound_lookups, unbound_source(g->unbound), 0);
 	return g;
+}
+
+/* What can be changed without a new context. */
+static void
+generation_adjust(struct generation *g, const struct conf *conf)
+{
+	g->routes.timeout_ms = g->ptrs.timeout_ms = conf->resolver.timeout;
+	g->ptrs.ipv4_prefix = conf->limits.ipv4_prefix;
+	g->ptrs.ipv6_prefix = conf->limits.ipv6_prefix;
 }
 
 static bool
@@ -452,16 +461,15 @@ forget_files(struct resolver *r)
 
 /* A new context only for a new setup: the cache is worth keeping. */
 static bool
-switch_over(struct resolver *r, const struct conf_resolver *conf, struct setup *setup)
+switch_over(struct resolver *r, struct setup *setup)
 {
 	struct generation *g;
 
 	if (setup_equal(setup, &r->now->setup)) {
-		r->now->routes.timeout_ms = r->now->ptrs.timeout_ms = conf->timeout;
 		setup_free(setup);
 		return true;
 	}
-	g = generation_new(r, setup, conf->timeout, &r->why);
+	g = generation_new(r, setup, &r->why);
 	if (g == NULL)
 		return false;
 	retire(r, r->now);
@@ -480,10 +488,12 @@ adopt(struct room *room, const struct conf *old)
 	if (old == NULL)
 		return NULL;	/* made in prepare() */
 	buf_clear(&r->why);
-	ok = wanted_setup(r, room->conf, &setup, &r->why) && switch_over(r, &room->conf->resolver, &setup);
+	ok = wanted_setup(r, room->conf, &setup, &r->why) && switch_over(r, &setup);
 	forget_files(r);
-	if (ok)
+	if (ok) {
+		generation_adjust(r->now, room->conf);
 		return NULL;
+	}
 	why = buf_cstr(&r->why);
 	return why == NULL || *why == '\0' ? "out of memory" : why;
 }
@@ -507,9 +517,12 @@ prepare(struct room *room, struct buf *why)
 	if (!take_first_files(r, why))
 		return RC_IO;
 	if (wanted_setup(r, room->conf, &setup, why))
-		r->now = generation_new(r, &setup, room->conf->resolver.timeout, why);
+		r->now = generation_new(r, &setup, why);
 	forget_files(r);
-	return r->now == NULL ? RC_SYNTAX : RC_OK;
+	if (r->now == NULL)
+		return RC_SYNTAX;
+	generation_adjust(r->now, room->conf);
+	return RC_OK;
 }
 
 /* Sessions that are ending may still ask: stay until the last line is gone, or the grace is over. */

@@ -1,6 +1,7 @@
 /* resolver/resolver.h -- the resolver room: DNS for smtpd and deliver, typed and validated.
  *
- * Askers send V_ROUTE and V_PTR, and smtpd V_FORGET; nobody else speaks DNS. What they ask is checked like what strangers send. */
+ * Askers send V_ROUTE and V_PTR, smtpd takes the latter back by V_FORGET; nobody else speaks DNS. What they ask is checked like
+ * what strangers send. */
 #ifndef POSTERN_RESOLVER_RESOLVER_H
 #define POSTERN_RESOLVER_RESOLVER_H
 

@@ -311,7 +311,7 @@ ask_addresses(struct route *q)
 
 			*family = (struct family){ .host = h, .status = DNS_TEMPORARY };
 			family->lookup = all->ops->start(all->source, slice_of(h->name, h->n_name), family_type[f],
-			    on_addresses, family);
+			    (struct ip){ 0 }, on_addresses, family);
 			if (family->lookup == NULL) {
 				trouble(q, slice_of(h->name, h->n_name), family_type[f], "too many look-ups");
 				q->pending--;
@@ -518,7 +518,8 @@ route_begin(struct route *q)
 		ask_addresses(q);
 		return RC_OK;
 	}
-	q->mx = all->ops->start(all->source, slice_of(q->name, q->n_name), DNS_TYPE_MX, on_mx, q);
+	q->mx = all->ops->start(all->source, slice_of(q->name, q->n_name), DNS_TYPE_MX, (struct ip){ 0 },
+	    on_mx, q);
 	return q->mx == NULL ? RC_AGAIN : RC_OK;
 }
 

@@ -2,9 +2,11 @@
  *
  * Answers come in the middle of the library's own work, out of its buffers, sometimes before ub_resolve_event() has
  * returned. They are copied and handed on by a chore at the end of the turn, so nobody above is ever called from below
- * and no look-up starts inside another's callback. The library cannot cancel: an abandoned look-up stays until its
- * answer, and counts until then. */
+ * and no look-up starts inside another's callback. The library cannot cancel (ub_cancel() only keeps the answer from us): an
+ * abandoned look-up stays until its answer, counts until then, and keeps the place of its network (turns.h). */
 #include "resolver/unbound.h"
+
+#include "resolver/turns.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -29,7 +31,8 @@ struct lookup_list {
 
 struct lookup {
 	struct lookup *next, *prev;
-	struct lookup_list *list;	/* of its unbound: waiting, asked or done */
+	struct lookup_list *list;	/* of its unbound: waiting, in_turn, asked or done */
+	struct turn turn;		/* of a stranger's */
 	struct unbound *unbound;
 	lookup_fn *fn;			/* NULL: cancelled */
 	void *ctx;
@@ -46,8 +49,9 @@ struct lookup {
 struct unbound {
 	struct ub_ctx *ctx;
 	struct chore chore;
-	struct lookup_list waiting, asked, done;
-	size_t max_asked;
+	struct lookup_list waiting, in_turn, asked, done;
+	struct turns turns;		/* of those in_turn, and of strangers' that are asked */
+	size_t max_own;			/* all others that are asked */
 	bool dying;
 	struct dns_answer answer;	/* the one being handed on */
 };
@@ -89,6 +93,7 @@ static void
 lookup_free(struct lookup *l)
 {
 	list_remove(l);
+	turns_leave(&l->unbound->turns, &l->turn);
 	free(l->why);
 	free(l->packet);
 	free(l);
@@ -100,6 +105,7 @@ static void
 lookup_done(struct lookup *l)
 {
 	list_remove(l);
+	turns_leave(&l->unbound->turns, &l->turn);
 	list_add(&l->unbound->done, l);
 	chore_queue(&l->unbound->chore);
 }
@@ -144,8 +150,12 @@ lookup_ask(struct lookup *l)
 static void
 ask_waiting(struct unbound *u)
 {
-	while (u->waiting.first != NULL && u->asked.n < u->max_asked)
+	struct turn *turn;
+
+	while (u->waiting.first != NULL && u->asked.n - u->turns.taken < u->max_own)
 		lookup_ask(u->waiting.first);
+	while ((turn = turns_next(&u->turns)) != NULL)
+		lookup_ask(turn->what);
 }
 
 static void
@@ -183,12 +193,13 @@ hand_on_all(struct chore *c, void *ctx)
 /* --- lookup_ops --- */
 
 static struct lookup *
-start(struct lookup_source *source, struct slice name, enum dns_type type, lookup_fn *fn, void *ctx)
+start(struct lookup_source *source, struct slice name, enum dns_type type, struct ip whose, lookup_fn *fn, void *ctx)
 {
 	struct unbound *u = (struct unbound *)(void *)source;
+	struct lookup_list *list = whose.family == 0 ? &u->waiting : &u->in_turn;
 	struct lookup *l;
 
-	if (name.n > DNS_NAME_TEXT_MAX || u->waiting.n >= UNBOUND_WAITING_MAX)
+	if (name.n > DNS_NAME_TEXT_MAX || list->n >= UNBOUND_WAITING_MAX)
 		return NULL;
 	l = calloc(1, sizeof *l);
 	if (l == NULL)
@@ -199,7 +210,12 @@ start(struct lookup_source *source, struct slice name, enum dns_type type, looku
 	l->type = type;
 	if (name.n > 0)
 		memcpy(l->name, name.p, name.n);
-	list_add(&u->waiting, l);
+	l->turn.what = l;
+	if (whose.family != 0 && !turns_wait(&u->turns, &l->turn, whose)) {
+		free(l);
+		return NULL;
+	}
+	list_add(list, l);
 	ask_waiting(u);
 	return l;
 }
@@ -209,7 +225,7 @@ cancel(struct lookup_source *source, struct lookup *l)
 {
 	struct unbound *u = (struct unbound *)(void *)source;
 
-	if (l->list == &u->waiting)
+	if (l->list == &u->waiting || l->list == &u->in_turn)
 		lookup_free(l);
 	else
 		l->fn = NULL;
@@ -226,7 +242,7 @@ unbound_source(struct unbound *u)
 size_t
 unbound_in_flight(const struct unbound *u)
 {
-	return u->asked.n + u->waiting.n + u->done.n;
+	return u->asked.n + u->waiting.n + u->in_turn.n + u->done.n;
 }
 
 /* --- the context --- */
@@ -406,7 +422,9 @@ unbound_new(struct loop *loop, const struct setup *s, struct buf *why)
 	if (u == NULL)
 		return NULL;
 	chore_setup(&u->chore, loop, hand_on_all, u);
-	u->max_asked = s->max_queries;
+	/* Half of what can be under way, and of the sockets for it: then mail finds its way whatever clients are called. */
+	u->turns.places = (s->max_queries < sockets() ? s->max_queries : sockets()) / 2;
+	u->max_own = s->max_queries - u->turns.places;
 	u->ctx = ub_ctx_create_event(loop_event_base(loop));
 	if (u->ctx == NULL) {
 		(void)buf_put_str(why, "libunbound: out of memory");
@@ -433,6 +451,8 @@ unbound_free(struct unbound *u)
 	ub_ctx_delete(u->ctx);
 	while (u->waiting.first != NULL)
 		lookup_free(u->waiting.first);
+	while (u->in_turn.first != NULL)
+		lookup_free(u->in_turn.first);
 	while (u->asked.first != NULL)
 		lookup_free(u->asked.first);
 	while (u->done.first != NULL)

@@ -10,7 +10,7 @@
 #include "resolver/lookup.h"
 #include "resolver/setup.h"
 
-enum { UNBOUND_WAITING_MAX = 65536 };	/* look-ups beyond max-queries that wait; about 20 MB */
+enum { UNBOUND_WAITING_MAX = 65536 };	/* look-ups beyond max-queries that wait, strangers' and all others each; about 25 MB */
 
 struct unbound;
 

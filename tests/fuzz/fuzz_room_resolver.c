@@ -24,11 +24,11 @@ static struct lookup *pending[PENDING_MAX];
 static size_t n_pending;
 
 static struct lookup *
-lookup_start(struct lookup_source *source, struct slice name, enum dns_type type, lookup_fn *fn, void *ctx)
+lookup_start(struct lookup_source *source, struct slice name, enum dns_type type, struct ip whose, lookup_fn *fn, void *ctx)
 {
 	struct lookup *l = n_pending == PENDING_MAX ? NULL : calloc(1, sizeof *l);
 
-	(void)source;
+	(void)source, (void)whose;
 	if (l == NULL)
 		return NULL;
 	if (name.n == 0 || name.n >= sizeof l->text)

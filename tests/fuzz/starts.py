@@ -270,7 +270,8 @@ def resolver():
     yield "late", p().send(1, "V_ROUTE", 1, 1, "sink.test").hours(1)
     yield "alias", answer(p().send(1, "V_ROUTE", 1, 1, "sink.test"), 0, b"\x01\xa1\x10\x00\x05", b"\x00\x05\x00\x10\x0a\x00\x17")
     yield "stop", p().send(1, "V_ROUTE", 1, 1, "sink.test").stop()
-    yield "forget", answer(p().send(0, "V_PTR", 1, 1).send(0, "V_PTR", 2, 2).send(0, "V_FORGET", 1, 0), 0, b"\x01\x00\x10\x00\x26")
+    yield "forget", (answer(p().send(0, "V_PTR", 1, 1).send(0, "V_PTR", 2, 2).send(0, "V_FORGET", 1, 0), 0,
+                            b"\x01\x00\x10\x00\x26"))
     yield "forget-late", (answer(answer(p().send(0, "V_PTR", 1, 1), 0, b"\x01\x00\x10\x00\x26").send(0, "V_FORGET", 1, 0), 0, a)
                           .send(0, "V_FORGET", 1, 0).send(0, "V_FORGET", LAST, 0))
     yield "again", answer(p().send(0, "V_PTR", 1, 1).send(0, "V_PTR", 1, 2), 8).send(0, "V_FORGET", 1, 0)

@@ -24,6 +24,7 @@ struct fake_row {
 struct lookup {
 	char name[256];
 	enum dns_type type;
+	struct ip whose;
 	lookup_fn *fn;
 	void *ctx;
 };
@@ -44,7 +45,7 @@ fake_of(struct lookup_source *source)
 }
 
 static struct lookup *
-fake_start(struct lookup_source *source, struct slice name, enum dns_type type, lookup_fn *fn, void *ctx)
+fake_start(struct lookup_source *source, struct slice name, enum dns_type type, struct ip whose, lookup_fn *fn, void *ctx)
 {
 	struct fake_dns *f = fake_of(source);
 	struct lookup *l;
@@ -56,6 +57,7 @@ fake_start(struct lookup_source *source, struct slice name, enum dns_type type, 
 	assert_true(name.n < sizeof l->name);
 	memcpy(l->name, name.p, name.n);
 	l->type = type;
+	l->whose = whose;
 	l->fn = fn;
 	l->ctx = ctx;
 	f->pending[f->n_pending++] = l;

@@ -134,6 +134,38 @@ only_confirmed_names_count(void **state)
 	end(&w);
 }
 
+/* All that is asked for a client is its network's. */
+static void
+look_ups_are_the_network_s(void **state)
+{
+	static const struct { const char *address; struct ip net; } cases[] = {
+		{ "192.0.2.1", { 4, { 192, 0, 2, 1 } } },
+		{ "2001:db8::1", { 6, { 0x20, 0x01, 0x0d, 0xb8 } } },
+	};
+	struct world w;
+	struct got g;
+
+	(void)state;
+	begin(&w, 10000);
+	for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+		struct ip net = cases[i / 2].net;
+
+		if (i % 2 == 1) {
+			w.ptrs.ipv4_prefix = 24;
+			w.ptrs.ipv6_prefix = 32;
+			net.b[3] = net.family == 4 ? 0 : net.b[3];
+		}
+		ask(&w, &g, cases[i / 2].address);
+		assert_true(ip_eq(w.dns.pending[0]->whose, net));
+		assert_true(fake_answer(&w.dns, 0));
+		assert_true(ip_eq(w.dns.pending[0]->whose, net));
+		ptr_ask_cancel(&g.ask);
+		w.ptrs.ipv4_prefix = 32;
+		w.ptrs.ipv6_prefix = 64;
+	}
+	end(&w);
+}
+
 static void
 the_deadline_gives_what_is_known(void **state)
 {
@@ -191,6 +223,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_confirmed_names_count),
+		cmocka_unit_test(look_ups_are_the_network_s),
 		cmocka_unit_test(the_deadline_gives_what_is_known),
 		cmocka_unit_test(questions_can_be_taken_back),
 	};
