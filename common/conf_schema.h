@@ -294,6 +294,9 @@
 #define CONF_VAULT(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	U32(max_rate, "max-rate", "20000", "1", "1000000",							\
 	    "Signatures a second that one smtpd process may ask for; more have to wait.")			\
+	U32(threads, "threads", "0", "0", "64",									\
+	    "Threads that make the signatures that take long (RSA, P-384). 0: one for each processor. 1: none, the room signs " \
+	    "by itself. A change is taken at the next start.")							\
 	TIME(ticket_rotation, "ticket-rotation", "12h", "1m", "2d",						\
 	    "How often the secret of session tickets is changed. Tickets of the two secrets before are still honoured.") \
 	TIME(check_interval, "check-interval", "10s", "1s", "1d",						\
@@ -334,7 +337,8 @@
 	STR(certificates_file, "certificates-file", "", NULL, NULL,						\
 	    "For EXTERNAL: a file with one client certificate a line, its SHA-256 fingerprint in hexadecimal digits (colons do " \
 	    "not matter), white space, and the user whose it is.") \
-	U32(workers, "workers", "2", "1", "64", "Threads that check passwords; each takes the memory that the hash asks for.") \
+	U32(workers, "workers", "2", "1", "64",									\
+	    "Threads that check passwords; each takes the memory that the hash asks for. A change is taken at the next start.") \
 	U32(max_waiting, "max-waiting", "64", "1", "10000",							\
 	    "Passwords that may wait for a worker; while so many do, further clients are told 454. One client network may have " \
 	    "4 passwords waiting or being checked at a time; further ones are told 454, and each is an error of the network. " \

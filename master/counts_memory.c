@@ -2,6 +2,7 @@
 #include "master/counts_memory.h"
 
 #include "common/counts.h"
+#include "common/processors.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,8 +18,7 @@ enum {
 static uint32_t
 tables_for(const struct conf *c)
 {
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	uint32_t n = c->smtpd.processes != 0 ? c->smtpd.processes : processors < 1 ? 1 : (uint32_t)processors;
+	uint32_t n = c->smtpd.processes != 0 ? c->smtpd.processes : processors_online();
 
 	n = n < TABLES_MIN ? TABLES_MIN : n;
 	n = (n + TABLES_STEP - 1) / TABLES_STEP * TABLES_STEP;

@@ -1,6 +1,7 @@
 /* master/generation.c -- a configuration from the file to something that rooms can be given, see generation.h. */
 #include "master/generation.h"
 
+#include "common/processors.h"
 #include "master/child.h"
 #include "master/conf_check.h"
 #include "master/conf_complete.h"
@@ -11,7 +12,6 @@
 #include "master/fixed.h"
 
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	ENCODED_MAX = 16 * 1024 * 1024,
@@ -130,20 +130,12 @@ generation_adopt(struct master *m, struct generation *g)
 /* --- how many of each --- */
 
 static unsigned
-processors(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : n > 256 ? 256 : (unsigned)n;
-}
-
-static unsigned
 wanted(const struct conf *c, enum role role)
 {
 	if (role == ROLE_SMTPD)
-		return c->smtpd.processes == 0 ? processors() : c->smtpd.processes;
+		return c->smtpd.processes == 0 ? processors_online() : c->smtpd.processes;
 	if (role == ROLE_DELIVER)
-		return c->deliver.processes == 0 ? processors() : c->deliver.processes;
+		return c->deliver.processes == 0 ? processors_online() : c->deliver.processes;
 	if (role == ROLE_AUTH)
 		return conf_uses_auth(c) ? 1 : 0;
 	return 1;

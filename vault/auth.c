@@ -10,6 +10,9 @@
 
 enum { MECHANISMS_TEXT_MAX = 512 };
 
+/* Whoever guesses passwords makes them hash, and should not have the processor before those whose mail is being taken. */
+static const struct workers_kind hashers = { .nice = 10 };
+
 /* --- lines --- */
 
 static struct peer **
@@ -139,7 +142,7 @@ auth_init(struct auth *auth, struct loop *loop, struct conf *conf)
 	enum rc rc = setup(auth, loop, conf);
 
 	if (rc == RC_OK)
-		rc = workers_start(conf->auth.workers, &auth->workers);
+		rc = workers_start(&hashers, conf->auth.workers, &auth->workers);
 	if (rc == RC_OK) {
 		workers_attach(auth->workers, loop);
 		usage_attach(&auth->usage, auth->workers);
@@ -195,7 +198,7 @@ static enum rc
 make_threads(struct room *room, struct buf *why)
 {
 	struct auth *auth = room->ctx;
-	enum rc rc = workers_start(room->conf->auth.workers, &auth->workers);
+	enum rc rc = workers_start(&hashers, room->conf->auth.workers, &auth->workers);
 
 	if (rc != RC_OK)
 		(void)buf_put_str(why, "threads cannot be made");

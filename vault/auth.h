@@ -2,19 +2,19 @@
  *
  * smtpd starts an exchange (AU_BEGIN), passes the client's responses on, and hears challenges, then yes with a name, or
  * no. What comes over its lines comes from strangers: everything is bounded, and a password is computed on only after
- * the wait that earlier failures have earned (auth_delay.h), by one of a few threads (auth_workers.h). Unknown users
+ * the wait that earlier failures have earned (auth_delay.h), by one of a few threads (workers.h). Unknown users
  * cost what known ones cost. Credentials come in by descriptor from master. */
 #ifndef POSTERN_VAULT_AUTH_H
 #define POSTERN_VAULT_AUTH_H
 
 #include "common/hash_table.h"
 #include "common/room.h"
+#include "common/workers.h"
 #include "vault/auth_delay.h"
 #include "vault/auth_dovecot.h"
 #include "vault/auth_share.h"
 #include "vault/auth_usage.h"
 #include "vault/auth_users.h"
-#include "vault/auth_workers.h"
 
 enum {
 	AUTH_SMTPDS_MAX = 256,		/* smtpd { processes } */

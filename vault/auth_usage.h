@@ -19,7 +19,7 @@
 #include "common/prepare.h"
 #include "common/rc.h"
 #include "common/slice.h"
-#include "vault/auth_workers.h"
+#include "common/workers.h"
 
 enum {
 	USAGE_HOUR_PARTS = 12,

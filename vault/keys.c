@@ -20,7 +20,8 @@ enum {
 };
 
 struct key {
-	struct key *next;
+	struct key *next;		/* of its set */
+	unsigned holders;		/* its set, and signatures under way */
 	uint8_t id[IDENTITY_KEY_ID];
 	EVP_PKEY *pkey;
 	int type;			/* EVP_PKEY_RSA, EVP_PKEY_EC, EVP_PKEY_ED25519 */
@@ -33,15 +34,24 @@ struct key_set {
 	struct key *first;
 };
 
+bool
+keys_warm_up(void)
+{
+	EVP_PKEY *warm = EVP_EC_gen("P-256");
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t signature[256];
+	size_t n = sizeof signature;
+	bool ok = warm != NULL && ctx != NULL && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, warm) == 1 &&
+	    EVP_DigestSign(ctx, signature, &n, (const unsigned char *)"", 0) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(warm);
+	return ok;
+}
+
 enum rc
 keys_prepare(struct buf *why)
 {
-	EVP_PKEY *warm;
-	EVP_MD_CTX *ctx = NULL;
-	uint8_t signature[256];
-	size_t n = sizeof signature;
-	bool ok;
-
 	/* No openssl.cnf: what it may load and switch on is decided here. */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) != 1) {
 		(void)buf_put_str(why, "OpenSSL does not start");
@@ -49,14 +59,7 @@ keys_prepare(struct buf *why)
 	}
 	/* 2: there is such memory, but the limit on locked memory is too small to keep it out of the swap space. */
 	(void)CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_MIN);
-	/* The first signature looks up what later ones find. */
-	warm = EVP_EC_gen("P-256");
-	ctx = EVP_MD_CTX_new();
-	ok = warm != NULL && ctx != NULL && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, warm) == 1 &&
-	    EVP_DigestSign(ctx, signature, &n, (const unsigned char *)"", 0) == 1;
-	EVP_MD_CTX_free(ctx);
-	EVP_PKEY_free(warm);
-	if (!ok) {
+	if (!keys_warm_up()) {
 		(void)buf_put_str(why, "OpenSSL cannot sign");
 		return RC_UNSUPPORTED;
 	}
@@ -123,14 +126,22 @@ key_id(EVP_PKEY *pkey, uint8_t id[IDENTITY_KEY_ID])
 }
 
 static void
+let_go(struct key *key)
+{
+	if (--key->holders > 0)
+		return;
+	EVP_PKEY_free(key->pkey);
+	free(key);
+}
+
+static void
 set_free(struct key_set *set)
 {
 	while (set != NULL && set->first != NULL) {
 		struct key *one = set->first;
 
 		set->first = one->next;
-		EVP_PKEY_free(one->pkey);
-		free(one);
+		let_go(one);
 	}
 	free(set);
 }
@@ -147,10 +158,10 @@ arriving(struct keys *k, uint32_t serial)
 	return k->next;
 }
 
-static const struct key *
+static struct key *
 find_in(const struct key_set *set, struct slice id)
 {
-	for (const struct key *one = set == NULL ? NULL : set->first; one != NULL; one = one->next)
+	for (struct key *one = set == NULL ? NULL : set->first; one != NULL; one = one->next)
 		if (slice_eq(slice_of(one->id, sizeof one->id), id))
 			return one;
 	return NULL;
@@ -181,6 +192,7 @@ keys_arrive(struct keys *k, uint32_t serial, struct slice id, int fd, struct buf
 		free(one);
 		return RC_IO;
 	}
+	one->holders = 1;
 	one->type = EVP_PKEY_get_base_id(one->pkey);
 	one->curve = (unsigned)EVP_PKEY_get_bits(one->pkey);
 	one->next = set->first;
@@ -250,15 +262,10 @@ scheme_find(uint16_t scheme)
 }
 
 enum vault_status
-keys_sign(const struct keys *k, struct slice id, uint16_t scheme, bool tls13, struct slice message,
-    uint8_t signature[VAULT_SIGNATURE_MAX], size_t *ret_n)
+keys_find(const struct keys *k, struct slice id, uint16_t scheme, bool tls13, struct signer *ret_signer)
 {
 	const struct scheme *s = scheme_find(scheme);
-	const struct key *key = find_in(k->now, id);
-	EVP_PKEY_CTX *how = NULL;	/* owned by ctx */
-	size_t n = VAULT_SIGNATURE_MAX;
-	EVP_MD_CTX *ctx;
-	bool ok;
+	struct key *key = find_in(k->now, id);
 
 	if (key == NULL)
 		key = find_in(k->before, id);
@@ -266,9 +273,29 @@ keys_sign(const struct keys *k, struct slice id, uint16_t scheme, bool tls13, st
 		return VAULT_NO_KEY;
 	if (s == NULL || s->type != key->type || (tls13 && (s->tls12_only || (s->curve != 0 && s->curve != key->curve))))
 		return VAULT_REFUSED;
-	ctx = EVP_MD_CTX_new();
-	ok = ctx != NULL && EVP_DigestSignInit(ctx, &how, s->digest == NULL ? NULL : s->digest(), NULL, key->pkey) == 1 &&
-	    (!s->pss || (EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING) == 1 &&
+	key->holders++;
+	*ret_signer = (struct signer){ key, s };
+	return VAULT_OK;
+}
+
+bool
+signer_is_quick(const struct signer *s)
+{
+	/* OpenSSL has code of its own for these curves; of others, P-384 too, it takes as long as of RSA with 2048 bits. */
+	return s->key->type == EVP_PKEY_ED25519 || (s->key->type == EVP_PKEY_EC && s->key->curve == 256);
+}
+
+enum vault_status
+signer_sign(const struct signer *s, struct slice message, uint8_t signature[VAULT_SIGNATURE_MAX], size_t *ret_n)
+{
+	const EVP_MD *digest = s->scheme->digest == NULL ? NULL : s->scheme->digest();
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	size_t n = VAULT_SIGNATURE_MAX;
+	EVP_PKEY_CTX *how = NULL;	/* owned by ctx */
+	bool ok;
+
+	ok = ctx != NULL && EVP_DigestSignInit(ctx, &how, digest, NULL, s->key->pkey) == 1 &&
+	    (!s->scheme->pss || (EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING) == 1 &&
 	    EVP_PKEY_CTX_set_rsa_pss_saltlen(how, RSA_PSS_SALTLEN_DIGEST) == 1)) &&
 	    EVP_DigestSign(ctx, signature, &n, message.p, message.n) == 1;
 	EVP_MD_CTX_free(ctx);
@@ -276,4 +303,11 @@ keys_sign(const struct keys *k, struct slice id, uint16_t scheme, bool tls13, st
 		return VAULT_FAILED;
 	*ret_n = n;
 	return VAULT_OK;
+}
+
+void
+signer_release(struct signer *s)
+{
+	let_go(s->key);
+	*s = (struct signer){ NULL, NULL };
 }

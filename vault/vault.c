@@ -1,141 +1,14 @@
 /* vault/vault.c -- the room: its lines, its queues, its secrets. See vault.h. */
 #include "vault/vault.h"
 
-#include "vault/tls_input.h"
+#include "common/processors.h"
+#include "vault/signing.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum {
-	SIGNATURES_A_TURN = 16,		/* of one smtpd, before the others have theirs and the lines are read again */
-	BURST_MS = 100,			/* a quiet smtpd may have so much of its rate at once */
-	REFILL_MS = 5,			/* how long to wait when everybody has used up his rate */
-	REFUSALS_LOGGED = 100,		/* the first, and then one in so many */
-};
-
-/* --- requests --- */
-
-static void
-answer(struct peer *p, uint32_t handle, enum vault_status status, struct slice signature)
-{
-	struct k_signed m = { (uint8_t)status, signature };
-
-	(void)k_signed_send(p, handle, &m);
-}
-
-static void
-refuse(struct asker *c, uint32_t handle, enum vault_status status, const char *why)
-{
-	if (status == VAULT_REFUSED && c->refused++ % REFUSALS_LOGGED == 0)
-		log_say(LOG_VAULT_REFUSED, NULL, F_TEXT("room", role_name(peer_role(c->peer))),
-		    F_U64("index", peer_index(c->peer)), F_TEXT("why", why));
-	answer(c->peer, handle, status, S(""));
-}
-
-static const char *
-on_sign(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
-{
-	struct asker *c = ctx;
-	struct request *q;
-	struct k_sign m;
-
-	(void)p, (void)fd;
-	if (!k_sign_get(body, &m) || m.key.n != IDENTITY_KEY_ID || handle == 0)
-		return "malformed K_SIGN";
-	if (m.message.n > VAULT_MESSAGE_MAX || tls_input_kind(m.message) == TLS_INPUT_NONE) {
-		refuse(c, handle, VAULT_REFUSED, "asked to sign what is no TLS handshake");
-		return NULL;
-	}
-	if (c->n == VAULT_QUEUE_MAX) {
-		refuse(c, handle, VAULT_BUSY, "");
-		return NULL;
-	}
-	q = &c->queue[(c->first + c->n++) % VAULT_QUEUE_MAX];
-	q->handle = handle;
-	q->scheme = m.scheme;
-	q->n = (uint16_t)m.message.n;
-	memcpy(q->key, m.key.p, sizeof q->key);
-	memcpy(q->message, m.message.p, m.message.n);
-	chore_queue(&c->vault->work);
-	return NULL;
-}
-
-static void
-serve_one(struct asker *c)
-{
-	const struct request *q = &c->queue[c->first];
-	struct slice message = slice_of(q->message, q->n);
-	uint8_t signature[VAULT_SIGNATURE_MAX];
-	enum vault_status status;
-	size_t n = 0;
-
-	status = keys_sign(&c->vault->keys, slice_of(q->key, sizeof q->key), q->scheme,
-	    tls_input_kind(message) == TLS_INPUT_13, message, signature, &n);
-	if (status == VAULT_OK)
-		answer(c->peer, q->handle, status, slice_of(signature, n));
-	else
-		refuse(c, q->handle, status, "asked for a signature that this key does not make");
-	c->first = (c->first + 1) % VAULT_QUEUE_MAX;
-	c->n--;
-}
-
-static void
-refill(struct asker *c)
-{
-	uint64_t now = loop_now(c->vault->loop), rate = c->vault->conf->vault.max_rate;
-	uint64_t most = rate * BURST_MS < 1000 ? 1000 : rate * BURST_MS, ms = now - c->filled;
-
-	c->filled = now;
-	/* A long silence fills it up, whatever the product would be. */
-	c->tokens = ms >= BURST_MS ? most : c->tokens + ms * rate;
-	if (c->tokens > most)
-		c->tokens = most;
-}
-
-/* True: it waits for its rate. */
-static bool
-serve(struct asker *c)
-{
-	refill(c);
-	for (unsigned i = 0; i < SIGNATURES_A_TURN && c->n > 0 && c->tokens >= 1000; i++) {
-		c->tokens -= 1000;
-		serve_one(c);
-	}
-	return c->n > 0 && c->tokens < 1000;
-}
-
-static void
-on_work(struct chore *chore, void *ctx)
-{
-	struct vault *v = ctx;
-	bool more = false, wait = false;
-
-	v->turn++;
-	for (unsigned i = 0; i < VAULT_PEERS_MAX; i++) {
-		struct asker *c = v->askers[(v->turn + i) % VAULT_PEERS_MAX];
-
-		if (c == NULL || c->n == 0)
-			continue;
-		if (serve(c))
-			wait = true;
-		else if (c->n > 0)
-			more = true;
-	}
-	if (more)
-		chore_queue(chore);
-	else if (wait)
-		timer_start(&v->later, REFILL_MS);
-}
-
-static void
-on_later(struct timer *t, void *ctx)
-{
-	struct vault *v = ctx;
-
-	(void)t;
-	chore_queue(&v->work);
-}
+enum { THREADS_DEFAULT_MAX = 64 };	/* as many as vault { threads } may say */
 
 /* --- secrets of session tickets --- */
 
@@ -174,6 +47,7 @@ static void
 asker_free(struct asker *c)
 {
 	c->vault->askers[peer_index(c->peer)] = NULL;
+	signing_forget(c);
 	peer_free(c->peer);
 	sodium_memzero(c, sizeof *c);
 	free(c);
@@ -187,7 +61,7 @@ asker_closed(void *ctx, struct peer *p, const char *why)
 }
 
 static const struct peer_ops asker_ops = {
-	.on = { [K_SIGN] = on_sign },
+	.on = { [K_SIGN] = signing_on_request },
 	.closed = asker_closed,
 };
 
@@ -223,8 +97,7 @@ void
 vault_open(struct vault *v, struct loop *loop, struct conf *conf)
 {
 	*v = (struct vault){ .loop = loop, .conf = conf_ref(conf) };
-	chore_setup(&v->work, loop, on_work, v);
-	timer_setup(&v->later, loop, on_later, v);
+	signing_setup(v);
 	timer_setup(&v->rotation, loop, on_rotation, v);
 	on_rotation(&v->rotation, v);
 }
@@ -235,8 +108,7 @@ vault_close(struct vault *v)
 	for (unsigned i = 0; i < VAULT_PEERS_MAX; i++)
 		if (v->askers[i] != NULL)
 			asker_free(v->askers[i]);
-	chore_cancel(&v->work);
-	timer_cancel(&v->later);
+	signing_close(v);
 	timer_cancel(&v->rotation);
 	keys_free(&v->keys);
 	conf_unref(v->conf);
@@ -259,6 +131,28 @@ prepare(struct room *room, struct buf *why)
 	vault_open(v, room->loop, room->conf);
 	v->room = room;
 	return RC_OK;
+}
+
+static enum rc
+make_threads(struct room *room, struct buf *why)
+{
+	unsigned threads = room->conf->vault.threads;
+	enum rc rc = RC_OK;
+
+	if (threads == 0)
+		threads = processors_online() < THREADS_DEFAULT_MAX ? processors_online() : THREADS_DEFAULT_MAX;
+	/* One would do no more than the loop can, and cost a switch for each signature. */
+	if (threads > 1)
+		rc = signing_make_threads(room->ctx, threads);
+	if (rc != RC_OK)
+		(void)buf_put_str(why, "threads cannot be made");
+	return rc;
+}
+
+static void
+start(struct room *room)
+{
+	signing_attach(room->ctx);
 }
 
 static void
@@ -313,6 +207,8 @@ on_certificates(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int
 const struct room_ops vault_ops = {
 	.role = ROLE_VAULT,
 	.prepare = prepare,
+	.threads = make_threads,
+	.start = start,
 	.line = take_line,
 	.file = take_file,
 	.adopt = adopt,

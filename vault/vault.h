@@ -8,6 +8,7 @@
 
 #include "common/identity.h"
 #include "common/room.h"
+#include "common/workers.h"
 #include "vault/keys.h"
 
 enum { VAULT_PEERS_MAX = 256 };	/* smtpd { processes } */
@@ -37,9 +38,12 @@ struct vault {
 	struct conf *conf;	/* counted */
 	struct keys keys;
 	struct asker *askers[VAULT_PEERS_MAX];
-	unsigned turn;		/* who is served first next time */
+	unsigned turn;		/* the one who was served last */
 	struct chore work;
 	struct timer later;	/* all who wait have used up their rate */
+	struct workers *workers; /* NULL: none, everything is signed at once */
+	struct job *jobs, *idle; /* what the threads can have at a time, and of them those that they do not have */
+	unsigned n_jobs;
 	struct timer rotation;
 	uint8_t secrets[VAULT_SECRETS_MAX][VAULT_SECRET_BYTES]; /* newest first */
 	unsigned n_secrets;

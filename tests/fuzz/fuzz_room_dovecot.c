@@ -20,12 +20,12 @@ static struct {
 	unsigned n_ok, n_let_in;
 } dovecot;
 
-/* --- in the place of auth_workers.c: Dovecot computes, not we; and threads of low priority would hold up every input --- */
+/* --- in the place of workers.c: Dovecot computes, not we; and threads of low priority would hold up every input --- */
 
 enum rc
-workers_start(unsigned threads, struct workers **ret_workers)
+workers_start(const struct workers_kind *kind, unsigned threads, struct workers **ret_workers)
 {
-	(void)threads;
+	(void)kind, (void)threads;
 	*ret_workers = NULL;
 	return RC_OK;
 }

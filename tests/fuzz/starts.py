@@ -329,8 +329,9 @@ def smtpd():
     yield "stop", mail().stop().special(0, 9)
 
 
-# Of the key in fuzz_room_vault.c.
+# Of the keys in fuzz_room_vault.c.
 KEY_ID = bytes.fromhex("2469abf2e74ef1448ef85f34b8129db2b3469a3737fbe27508a67f8f69e77697")
+RSA_ID = bytes.fromhex("b320018a154189dc0dfe961b32a60eefcfcdbe6579489d804280f91cbf760ab8")
 TLS13 = b" " * 64 + b"TLS 1.3, server CertificateVerify\0"
 TLS12 = bytes(64) + b"\x03\x00"
 
@@ -360,6 +361,17 @@ def vault():
     yield "forgotten", sign(p().send(2, "M_CERTIFICATES", 0, 2).send(2, "M_CERTIFICATES", 0, 3), 0x0403, TLS13 + bytes(32))
     yield "dies", sign(p(), 0x0403, TLS13 + bytes(32)).hang_up(0).wire(0)
     yield "stop", sign(p().stop(), 0x0403, TLS13 + bytes(32))
+
+    def rsa(p, line=0, scheme=0x0804):
+        return sign(p, scheme, TLS13 + bytes(32), line, RSA_ID)
+
+    yield "rsa", rsa(p())
+    yield "rsa-tls12", sign(p(), 0x0401, TLS12 + b"\x17\x41\x04" + bytes(64), key=RSA_ID)
+    yield "rsa-ecdsa", rsa(p(), scheme=0x0403)
+    yield "rsa-many", rsa(rsa(rsa(rsa(rsa(rsa(rsa(p()), 1)), 1)), 1)).hours(20)
+    yield "rsa-dies", rsa(rsa(p()), 1).hang_up(0).wire(0)
+    yield "rsa-forgotten", rsa(p()).send(2, "M_CERTIFICATES", 0, 2).send(2, "M_CERTIFICATES", 0, 3)
+    yield "rsa-stop", rsa(p()).stop()
 
 
 def auth():

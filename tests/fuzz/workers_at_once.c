@@ -1,4 +1,4 @@
-/* tests/fuzz/workers_at_once.c -- vault/auth_workers.h without threads: an input does the same thing every time. What is
+/* tests/fuzz/workers_at_once.c -- common/workers.h without threads: an input does the same thing every time. What is
  * submitted is run at once, and reported in a later turn: workers_turn(). */
 #include "tests/fuzz/workers_at_once.h"
 
@@ -10,11 +10,11 @@ struct workers {
 };
 
 enum rc
-workers_start(unsigned threads, struct workers **ret_workers)
+workers_start(const struct workers_kind *kind, unsigned threads, struct workers **ret_workers)
 {
 	struct workers *w = calloc(1, sizeof *w);
 
-	(void)threads;
+	(void)kind, (void)threads;
 	if (w == NULL)
 		return RC_NOMEM;
 	w->last = &w->first;

@@ -2,7 +2,7 @@
 #ifndef POSTERN_TESTS_FUZZ_WORKERS_AT_ONCE_H
 #define POSTERN_TESTS_FUZZ_WORKERS_AT_ONCE_H
 
-#include "vault/auth_workers.h"
+#include "common/workers.h"
 
 void workers_turn(struct workers *w);	/* reports what is finished */
 

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static const struct workers_kind kind = { .nice = 10 };
+
 enum { START = 1700000100 };	/* not at the start of an hour */
 
 static struct conf *conf;
@@ -216,7 +218,7 @@ it_is_kept(void **state)
 
 	(void)state;
 	begin(&w);
-	assert_int_equal(workers_start(1, &workers), RC_OK);
+	assert_int_equal(workers_start(&kind, 1, &workers), RC_OK);
 	memcpy(w.u.fds, fds, sizeof fds);
 	usage_load(&w.u);
 	assert_int_equal(w.u.users.n, 0);
@@ -280,7 +282,7 @@ a_write_that_fails_costs_no_good_file(void **state)
 	(void)state;
 	begin(&w);
 	assert_int_not_equal(wall, -1);
-	assert_int_equal(workers_start(1, &workers), RC_OK);
+	assert_int_equal(workers_start(&kind, 1, &workers), RC_OK);
 	workers_attach(workers, w.loop);
 	memcpy(w.u.fds, fds, sizeof fds);
 	w.u.workers = workers;
@@ -337,7 +339,7 @@ it_is_gathered_in_parts(void **state)
 	(void)state;
 	begin(&w);
 	conf->auth.max_counted_users = USERS;
-	assert_int_equal(workers_start(1, &workers), RC_OK);
+	assert_int_equal(workers_start(&kind, 1, &workers), RC_OK);
 	workers_attach(workers, w.loop);
 	memcpy(w.u.fds, fds, sizeof fds);
 	for (unsigned i = 0; i < USERS; i++)
@@ -413,7 +415,7 @@ it_is_kept_under_a_flood(void **state)
 
 	(void)state;
 	begin(&w);
-	assert_int_equal(workers_start(1, &workers), RC_OK);
+	assert_int_equal(workers_start(&kind, 1, &workers), RC_OK);
 	workers_attach(workers, w.loop);
 	memcpy(w.u.fds, fds, sizeof fds);
 	for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {

@@ -6,8 +6,8 @@
 #include <cmocka.h>
 
 #include "tests/tls/keys.h"
+#include "vault/signing.h"
 #include "vault/tls_input.h"
-#include "vault/vault.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -144,6 +144,21 @@ keyring_close(struct keyring *k)
 	keys_free(&k->keys);
 }
 
+static enum vault_status
+sign(const struct keys *keys, const uint8_t *id, unsigned scheme, bool is13, struct slice message)
+{
+	uint8_t signature[VAULT_SIGNATURE_MAX];
+	struct signer signer;
+	enum vault_status status = keys_find(keys, slice_of(id, IDENTITY_KEY_ID), (uint16_t)scheme, is13, &signer);
+	size_t n;
+
+	if (status == VAULT_OK) {
+		status = signer_sign(&signer, message, signature, &n);
+		signer_release(&signer);
+	}
+	return status;
+}
+
 /* Which scheme goes with which key, in TLS 1.3 and 1.2: RFC 8446 4.2.3. */
 static void
 schemes(void **state)
@@ -161,10 +176,8 @@ schemes(void **state)
 		{ 0, "nnnn", "nnnn" }, { 0x0201, "nnnn", "nnnn" }, { 0x0203, "nnnn", "nnnn" }, { 0x0809, "nnnn", "nnnn" },
 		{ 0xffff, "nnnn", "nnnn" },
 	};
-	uint8_t signature[VAULT_SIGNATURE_MAX];
 	struct message m;
 	struct keyring k;
-	size_t n;
 
 	(void)state;
 	keyring_open(&k);
@@ -172,8 +185,7 @@ schemes(void **state)
 		for (size_t key = RSA; key <= ED; key++)
 			for (unsigned is13 = 0; is13 < 2; is13++) {
 				struct slice s = is13 != 0 ? tls13(&m, CONTEXT, 32) : tls12(&m, 3, 29, 32, 0);
-				enum vault_status got = keys_sign(&k.keys, slice_of(k.ids[key], IDENTITY_KEY_ID),
-				    (uint16_t)rows[i].scheme, is13 != 0, s, signature, &n);
+				enum vault_status got = sign(&k.keys, k.ids[key], rows[i].scheme, is13 != 0, s);
 
 				assert_int_equal(got, (is13 != 0 ? rows[i].in13 : rows[i].in12)[key] == 'y' ? VAULT_OK :
 				    VAULT_REFUSED);
@@ -395,6 +407,149 @@ flood(void **state)
 	house_close(&h);
 }
 
+/* --- threads --- */
+
+static bool
+heard(const struct room_of_one *h, unsigned who)
+{
+	char c;
+
+	return recv(h->fd[who], &c, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+static void
+skip_tickets(struct room_of_one *h, unsigned who)
+{
+	struct frame f;
+
+	turns(h, 2);
+	assert_int_equal(frame_read_blocking(h->fd[who], ROLE_SMTPD, ROLE_VAULT, &h->in, &f), RC_OK);
+	assert_int_equal(f.type, K_TICKETS);
+}
+
+/* With two threads; both lines have said what they say first. */
+static void
+busy_house_open(struct room_of_one *h)
+{
+	house_open(h);
+	assert_int_equal(signing_make_threads(&h->vault, 2), RC_OK);
+	signing_attach(&h->vault);
+	skip_tickets(h, 0);
+	skip_tickets(h, 1);
+}
+
+static void
+ask_rsa(struct room_of_one *h, unsigned who, unsigned n)
+{
+	struct message m;
+
+	for (uint32_t i = 1; i <= n; i++)
+		ask(h, who, i, VAULT_RSA_PSS_SHA256, slice_of(h->ring.ids[0], IDENTITY_KEY_ID), tls13(&m, CONTEXT, 32));
+}
+
+/* All that was asked is answered once; who asks for a quick key's signature does not wait for the slow ones of another, and who
+ * asks for one slow signature does not wait for all of another's. */
+static void
+slow_signatures_hold_up_nobody_else(void **state)
+{
+	enum { N = 40 };
+	bool seen[N + 1] = { false };
+	struct room_of_one h;
+	struct message m;
+	uint32_t handle;
+
+	(void)state;
+	busy_house_open(&h);
+	ask_rsa(&h, 0, N);
+	ask(&h, 1, 7, VAULT_ECDSA_SHA256, slice_of(h.ring.ids[1], IDENTITY_KEY_ID), tls13(&m, CONTEXT, 32));
+	ask(&h, 1, 8, VAULT_RSA_PSS_SHA256, slice_of(h.ring.ids[0], IDENTITY_KEY_ID), tls13(&m, CONTEXT, 32));
+	for (uint32_t want = 7; want <= 8; want++) {
+		while (!heard(&h, 1))
+			loop_turn(h.loop, true);
+		assert_int_equal(hear(&h, 1, &handle), VAULT_OK);
+		assert_int_equal(handle, want);
+		assert_true(h.vault.askers[0]->n > N / 2);
+	}
+	for (unsigned i = 0; i < N; i++) {
+		while (!heard(&h, 0))
+			loop_turn(h.loop, true);
+		assert_int_equal(hear(&h, 0, &handle), VAULT_OK);
+		assert_true(handle >= 1 && handle <= N && !seen[handle]);
+		seen[handle] = true;
+	}
+	house_close(&h);
+}
+
+/* A process that dies, and one that takes its place, while threads sign for it: the new one hears nothing of what the old one
+ * asked. */
+static void
+asker_that_dies(void **state)
+{
+	struct room_of_one h;
+	struct message m;
+	uint32_t handle;
+	int pair[2];
+
+	(void)state;
+	busy_house_open(&h);
+	ask_rsa(&h, 0, 8);
+	turns(&h, 1);
+	(void)close(h.fd[0]);
+	turns(&h, 2);
+	assert_null(h.vault.askers[0]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	vault_line(&h.vault, ROLE_SMTPD, 0, pair[0]);
+	h.fd[0] = pair[1];
+	skip_tickets(&h, 0);
+	ask(&h, 0, 77, VAULT_RSA_PSS_SHA256, slice_of(h.ring.ids[0], IDENTITY_KEY_ID), tls13(&m, CONTEXT, 32));
+	while (!heard(&h, 0))
+		loop_turn(h.loop, true);
+	assert_int_equal(hear(&h, 0, &handle), VAULT_OK);
+	assert_int_equal(handle, 77);
+	house_close(&h);
+}
+
+/* Certificates are renewed twice while a thread signs: the key is there until it has signed; what was asked and is not begun yet
+ * is told that there is no such key. */
+static void
+keys_that_go_while_they_sign(void **state)
+{
+	struct room_of_one h;
+	unsigned signed_ones = 0;
+	uint32_t handle;
+
+	(void)state;
+	busy_house_open(&h);
+	ask_rsa(&h, 0, 10);
+	turns(&h, 1);
+	assert_int_equal(keys_adopt(&h.vault.keys, 2), RC_OK);
+	assert_int_equal(keys_adopt(&h.vault.keys, 3), RC_OK);
+	for (unsigned i = 0; i < 10; i++) {
+		unsigned status;
+
+		while (!heard(&h, 0))
+			loop_turn(h.loop, true);
+		status = hear(&h, 0, &handle);
+		assert_true(status == VAULT_OK || status == VAULT_NO_KEY);
+		signed_ones += status == VAULT_OK;
+	}
+	assert_in_range(signed_ones, 1, 9);
+	house_close(&h);
+}
+
+/* The room ends while threads sign: what they hold is freed after them. */
+static void
+end_while_they_sign(void **state)
+{
+	struct room_of_one h;
+
+	(void)state;
+	busy_house_open(&h);
+	ask_rsa(&h, 0, 10);
+	turns(&h, 1);
+	house_close(&h);
+}
+
 /* Nobody but smtpd has a line here. */
 static void
 strangers(void **state)
@@ -423,6 +578,8 @@ main(void)
 		cmocka_unit_test(form_of_tls13), cmocka_unit_test(form_of_tls12), cmocka_unit_test(schemes),
 		cmocka_unit_test(key_files),
 		cmocka_unit_test(requests), cmocka_unit_test(malformed_frames), cmocka_unit_test(flood),
+		cmocka_unit_test(slow_signatures_hold_up_nobody_else), cmocka_unit_test(asker_that_dies),
+		cmocka_unit_test(keys_that_go_while_they_sign), cmocka_unit_test(end_while_they_sign),
 		cmocka_unit_test(strangers),
 	};
 

@@ -1,4 +1,4 @@
-/* tests/vault/test_workers.c -- threads for what takes long: how much of the processor they leave to others. */
+/* tests/common/test_workers.c -- threads for what takes long: how much of the processor they leave to others. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -6,12 +6,13 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "vault/auth_workers.h"
+#include "common/workers.h"
 
 #include <unistd.h>
 
 enum { WORK_MS = 5, THREADS = 2, SHARE = 20 };	/* when too many wait: one part in so many, of one processor */
 
+static const struct workers_kind kind = { .nice = 10 };
 static unsigned n_done;
 
 static void
@@ -38,7 +39,7 @@ three_rounds(bool overloaded)
 	uint64_t began;
 
 	n_done = 0;
-	assert_int_equal(workers_start(THREADS, &w), RC_OK);
+	assert_int_equal(workers_start(&kind, THREADS, &w), RC_OK);
 	workers_attach(w, loop);
 	began = clock_monotonic_ms();
 	if (overloaded)
@@ -97,7 +98,7 @@ early_ones_go_before_the_others_and_have_a_limit(void **state)
 	held_up = true;
 	for (unsigned i = 0; i < 8; i++)
 		l[i] = (struct letter){ { .run = write_down, .done = done }, "xabCDEcd"[i] };
-	assert_int_equal(workers_start(1, &w), RC_OK);
+	assert_int_equal(workers_start(&kind, 1, &w), RC_OK);
 	workers_attach(w, loop);
 	assert_int_equal(workers_submit(w, &l[0].work, 1), RC_OK);
 	while (n_ran == 0)

@@ -1,9 +1,9 @@
-/* vault/auth_workers.h -- what takes long, done by a few threads: checking passwords.
+/* common/workers.h -- what takes long, done by a few threads: checking passwords, signing with RSA.
  *
- * The number of threads is the bound of the memory that hashing takes; the queue before them is bounded too. Threads are
- * made once, inside the sandbox and before its filter. */
-#ifndef POSTERN_VAULT_AUTH_WORKERS_H
-#define POSTERN_VAULT_AUTH_WORKERS_H
+ * The number of threads is the bound of what they take, memory for hashes above all; the queue before them is bounded too.
+ * Threads are made once, inside the sandbox and before its filter. */
+#ifndef POSTERN_COMMON_WORKERS_H
+#define POSTERN_COMMON_WORKERS_H
 
 #include "common/loop.h"
 #include "common/rc.h"
@@ -18,8 +18,13 @@ struct work {
 
 struct workers;
 
-/* RC_NOMEM, RC_AGAIN: no threads. */
-enum rc workers_start(unsigned threads, struct workers **ret_workers);
+struct workers_kind {
+	int nice;
+	bool (*warm_up)(void);		/* in each thread, before anything else and before the filter; NULL: none */
+};
+
+/* kind is copied. RC_NOMEM, RC_AGAIN: no threads; RC_UNSUPPORTED: one could not warm up. */
+enum rc workers_start(const struct workers_kind *kind, unsigned threads, struct workers **ret_workers);
 /* The loop hears of finished work from now on. */
 void workers_attach(struct workers *w, struct loop *loop);
 /* Waits for what runs; work that has not begun, or not been reported, is left to its submitter. NULL is fine. */

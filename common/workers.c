@@ -1,5 +1,5 @@
-/* vault/auth_workers.c -- see auth_workers.h. */
-#include "vault/auth_workers.h"
+/* common/workers.c -- see workers.h. */
+#include "common/workers.h"
 
 #include "common/clock.h"
 
@@ -11,22 +11,21 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Of the threads: whoever guesses passwords makes them hash, and should not have the processor before those whose mail is
- * being taken. */
 enum {
-	NICE = 10,
-	/* While more wait than may, all threads together work this part of one processor's time only, for the same reason: most
-	 * of those who wait are guessers then, and an honest user has little hope either way. */
+	/* While more wait than may, all threads together work this part of one processor's time only: most of those who wait
+	 * are guessers then, and an honest user has little hope either way. */
 	OVERLOAD_SHARE = 5,		/* per cent */
 	OVERLOAD_MS = 1000,		/* since the last that was turned away */
 };
 
 struct workers {
+	struct workers_kind kind;
 	pthread_mutex_t lock;
 	pthread_cond_t more, changed;
 	pthread_cond_t rest;		/* a thread that rests waits for it: the end */
 	uint64_t overloaded;		/* when the last was turned away; 0: never */
 	unsigned n_ready;		/* threads that have set themselves up: the filter may come */
+	bool unfit;			/* one of them could not */
 	struct work *first, **last;	/* waits */
 	unsigned n_waiting;
 	unsigned n_urgent;		/* of them, at their head */
@@ -93,11 +92,15 @@ thread_main(void *arg)
 	struct workers *w = arg;
 	struct work *work;
 	uint64_t began;
+	bool fit;
 
 	/* Of this thread alone (setpriority(2), "C library/kernel differences"). */
-	(void)setpriority(PRIO_PROCESS, 0, NICE);
+	if (w->kind.nice != 0)
+		(void)setpriority(PRIO_PROCESS, 0, w->kind.nice);
+	fit = w->kind.warm_up == NULL || w->kind.warm_up();
 	(void)pthread_mutex_lock(&w->lock);
 	w->n_ready++;
+	w->unfit |= !fit;
 	(void)pthread_cond_signal(&w->changed);
 	while ((work = take(w)) != NULL) {
 		(void)pthread_mutex_unlock(&w->lock);
@@ -238,13 +241,15 @@ start_one(struct workers *w)
 }
 
 enum rc
-workers_start(unsigned threads, struct workers **ret_workers)
+workers_start(const struct workers_kind *kind, unsigned threads, struct workers **ret_workers)
 {
 	struct workers *w = calloc(1, sizeof *w + threads * sizeof w->threads[0]);
 	pthread_condattr_t monotonic;
+	bool unfit;
 
 	if (w == NULL)
 		return RC_NOMEM;
+	w->kind = *kind;
 	w->last = &w->first;
 	w->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	(void)pthread_mutex_init(&w->lock, NULL);
@@ -263,7 +268,12 @@ workers_start(unsigned threads, struct workers **ret_workers)
 	(void)pthread_mutex_lock(&w->lock);
 	while (w->n_ready < threads)
 		(void)pthread_cond_wait(&w->changed, &w->lock);
+	unfit = w->unfit;
 	(void)pthread_mutex_unlock(&w->lock);
+	if (unfit) {
+		workers_stop(w);
+		return RC_UNSUPPORTED;
+	}
 	*ret_workers = w;
 	return RC_OK;
 }
