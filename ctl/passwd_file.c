@@ -1,6 +1,8 @@
 /* ctl/passwd_file.c -- see passwd_file.h. */
 #include "ctl/passwd_file.h"
 
+#include "common/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,34 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STEP = 64 * 1024 };
-
 static bool
 complain(const struct passwd_file *f, const char *what)
 {
 	(void)fprintf(stderr, "posternctl: %s: %s: %s\n", f->path, what, strerror(errno));
 	return false;
-}
-
-static bool
-read_whole(struct passwd_file *f, int fd)
-{
-	ssize_t n = 1;
-
-	while (n != 0) {
-		uint8_t *at = buf_reserve(&f->bytes, STEP);
-
-		if (at == NULL) {
-			errno = EFBIG;
-			return false;
-		}
-		n = read(fd, at, STEP);
-		if (n > 0)
-			buf_advance(&f->bytes, (size_t)n);
-		else if (n == -1 && errno != EINTR)
-			return false;
-	}
-	return true;
 }
 
 static bool
@@ -54,7 +33,7 @@ load(struct passwd_file *f, bool may_make)
 	}
 	if (fd == -1)
 		return complain(f, "cannot be opened");
-	ok = fstat(fd, &st) == 0 && read_whole(f, fd);
+	ok = fstat(fd, &st) == 0 && file_read_buf(fd, &f->bytes) == RC_OK;
 	if (!ok)
 		(void)complain(f, "cannot be read");
 	(void)close(fd);

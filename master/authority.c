@@ -1,6 +1,7 @@
 /* master/authority.c -- see authority.h. */
 #include "master/authority.h"
 
+#include "common/file.h"
 #include "common/log.h"
 
 #include <errno.h>
@@ -54,20 +55,11 @@ static uint8_t *
 read_whole(int fd, size_t *ret_n, struct buf *why)
 {
 	uint8_t *bytes = malloc(AUTHORITY_FILE_MAX + 1);
-	ssize_t got = 1;
-	size_t n = 0;
+	enum rc rc = bytes == NULL ? RC_NOMEM : file_read(fd, bytes, AUTHORITY_FILE_MAX + 1, ret_n);
 
-	while (bytes != NULL && n <= AUTHORITY_FILE_MAX && got != 0) {
-		got = read(fd, bytes + n, AUTHORITY_FILE_MAX + 1 - n);
-		if (got == -1 && errno != EINTR)
-			break;
-		n += got > 0 ? (size_t)got : 0;
-	}
-	*ret_n = n;
-	if (bytes != NULL && got == 0)
+	if (rc == RC_OK && *ret_n <= AUTHORITY_FILE_MAX)
 		return bytes;
-	(void)buf_put_str(why, bytes == NULL ? "out of memory" : got == -1 ? strerror(errno) :
-	    "is larger than 1 MB; is it the right file?");
+	(void)buf_put_str(why, rc != RC_OK ? strerror(errno) : "is larger than 1 MB; is it the right file?");
 	free(bytes);
 	return NULL;
 }

@@ -1,6 +1,7 @@
 /* master/certificate.c -- see certificate.h. */
 #include "master/certificate.h"
 
+#include "common/file.h"
 #include "common/wire/domain.h"
 
 #include <errno.h>
@@ -112,18 +113,10 @@ static BIO *
 read_file(struct reading *r, const char *option, const char *path, int fd, uint8_t **ret_bytes)
 {
 	uint8_t *bytes = OPENSSL_malloc(FILE_MAX);
-	size_t n = 0;
-	ssize_t got = 1;
+	size_t n;
 
 	*ret_bytes = bytes;
-	while (bytes != NULL && n < FILE_MAX && got > 0) {
-		got = pread(fd, bytes + n, FILE_MAX - n, (off_t)n);
-		if (got > 0)
-			n += (size_t)got;
-		else if (got == -1 && errno == EINTR)
-			got = 1;
-	}
-	if (bytes == NULL || got == -1)
+	if (bytes == NULL || file_read(fd, bytes, FILE_MAX, &n) != RC_OK)
 		(void)complain(r, option, "%s: %s", path, strerror(errno));
 	else if (n == FILE_MAX)
 		(void)complain(r, option, "%s: is larger than %d KB; is it the right file?", path, FILE_MAX / 1024);

@@ -1,46 +1,19 @@
 /* master/conf_tables.c -- rules and tables, checked before any room hears of them, see conf_tables.h. */
 #include "master/conf_tables.h"
 
+#include "common/file.h"
 #include "common/policy/rules.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { READ_STEP = 64 * 1024 };
 
 struct loading {
 	struct buf bytes;
 	uint64_t max;
 	struct buf *notes;
 };
-
-/* Reads to the end of the file; no more than the limit, however fast it grows. */
-static enum rc
-read_whole(int fd, struct buf *bytes, struct buf *why)
-{
-	ssize_t n = 1;
-
-	while (n > 0) {
-		uint8_t *at = buf_reserve(bytes, READ_STEP);
-
-		if (at == NULL) {
-			(void)buf_put_str(why, "is larger than router { max-table-size }; raise it, or make the table smaller");
-			return RC_RANGE;
-		}
-		n = read(fd, at, READ_STEP);
-		if (n > 0)
-			buf_advance(bytes, (size_t)n);
-		else if (n == -1 && errno == EINTR)
-			n = 1;
-	}
-	if (n == 0)
-		return RC_OK;
-	(void)buf_printf(why, "cannot be read: %m");
-	return RC_IO;
-}
 
 /* The words in why name no path. */
 static enum rc
@@ -57,12 +30,17 @@ read_file(const char *path, uint64_t max, struct buf *bytes, struct buf *why)
 		return RC_IO;
 	}
 	buf_free(bytes);
-	buf_init(bytes, max + READ_STEP);
+	buf_init(bytes, max);
 	if (!S_ISREG(st.st_mode)) {
 		(void)buf_put_str(why, "is not a regular file; a table must be one");
 		rc = RC_UNSUPPORTED;
-	} else
-		rc = read_whole(fd, bytes, why);
+	} else {
+		rc = file_read_buf(fd, bytes);
+		if (rc == RC_RANGE)
+			(void)buf_put_str(why, "is larger than router { max-table-size }; raise it, or make the table smaller");
+		else if (rc != RC_OK)
+			(void)buf_printf(why, "cannot be read: %m");
+	}
 	(void)close(fd);
 	return rc;
 }

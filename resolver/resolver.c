@@ -1,6 +1,7 @@
 /* resolver/resolver.c -- the room: lines, questions, generations. See resolver.h. */
 #include "resolver/resolver.h"
 
+#include "common/file.h"
 #include "common/wire/domain.h"
 
 #include <search.h>
@@ -302,22 +303,12 @@ file_buf(struct resolver *r, struct slice name)
 	return NULL;
 }
 
-/* From its beginning, whatever its offset is: all generations may share one open file. False: it cannot be read, or it is
- * not of a sensible size. */
+/* False: it cannot be read, or it is not of a sensible size. */
 static bool
-read_file(int fd, struct buf *to)
+take_bytes(int fd, struct buf *to)
 {
 	buf_clear(to);
-	for (;;) {
-		uint8_t *at = buf_reserve(to, 4096);
-		ssize_t n = at == NULL ? -1 : pread(fd, at, 4096, (off_t)buf_len(to));
-
-		if (n < 0)
-			return false;
-		if (n == 0)
-			return true;
-		buf_advance(to, (size_t)n);
-	}
+	return file_read_buf(fd, to) == RC_OK;
 }
 
 static void
@@ -326,7 +317,7 @@ take_file(struct room *room, const struct m_file *m, int fd)
 	struct resolver *r = room->ctx;
 	struct buf *to = file_buf(r, m->name);
 
-	if (m->purpose == FILE_HINTS && to != NULL && !read_file(fd, to)) {
+	if (m->purpose == FILE_HINTS && to != NULL && !take_bytes(fd, to)) {
 		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "a file of resolver { } cannot be read"), F_STR("error", m->path));
 		buf_clear(to);
 	}
@@ -340,7 +331,7 @@ take_first_files(struct resolver *r, struct buf *why)
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		int fd = room_take_file(r->room, FILE_HINTS, names[i]);
-		bool ok = fd == -1 || read_file(fd, file_buf(r, names[i]));
+		bool ok = fd == -1 || take_bytes(fd, file_buf(r, names[i]));
 
 		if (fd != -1)
 			(void)close(fd);

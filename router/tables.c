@@ -1,36 +1,17 @@
 /* router/tables.c -- table files: from the descriptors that master sent to a compiled policy. */
 #include "router/router.h"
 
+#include "common/file.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static enum rc
 refuse(struct buf *why, enum rc rc, const char *words)
 {
 	(void)buf_put_str(why, words);
 	return rc;
-}
-
-/* Reads to the end, or to max: a file that grows meanwhile is not followed. */
-static enum rc
-read_all(int fd, uint8_t *to, size_t max, size_t *ret_n)
-{
-	size_t n = 0;
-
-	while (n < max) {
-		ssize_t got = pread(fd, to + n, max - n, (off_t)n);
-
-		if (got == 0)
-			break;
-		if (got > 0)
-			n += (size_t)got;
-		else if (errno != EINTR)
-			return rc_from_errno(errno);
-	}
-	*ret_n = n;
-	return RC_OK;
 }
 
 /* The bytes of a descriptor, which must be a regular file of at most max bytes. RC_OK: *ret_bytes is malloc'd.
@@ -53,7 +34,7 @@ router_read_file(int fd, uint64_t max, uint8_t **ret_bytes, size_t *ret_n, struc
 	bytes = malloc(size + 1);
 	if (bytes == NULL)
 		return refuse(why, RC_NOMEM, "does not fit: out of memory");
-	rc = read_all(fd, bytes, size, &n);
+	rc = file_read(fd, bytes, size, &n);	/* one that grows meanwhile is not followed */
 	if (rc != RC_OK) {
 		free(bytes);
 		return refuse(why, rc, "cannot be read: the disk or the file system failed");

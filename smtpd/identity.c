@@ -1,16 +1,14 @@
 /* smtpd/identity.c -- see identity.h. */
 #include "smtpd/identity.h"
 
+#include "common/file.h"
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "smtpd/smtpd.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum { READ_CHUNK = 16 * 1024 };
 
 static void
 identity_free(struct tls_identity *id)
@@ -110,26 +108,6 @@ identity_parse(struct vault_line *v, struct slice title, struct slice bytes, str
 	return false;
 }
 
-/* Other smtpd processes read the same open file: each with an offset of its own. */
-static bool
-read_whole(int fd, struct buf *to)
-{
-	ssize_t n;
-
-	for (;;) {
-		uint8_t *at = buf_reserve(to, READ_CHUNK);
-
-		if (at == NULL)
-			return false;
-		n = pread(fd, at, READ_CHUNK, (off_t)buf_len(to));
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n == 0;
-		buf_advance(to, (size_t)n);
-	}
-}
-
 /* --- sets --- */
 
 static struct tls_identities *
@@ -154,13 +132,13 @@ void
 identity_file(struct smtpd *smtpd, const struct m_file *m, int fd)
 {
 	struct tls_identities *set = arriving(smtpd, m->generation);
-	struct buf bytes = BUF_INIT(IDENTITY_BYTES_MAX + READ_CHUNK);
+	struct buf bytes = BUF_INIT(IDENTITY_BYTES_MAX);
 	struct tls_identity *v;
 
 	v = set == NULL || set->n == IDENTITIES_MAX ? NULL : reallocarray(set->v, set->n + 1, sizeof *v);
 	if (v != NULL) {
 		set->v = v;
-		if (read_whole(fd, &bytes) && identity_parse(&smtpd->vault, m->name, buf_slice(&bytes), &v[set->n]))
+		if (file_read_buf(fd, &bytes) == RC_OK && identity_parse(&smtpd->vault, m->name, buf_slice(&bytes), &v[set->n]))
 			set->n++;
 		else
 			v = NULL;

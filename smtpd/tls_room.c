@@ -1,6 +1,8 @@
 /* smtpd/tls_room.c -- see tls_room.h. */
 #include "smtpd/tls_room.h"
 
+#include "common/file.h"
+
 #include "smtpd/smtpd.h"
 
 #include <stdlib.h>
@@ -28,23 +30,19 @@ ca_free(struct ca_file *f)
 	free(f);
 }
 
-/* A plain file: the read does not wait. The offset is shared with other processes that read it now. NULL: it is too large, cannot
- * be read, or there is no memory. */
+/* NULL: it is too large, cannot be read, or there is no memory. */
 static struct ca_file *
 ca_read(const struct m_file *m, int fd)
 {
 	struct ca_file *f = malloc(sizeof *f + TLS_CLIENT_CA_MAX + 1);
-	ssize_t n = 0;
+	enum rc rc;
 
 	if (f == NULL)
 		return NULL;
 	*f = (struct ca_file){ .generation = m->generation };
-	do {
-		f->n += (size_t)n;
-		n = pread(fd, f->pem + f->n, TLS_CLIENT_CA_MAX + 1 - f->n, (off_t)f->n);
-	} while (n > 0);
+	rc = file_read(fd, f->pem, TLS_CLIENT_CA_MAX + 1, &f->n);
 	f->title = strndup((const char *)m->name.p, m->name.n);
-	if (n < 0 || f->n > TLS_CLIENT_CA_MAX || f->title == NULL) {
+	if (rc != RC_OK || f->n > TLS_CLIENT_CA_MAX || f->title == NULL) {
 		ca_free(f);
 		return NULL;
 	}

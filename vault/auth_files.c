@@ -1,9 +1,9 @@
 /* vault/auth_files.c -- see auth_files.h. */
 #include "vault/auth_files.h"
 
+#include "common/file.h"
 #include "common/users_file.h"
 
-#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -68,8 +68,6 @@ read_whole(int fd, const char *path, uint8_t **ret_bytes, size_t *ret_n, struct 
 {
 	struct stat st;
 	uint8_t *bytes;
-	size_t n = 0;
-	ssize_t got = 1;
 
 	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size > USERS_FILE_MAX) {
 		(void)buf_printf(why, "%s: is not there, no regular file, or too large", path);
@@ -80,20 +78,12 @@ read_whole(int fd, const char *path, uint8_t **ret_bytes, size_t *ret_n, struct 
 		(void)buf_printf(why, "%s: out of memory", path);
 		return RC_NOMEM;
 	}
-	while (n < (size_t)st.st_size && got != 0) {
-		got = pread(fd, bytes + n, (size_t)st.st_size - n, (off_t)n);
-		if (got > 0)
-			n += (size_t)got;
-		else if (got == -1 && errno != EINTR)
-			break;
-	}
-	if (got == -1) {
+	if (file_read(fd, bytes, (size_t)st.st_size, ret_n) != RC_OK) {
 		free(bytes);
 		(void)buf_printf(why, "%s: cannot be read", path);
 		return RC_IO;
 	}
 	*ret_bytes = bytes;
-	*ret_n = n;
 	return RC_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "vault/auth_usage.h"
 
 #include "common/clock.h"
+#include "common/file.h"
 #include "common/log.h"
 
 #include <errno.h>
@@ -143,19 +144,10 @@ static bool
 read_file(int fd, struct buf *to)
 {
 	struct stat st;
-	ssize_t n = 1;
 
 	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size > FILE_BYTES_MAX)
 		return false;
-	while (n > 0 && buf_len(to) < (size_t)st.st_size) {
-		size_t left = (size_t)st.st_size - buf_len(to);
-		uint8_t *at = buf_reserve(to, left);
-
-		n = at == NULL ? -1 : pread(fd, at, left, (off_t)buf_len(to));
-		if (n > 0)
-			buf_advance(to, (size_t)n);
-	}
-	return n >= 0;
+	return file_read_buf(fd, to) == RC_OK;
 }
 
 static uint64_t

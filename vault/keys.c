@@ -1,9 +1,9 @@
 /* vault/keys.c -- see keys.h. */
 #include "vault/keys.h"
 
+#include "common/file.h"
 #include "common/identity.h"
 
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -11,7 +11,6 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	KEY_FILE_MAX = 64 * 1024,	/* a PEM file with one key; RSA with 16384 bits has 13 KB */
@@ -68,26 +67,6 @@ keys_prepare(struct buf *why)
 
 /* --- reading --- */
 
-static bool
-read_whole(int fd, uint8_t *to, size_t max, size_t *ret_n)
-{
-	size_t n = 0;
-
-	while (n < max) {
-		ssize_t r = pread(fd, to + n, max - n, (off_t)n);
-
-		if (r == 0) {
-			*ret_n = n;
-			return true;
-		}
-		if (r == -1 && errno != EINTR)
-			return false;
-		if (r > 0)
-			n += (size_t)r;
-	}
-	return false;
-}
-
 /* Never a question on a terminal. */
 static int
 /* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL says what it is like */
@@ -105,7 +84,7 @@ read_key(int fd)
 	BIO *bio = NULL;
 	size_t n = 0;
 
-	if (bytes != NULL && read_whole(fd, bytes, KEY_FILE_MAX, &n))
+	if (bytes != NULL && file_read(fd, bytes, KEY_FILE_MAX, &n) == RC_OK && n < KEY_FILE_MAX)
 		bio = BIO_new_mem_buf(bytes, (int)n);
 	if (bio != NULL)
 		pkey = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
