@@ -93,7 +93,7 @@
 	    "timeout-data while sessions run out.")								\
 	U32(delay_errors, "delay-errors", "10", "0", "100000",							\
 	    "After so many errors of a session each reply to an error comes late; not for clients that are exempt from limits, " \
-	    "and not while sessions run out.") \
+	    "and not while sessions run out. 0: from the first error on.") \
 	TIME(error_delay, "error-delay", "1s", "0s", "1m", "How late. 0s: not at all.")				\
 	TIME(timeout_data, "timeout-data", "10m", "1s", "1h",							\
 	    "How long a client may be silent while it sends a message.")					\
@@ -148,21 +148,22 @@
 
 #define CONF_LIMITS(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	TIME(interval, "interval", "1m", "1s", "1d",								\
-	    "What the numbers below are counted over, failed-logins-logged excepted. 0 in one of these: no limit.")	\
+	    "What the numbers below are counted over, failed-logins-logged excepted.")	\
 	U32(connections, "connections", "600", "0", "100000000",							\
-	    "Connections of one client network in an interval at most; further ones are told 421.")		\
+	    "Connections of one client network in an interval at most; further ones are told 421. 0: no limit.")		\
 	U32(messages, "messages", "0", "0", "100000000",								\
-	    "Transactions (MAIL) of one client network in an interval at most; then 451.")			\
+	    "Transactions (MAIL) of one client network in an interval at most; then 451. 0: no limit.")			\
 	U32(recipients, "recipients", "0", "0", "100000000",							\
-	    "Recipients (RCPT) of one client network in an interval at most; then 450.")			\
+	    "Recipients (RCPT) of one client network in an interval at most; then 450. 0: no limit.")			\
 	U32(errors, "errors", "200", "0", "100000000",								\
-	    "Refused or malformed commands of one client network in an interval at most; then 421 at once and at the door.") \
+	    "Refused or malformed commands of one client network in an interval at most; then 421 at once and at the door. " \
+	    "0: no limit.") \
 	U32(unknown_recipients, "unknown-recipients", "200", "0", "100000000",					\
-	    "Refused recipients of one client network in an interval at most; then 421 as for errors.")		\
+	    "Refused recipients of one client network in an interval at most; then 421 as for errors. 0: no limit.")		\
 	U32(tls_handshakes, "tls-handshakes", "600", "0", "100000000",						\
-	    "TLS handshakes of one client network in an interval at most.")					\
+	    "TLS handshakes of one client network in an interval at most. 0: no limit.")					\
 	U32(failed_logins, "failed-logins", "20", "0", "100000000",						\
-	    "Failed logins of one client network in an interval at most; then it may not try any more.")	\
+	    "Failed logins of one client network in an interval at most; then it may not try any more. 0: no limit.")	\
 	U32(failed_logins_logged, "failed-logins-logged", "10", "1", "100000000",				\
 	    "Failed logins of one client network in a minute that have a line of their own in the log, at most, in each smtpd " \
 	    "process: so many with a wrong password, and so many for other reasons; how many more there were is said in one " \

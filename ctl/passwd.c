@@ -31,7 +31,8 @@ static const char usage[] =
     "       posternctl passwd [--file FILE] --lock USER       keep it, and let it in no more\n"
     "       posternctl passwd [--file FILE] --check USER      is this the password?\n"
     "       posternctl passwd [--file FILE] --list\n"
-    "FILE: that of auth { users-file } when Postern runs, else " POSTERN_SYSCONFDIR "/users. MIB: 8 to 1024.\n"
+    "FILE: that of auth { users-file } when Postern runs, else " POSTERN_SYSCONFDIR "/users.\n"
+    "MIB: 8 to 1024 for a hash, 64 if max-hash-memory allows it. N: 4096 to 10000000, 20000 if it is not given.\n"
     "The password is asked for at a terminal, else it is the first line of standard input.\n";
 
 enum what { PASSWD_SET, PASSWD_REMOVE, PASSWD_LOCK, PASSWD_CHECK, PASSWD_LIST };

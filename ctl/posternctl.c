@@ -52,7 +52,10 @@ static const char usage[] =
     "  stop                        end gracefully\n"
     "  selftest [sandbox]          every room tries what it must not be able to do\n"
     "\n"
-    "  --json                      one JSON object a line instead of a table\n"
+    "  --socket PATH               the admin socket, if it is not " POSTERN_RUNSTATEDIR "/control\n"
+    "  --base DIR                  the laboratory of postern --base DIR\n"
+    "  -j, --json                  one JSON object a line instead of a table\n"
+    "  -h, --help                  print this; passwd --help tells more of passwd\n"
     "mailq prints the queue in the form that postqueue -p has.\n";
 
 /* What to do for a verb's words; arg says whether it takes one. */
@@ -417,13 +420,16 @@ wrong_words(const struct command *c, const char *arg)
 	return EX_USAGE;
 }
 
+static const char usage_mailq[] =
+    "usage: mailq [--socket PATH | --base DIR] [--json]\n";
+
 static int
 mailq(const struct options *o, int n_words)
 {
 	static const struct command command = { "mailq", NULL, ADMIN_QUEUE_LIST, ARG_NONE, true, &view_mailq };
 
 	if (n_words != 0 || o->of_explain != NULL || o->limit != NULL || o->all) {
-		(void)fprintf(stderr, "usage: mailq [--socket PATH | --base DIR] [--json]\n");
+		(void)fputs(usage_mailq, stderr);
 		return EX_USAGE;
 	}
 	return run_command(o, &command, NULL);
@@ -449,8 +455,8 @@ main(int argc, char **argv)
 	int used = 0, n;
 
 	name = name == NULL ? argv[0] : name + 1;
-	if (strcmp(name, "mailq") != 0 && !is_passwd(argc, argv) && asks_for_help(argc, argv)) {
-		(void)fputs(usage, stdout);
+	if (asks_for_help(argc, argv) && (strcmp(name, "mailq") == 0 || !is_passwd(argc, argv))) {
+		(void)fputs(strcmp(name, "mailq") == 0 ? usage_mailq : usage, stdout);
 		return EX_OK;
 	}
 	if (strcmp(name, "mailq") != 0 && is_passwd(argc, argv)) {

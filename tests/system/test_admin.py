@@ -230,6 +230,8 @@ def test_help_is_help_wherever_it_stands(folder):
         r = subprocess.run([f"{STAGE}/sbin/posternctl", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL)
         lab.check(r.returncode == 0 and said in r.stdout and r.stderr == "", f"{words}: {r!r}")
     lab.check(not os.path.exists(f"{folder}/users"), "nothing is done")
+    r = subprocess.run([f"{STAGE}/bin/mailq", "--help"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    lab.check(r.returncode == 0 and r.stdout.startswith("usage: mailq ") and r.stderr == "", f"mailq: {r!r}")
 
 
 def test_warnings(folder):
