@@ -296,8 +296,8 @@
 	U32(max_rate, "max-rate", "20000", "1", "1000000",							\
 	    "Signatures a second that one smtpd process may ask for; more have to wait.")			\
 	U32(threads, "threads", "0", "0", "64",									\
-	    "Threads that make the signatures that take long (RSA, P-384). 0: one for each processor. 1: none, the room signs " \
-	    "by itself. A change is taken at the next start.")							\
+	    "Threads that help with signatures that take long (RSA, P-384) when several wait. 0: one for each processor, and " \
+	    "none when there is only one. A change is taken at the next start.")				\
 	TIME(ticket_rotation, "ticket-rotation", "12h", "1m", "2d",						\
 	    "How often the secret of session tickets is changed. Tickets of the two secrets before are still honoured.") \
 	TIME(check_interval, "check-interval", "10s", "1s", "1d",						\

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum {
-	SIGNATURES_A_TURN = 16,		/* before the lines are read again */
+	SIGNATURES_A_TURN = 16,		/* before the lines are read again, and what the threads have signed is sent */
 	JOBS_A_THREAD = 2,		/* one that it signs, and the next, so that it need not wait for the loop */
 	BURST_MS = 100,			/* a quiet smtpd may have so much of its rate at once */
 	REFILL_MS = 5,			/* how long to wait when everybody has used up his rate */
@@ -104,7 +104,6 @@ enum rc
 signing_make_threads(struct vault *v, unsigned threads)
 {
 	static const struct workers_kind kind = { .warm_up = keys_warm_up };
-	enum rc rc;
 
 	v->jobs = calloc((size_t)threads * JOBS_A_THREAD, sizeof *v->jobs);
 	if (v->jobs == NULL)
@@ -114,8 +113,7 @@ signing_make_threads(struct vault *v, unsigned threads)
 		v->jobs[i].next = v->idle;
 		v->idle = &v->jobs[i];
 	}
-	rc = workers_start(&kind, threads, &v->workers);
-	return rc;
+	return workers_start(&kind, threads, &v->workers);
 }
 
 void
@@ -133,6 +131,7 @@ signing_forget(const struct asker *c)
 	for (unsigned i = 0; i < v->n_jobs; i++)
 		if (v->jobs[i].asker == c)
 			v->jobs[i].asker = NULL;
+	v->n_waiting -= c->n;
 }
 
 /* --- turns --- */
@@ -174,51 +173,52 @@ forward(struct asker *c)
 	c->tokens -= 1000;
 	c->first = (c->first + 1) % VAULT_QUEUE_MAX;
 	c->n--;
+	c->vault->n_waiting--;
 	c->vault->turn = peer_index(c->peer);
 }
 
-/* The oldest request of c. False: all threads have enough to do. */
+/* The oldest request of c. A slow one goes to the threads when others wait behind it; alone, and when they have enough to do,
+ * the loop signs as well: handing it over and hearing of it costs more than the wait. True: that took long. */
 static bool
 serve(struct asker *c)
 {
 	const struct request *q = &c->queue[c->first];
 	struct vault *v = c->vault;
+	bool slow = false;
 	struct signer signer;
 	enum vault_status status = keys_find(&v->keys, slice_of(q->key, sizeof q->key), q->scheme,
 	    tls_input_kind(message_of(q)) == TLS_INPUT_13, &signer);
 
 	if (status != VAULT_OK) {
 		refuse(c, q->handle, status, "asked for a signature that this key does not make");
-	} else if (v->workers == NULL || signer_is_quick(&signer)) {
-		sign_now(c, q, &signer);
-	} else if (v->idle != NULL) {
+	} else if (!signer_is_quick(&signer) && v->idle != NULL && v->n_waiting > 1) {
 		hand_out(c, q, &signer);
 	} else {
-		signer_release(&signer);
-		return false;
+		slow = !signer_is_quick(&signer);
+		sign_now(c, q, &signer);
 	}
 	forward(c);
-	return true;
+	return slow;
 }
 
 static void
 on_work(struct chore *chore, void *ctx)
 {
 	struct vault *v = ctx;
+	bool wait, slow = false;
 	struct asker *c;
-	bool wait;
 
-	for (unsigned i = 0; i < SIGNATURES_A_TURN; i++) {
+	for (unsigned i = 0; i < SIGNATURES_A_TURN && !slow; i++) {
 		c = next_asker(v, &wait);
 		if (c == NULL) {
 			if (wait)
 				timer_start(&v->later, REFILL_MS);
 			return;
 		}
-		if (!serve(c))
-			return;		/* done() goes on */
+		slow = serve(c);
 	}
-	chore_queue(chore);
+	if (v->n_waiting > 0)
+		chore_queue(chore);
 }
 
 static void
@@ -249,6 +249,7 @@ signing_on_request(void *ctx, struct peer *p, uint32_t handle, struct rd *body, 
 		return NULL;
 	}
 	q = &c->queue[(c->first + c->n++) % VAULT_QUEUE_MAX];
+	c->vault->n_waiting++;
 	q->handle = handle;
 	q->scheme = m.scheme;
 	q->n = (uint16_t)m.message.n;

@@ -1,7 +1,7 @@
 /* vault/signing.h -- requests for signatures: whose turn it is, and who makes them.
  *
- * All who have something to sign are served in turns, one signature each, and at their rate. A quick key signs at once; others
- * (RSA) go to threads, a few at a time, so that the turns are kept and the lines are read meanwhile. */
+ * All who have something to sign are served in turns, one signature each, and at their rate. When several wait, those that take
+ * long (RSA) go to threads, a few at a time, so that the turns are kept and all processors sign. */
 #ifndef POSTERN_VAULT_SIGNING_H
 #define POSTERN_VAULT_SIGNING_H
 

@@ -139,10 +139,10 @@ make_threads(struct room *room, struct buf *why)
 	unsigned threads = room->conf->vault.threads;
 	enum rc rc = RC_OK;
 
-	if (threads == 0)
+	/* With one processor a thread would do no more than the loop can. */
+	if (threads == 0 && processors_online() > 1)
 		threads = processors_online() < THREADS_DEFAULT_MAX ? processors_online() : THREADS_DEFAULT_MAX;
-	/* One would do no more than the loop can, and cost a switch for each signature. */
-	if (threads > 1)
+	if (threads > 0)
 		rc = signing_make_threads(room->ctx, threads);
 	if (rc != RC_OK)
 		(void)buf_put_str(why, "threads cannot be made");

@@ -44,6 +44,7 @@ struct vault {
 	struct workers *workers; /* NULL: none, everything is signed at once */
 	struct job *jobs, *idle; /* what the threads can have at a time, and of them those that they do not have */
 	unsigned n_jobs;
+	unsigned n_waiting;	/* requests in all queues */
 	struct timer rotation;
 	uint8_t secrets[VAULT_SECRETS_MAX][VAULT_SECRET_BYTES]; /* newest first */
 	unsigned n_secrets;
