@@ -80,6 +80,35 @@ def test_errors_of_a_network_shut_it_out(folder):
     lab.wait_for(lambda: greeting(STRANGER)[1] == "220", "the network to be forgiven", 12)
 
 
+def test_unknown_recipients_of_a_network_shut_it_out(folder):
+    """limits { unknown-recipients }: who tries out names is shut out, though each was refused with 550 and is no other error."""
+    _, postern = house(folder, "smtpd { processes = 2 }\nlimits { unknown-recipients = 6\n interval = \"10m\" }\n")
+    codes = []
+    for n in range(4):
+        with lab.Client(POSTERN, source=STRANGER, greet=False) as c:
+            codes.append(c.reply()[0])
+            if codes[-1] == "220":
+                c.ehlo()
+                c.cmd("MAIL FROM:<a@b.test>", "250")
+                codes += [c.cmd(f"RCPT TO:<nobody{n}{k}@postern.test>")[0] for k in range(2)]
+    lab.equal(codes, ["220", "550", "550"] * 3 + ["421"], "greetings and refusals")
+    lab.wait_for(lambda: re.search(r"limit-reached .*what=unknown-recipients", postern.log()), "it to be in the log")
+    with lab.Client(POSTERN, source="10.77.0.1") as c:
+        c.ehlo()
+        c.cmd("MAIL FROM:<a@b.test>", "250")
+        for k in range(8):
+            c.cmd(f"RCPT TO:<nobody{k}@postern.test>", "550")
+
+
+def test_networks_are_as_large_as_the_prefix_says(folder):
+    """limits { ipv4-prefix }: two addresses of one network share its limit, one of another has its own."""
+    net, _ = house(folder, 'limits { connections = 2\n interval = "10m"\n ipv4-prefix = 30 }\n')
+    clients = [STRANGER, OTHER, STRANGER, OTHER, "10.77.0.24"]
+    for address in clients:
+        net.host(address)
+    lab.equal([greeting(a)[1] for a in clients], ["220", "220", "421", "421", "220"], "greetings")
+
+
 def test_messages_and_recipients_have_limits(folder):
     house(folder, "smtpd { processes = 2 }\nlimits { messages = 3\n recipients = 5 }\n")
     replies = []

@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import time
 
@@ -12,6 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import lab  # noqa: E402
 from lab.certificate import Certificate  # noqa: E402
 from lab.hosts import POSTERN, POSTFIX  # noqa: E402
+from lab.postern import STAGE  # noqa: E402
 
 CLIENT = "10.77.0.1"
 
@@ -70,6 +72,56 @@ class TLSClient(lab.Client):
     def shake(self, ctx=None, session=None, name=None):
         self.s = (ctx or context()).wrap_socket(self.s, server_hostname=name, session=session)
         self.buffer = b""
+
+
+# --- what is offered ---
+
+# Extensions and commands that can be switched off, and those that go with another.
+SWITCHES = ("PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "BINARYMIME", "DSN", "SMTPUTF8", "DELIVERBY",
+            "FUTURERELEASE", "MT-PRIORITY", "LIMITS", "REQUIRETLS", "ETRN", "STARTTLS", "AUTH", "VRFY", "EXPN", "XCLIENT", "HELP")
+WITH = {"CHUNKING": {"BINARYMIME"}, "8BITMIME": {"BINARYMIME", "SMTPUTF8"}}
+
+
+def test_every_extension_has_a_switch(folder):
+    """Each is announced where it can be used, and is not once it is switched off; all others stay."""
+    here = f'address = {{"{POSTERN}"}}'
+    listeners = {"open": "port = 2501\n tls = starttls", "tls": "port = 2502\n tls = implicit\n auth = yes",
+                 "users": "port = 2503\n tls = implicit\n kind = submission"}
+
+    subprocess.run([f"{STAGE}/sbin/posternctl", "passwd", "--file", f"{folder}/users", "--memory", "8", "alice"],
+                   input="secret secret\n", text=True, check=True)
+
+    def conf(off):
+        return "".join(f'listener "{name}" {{ {here}\n xclient = {{"{CLIENT}"}}\n disable = {{{off}}}\n {rest} }}\n'
+                       for name, rest in listeners.items() if not off or name != "users" or off not in ('"AUTH"', '"STARTTLS"'))
+
+    house = House(folder, f"""
+        auth {{ users-file = "{folder}/users" }}
+        smtpd {{ vrfy = {{"{CLIENT}"}} etrn-clients = {{"{CLIENT}"}} report-clients = {{"{CLIENT}"}} }}
+        """ + conf(""))
+
+    def offered():
+        words = set()
+        for port, tls in ((2501, False), (2502, True), (2503, True)):
+            try:
+                c = TLSClient(POSTERN, port, source=CLIENT, greet=False)
+            except ConnectionRefusedError:
+                continue
+            with c:
+                if tls:
+                    c.shake()
+                c.expect("220")
+                words |= {line[4:].split()[0].partition("=")[0] for line in c.ehlo()[1:]}
+        return words
+
+    before = open(house.postern.conf_file).read()
+    everything = offered()
+    lab.equal(everything, set(SWITCHES), "what is offered with nothing switched off")
+    for name in SWITCHES:
+        house.postern.configure(before.replace(conf(""), conf(f'"{name}"')))
+        house.postern.ctl("reload")
+        gone = everything - offered() - ({"FUTURERELEASE"} if name in ("AUTH", "STARTTLS") else set())
+        lab.equal(gone, {name} | WITH.get(name, set()), f"what is gone without {name}")
 
 
 # --- clients ---
@@ -286,6 +338,36 @@ def test_words_behind_starttls(folder):
                 break
     house.postern.wait_log("tls-failed")
     lab.check("evil" not in house.postern.log(), "nothing of it was heard")
+
+
+def test_handshakes_of_a_network_have_a_limit(folder):
+    """limits { tls-handshakes }: of STARTTLS and of TLS from the start together, over all processes, but for listed networks."""
+    stranger = "10.77.0.20"
+    house = House(folder, 'smtpd { processes = 2 }\nlimits { tls-handshakes = 6\n interval = "10m" }\n')
+    for port in (25, 465) * 3:
+        with TLSClient(POSTERN, port, source=stranger, greet=port == 25) as c:
+            if port == 25:
+                c.ehlo()
+                c.starttls()
+            else:
+                c.shake()
+                c.expect("220")
+            c.ehlo()
+    with TLSClient(POSTERN, source=stranger) as c:
+        c.ehlo()
+        lab.equal(c.cmd("STARTTLS")[0], "454", "the seventh, by STARTTLS")
+        lab.equal(c.cmd("NOOP")[0], "250", "the session goes on")
+    with TLSClient(POSTERN, 465, source=stranger, greet=False) as c:
+        try:
+            c.shake()
+            lab.fail("TLS from the start goes on")
+        except (OSError, ssl.SSLError):
+            pass
+    lab.wait_for(lambda: re.search(r"limit-reached .*what=tls-handshakes", house.postern.log()), "it to be in the log")
+    for _ in range(8):
+        with TLSClient(POSTERN, 465, source=CLIENT, greet=False) as c:
+            c.shake()
+            c.expect("220")
 
 
 def test_slow_and_broken_handshakes(folder):
