@@ -58,8 +58,9 @@
 	    "Largest header of a message accepted. On listeners of kind submission a field of it is held in memory while it is " \
 	    "read.") \
 	U32(max_recipients, "max-recipients", "1000", "100", "50000",						\
-	    "Recipients of one message at most (RFC 5321 4.5.3.1.8 asks for 100); then 452. Whatever is set here, all of them " \
-	    "together have 112 KiB of memory, which is enough for about a thousand addresses of common length.") \
+	    "Recipients of one message at most (RFC 5321 4.5.3.1.8 asks for 100), those that are named again counted again; " \
+	    "then 452. Whatever is set here, all of them together have 112 KiB of memory, which is enough for about a thousand " \
+	    "addresses of common length.") \
 	U32(max_recipient_domains, "max-recipient-domains", "0", "0", "100",					\
 	    "Different domains that the recipients of one session may have, announced as RCPTDOMAINMAX (RFC 9422 4.3); then " \
 	    "452. Set it where what takes the mail from here serves so many customers at a time. 0: any number.") \

@@ -62,7 +62,7 @@ judge(struct session *s, enum rc syntax, const struct address *to, struct slice 
 		refusal_set(ret_refusal, 554, "5.1.2", "The recipient's domain is not fully qualified");	/* RFC 6409 4.2 */
 	else if (!submit_alive(s->tx))
 		refusal_set(ret_refusal, 451, "4.3.0", "The queue was restarted, begin again");
-	else if (s->tx->n_rcpts >= s->conf->smtpd.max_recipients)
+	else if (s->tx->n_named >= s->conf->smtpd.max_recipients)	/* RFC 9422 4.2 counts commands */
 		refusal_set(ret_refusal, 452, "4.5.3", "Too many recipients");		/* RFC 5321 4.5.3.1.10 */
 	else if (command_has_erred_enough(s))
 		refusal_set(ret_refusal, 452, "4.5.3", "Too many errors, send the rest later");

@@ -240,7 +240,7 @@ must_wait(const struct session *s, const struct command *c)
 	unsigned waits = wait_what(s), flags = c == NULL ? 0 : c->flags;
 
 	if ((waits & WAIT_RCPTS) != 0 && ((flags & OVERLAPS) == 0 || s->tx->n_waiting >= RCPT_OVERLAP_MAX ||
-	    s->tx->n_rcpts + s->tx->n_waiting >= s->conf->smtpd.max_recipients))
+	    s->tx->n_named + s->tx->n_waiting >= s->conf->smtpd.max_recipients))
 		return true;
 	return (waits & WAIT_NAME) != 0 && (flags & NEEDS_NAME) != 0;
 }

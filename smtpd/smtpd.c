@@ -63,6 +63,7 @@ smtpd_init(struct smtpd *smtpd, struct loop *loop, struct conf *conf)
 	timer_setup(&smtpd->breather, loop, listeners_breathe_again, smtpd);
 	timer_setup(&smtpd->last_call, loop, on_last_call, smtpd);
 	set_sessions_max(smtpd);
+	hash_key_make(&smtpd->rcpt_key);
 	clients_init(&smtpd->clients, loop);
 	login_log_init(&smtpd->login_log, loop);
 	clients_adopt(&smtpd->clients, conf);

@@ -5,6 +5,7 @@
 #ifndef POSTERN_SMTPD_SMTPD_H
 #define POSTERN_SMTPD_SMTPD_H
 
+#include "common/keyed_hash.h"
 #include "common/room.h"
 #include "smtpd/clients.h"
 #include "smtpd/doors.h"
@@ -44,6 +45,7 @@ struct smtpd {
 	char hostname[HOSTNAME_MAX + 1]; /* of the system: when the configuration names none */
 
 	struct peer *router, *resolver, *queue, *auth;	/* NULL: down */
+	struct hash_key rcpt_key;	/* transaction.h */
 	struct handles checks;		/* R_CHECK: struct rcpt */
 	struct handles authors;		/* R_AUTHORS: struct transaction */
 	struct handles verifications;	/* R_CHECK too: struct session */

@@ -2,6 +2,7 @@
 #include "smtpd/transaction.h"
 
 #include "common/envelope.h"
+#include "common/keyed_hash.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "common/wire/address.h"
@@ -77,6 +78,7 @@ transaction_free(struct transaction **at, const char *why)
 		first_rcpt_free(tx);
 	receive_free(tx);
 	buf_free(&tx->rcpts);
+	free(tx->marks);
 	free(tx->declared);
 	free(tx->only_rcpt);
 	free(tx->sender);
@@ -106,15 +108,40 @@ rcpt_new(struct transaction *tx, struct slice canonical, struct slice orcpt)
 /* Named twice, served once (RFC 5321 4.1.1.3 promises no more), unless other reports are wanted: what was asked of each
  * name must be kept (RFC 3461 5.2.3, 5.2.6), so they stay two. */
 static bool
-is_named_already(const struct transaction *tx, const struct envelope_rcpt *new)
+is_named_already(const struct transaction *tx, const struct envelope_rcpt *new, uint32_t hash)
 {
-	struct slice rest = buf_slice(&tx->rcpts);
-	struct envelope_rcpt e;
+	for (size_t i = 0; i < tx->n_rcpts; i++) {
+		struct slice rest = slice_from(buf_slice(&tx->rcpts), tx->marks[i].at);
+		struct envelope_rcpt e;
 
-	while (envelope_rcpt_next(&rest, &e))
-		if (slice_eq(e.address, new->address) && e.notify == new->notify && slice_eq(e.orcpt, new->orcpt))
+		if (tx->marks[i].hash == hash && envelope_rcpt_next(&rest, &e) && slice_eq(e.address, new->address) &&
+		    e.notify == new->notify && slice_eq(e.orcpt, new->orcpt))
 			return true;
+	}
 	return false;
+}
+
+static uint32_t
+hash_of(const struct hash_key *key, const struct envelope_rcpt *e)
+{
+	return (uint32_t)(keyed_hash(key, e->address) + 3 * keyed_hash(key, e->orcpt) + e->notify);
+}
+
+/* False: no memory for one more. */
+static bool
+mark_room(struct transaction *tx)
+{
+	size_t cap = tx->marks_cap == 0 ? 4 : (size_t)tx->marks_cap * 2;
+	struct rcpt_mark *more;
+
+	if (tx->n_rcpts < tx->marks_cap)
+		return true;
+	more = reallocarray(tx->marks, cap, sizeof *more);
+	if (more == NULL)
+		return false;
+	tx->marks = more;
+	tx->marks_cap = (uint32_t)cap;
+	return true;
 }
 
 void
@@ -127,15 +154,17 @@ rcpt_accept(struct rcpt *r, struct slice final, struct slice transport, struct s
 	    .transport = transport, .nexthop = nexthop, .generation = generation, .notify = r->notify,
 	    .orcpt = slice_of(r->text + r->n, r->n_orcpt) };
 	size_t before = buf_len(&tx->rcpts);
+	uint32_t hash = hash_of(&tx->session->smtpd->rcpt_key, &e);
 	char *only = NULL;
 
-	if (is_named_already(tx, &e)) {
+	if (is_named_already(tx, &e, hash)) {
+		tx->n_named++;
 		r->refusal.code = 0;
 		return;
 	}
 	if (tx->n_rcpts == 0)
 		only = text_copy(given);
-	if ((tx->n_rcpts == 0 && only == NULL) || !envelope_put_rcpt(&tx->rcpts, &e)) {
+	if ((tx->n_rcpts == 0 && only == NULL) || !mark_room(tx) || !envelope_put_rcpt(&tx->rcpts, &e)) {
 		/* A half-written recipient must not stay: cut back to where it began. */
 		tx->rcpts.end = tx->rcpts.start + before;
 		tx->rcpts.failed = false;
@@ -145,7 +174,8 @@ rcpt_accept(struct rcpt *r, struct slice final, struct slice transport, struct s
 	}
 	if (only != NULL)
 		tx->only_rcpt = only;
-	tx->n_rcpts++;
+	tx->marks[tx->n_rcpts++] = (struct rcpt_mark){ hash, (uint32_t)before };
+	tx->n_named++;
 	r->refusal.code = 0;
 }
 

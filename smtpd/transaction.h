@@ -33,6 +33,13 @@ struct rcpt {
 	uint8_t text[];			/* canonical address; n bytes; behind it ORCPT as given */
 };
 
+/* Where an accepted one begins, so that one that is named again is found without looking into all of them: a message may have
+ * thousands, and each name is compared with those before it. */
+struct rcpt_mark {
+	uint32_t hash;			/* of address, NOTIFY and ORCPT, by a key that the client does not know */
+	uint32_t at;
+};
+
 /* What MAIL declared and most do not. */
 struct declared {
 	int64_t deliver_by, hold_until;	/* as in the envelope */
@@ -60,7 +67,9 @@ struct transaction {
 	struct rcpt *waiting, **last;	/* RCPTs without a reply */
 	unsigned n_waiting;
 	struct buf rcpts;		/* accepted ones: a run of the envelope */
-	uint32_t n_rcpts;
+	struct rcpt_mark *marks;	/* n_rcpts of them */
+	uint32_t n_rcpts, marks_cap;
+	uint32_t n_named;		/* RCPTs that were accepted, those that name one again too */
 	char *only_rcpt;		/* of the first one, as given: for the trace field when it stays the only one */
 
 	bool message_asked, message_spent; /* allowance.h */
