@@ -644,7 +644,7 @@ session(void)
 	expect(220, "connecting");
 	t.model.greeted = t.model.over = t.model.content_may_come = t.model.mail = t.model.rcpt_seen = t.model.chunks = false;
 	t.model.sender[0] = '\0';
-	t.model.n_rcpts = 0;
+	t.model.n_rcpts = t.model.n_named = 0;
 	for (unsigned i = 0; i < ROUNDS && !t.model.over && world_failure() == NULL; i++) {
 		if (world_chance(6))
 			change_something();

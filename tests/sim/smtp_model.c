@@ -61,7 +61,7 @@ forget(struct model *m)
 {
 	m->mail = m->rcpt_seen = m->chunks = false;
 	m->sender[0] = '\0';
-	m->n_rcpts = 0;
+	m->n_rcpts = m->n_named = 0;
 }
 
 static unsigned
@@ -114,12 +114,13 @@ rcpt(struct model *m, enum said said, const char *address, enum verdict what)
 		return broken[said];
 	if (is_stale(m))
 		return 451;
-	if (m->n_rcpts >= m->rcpts_max)
+	if (m->n_named >= m->rcpts_max)
 		return 452;
 	if (!m->router_up)
 		return 451;
 	if (what != VERDICT_YES)
 		return what == VERDICT_NEVER ? 550 : 450;
+	m->n_named++;
 	if (!is_named(m, address))
 		(void)snprintf(m->rcpts[m->n_rcpts++], MODEL_TEXT_MAX, "%s", address);
 	return 250;

@@ -40,6 +40,7 @@ struct model {
 	char sender[MODEL_TEXT_MAX];
 	char rcpts[MODEL_RCPTS_MAX][MODEL_TEXT_MAX];
 	size_t n_rcpts;
+	size_t n_named;			/* those that were named again too */
 	bool rcpt_seen;
 	bool chunks;			/* some BDAT was taken */
 	unsigned epoch;			/* of the line that it began on */
