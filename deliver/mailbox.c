@@ -1,8 +1,9 @@
 /* deliver/mailbox.c -- the process, see mailbox.h. */
 #include "deliver/mailbox.h"
 
+#include "common/clock.h"
+
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 /* --- to the planner --- */
@@ -80,7 +81,6 @@ static void
 open_maildir(struct mailbox *b)
 {
 	char text[300];
-	struct timespec now;
 
 	if (maildir_open(&b->dir, room_folder(b->room), b->account.uid, slice_str(b->host)) != RC_OK) {
 		(void)snprintf(text, sizeof text, "%s%s%s", b->dir.what, b->dir.error == 0 ? "" : ": ",
@@ -88,8 +88,7 @@ open_maildir(struct mailbox *b)
 		end_session(b, SESSION_TEMPORARY, "4.3.0", text);
 		return;
 	}
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	maildir_sweep(&b->dir, now.tv_sec);
+	maildir_sweep(&b->dir, clock_wall_us() / 1000000);
 	(void)d_pull_send(b->local, b->handle, &(struct d_pull){ 0 });
 }
 

@@ -1,20 +1,16 @@
 /* deliver/transaction.c -- see transaction.h. */
 #include "deliver/transaction.h"
 
+#include "common/clock.h"
 #include "common/wire/smtp_param.h"
 #include "common/wire/unitext.h"
 #include "common/wire/utf8.h"
-
-#include <time.h>
 
 /* Microseconds until the message is late; negative: it is. */
 static int64_t
 time_left(const struct job *job)
 {
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return job->deliver_by - ((int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+	return job->deliver_by - clock_wall_us();
 }
 
 struct refused {

@@ -1,13 +1,14 @@
 /* master/notify.c -- sd_notify without libsystemd, see notify.h. */
 #include "master/notify.h"
 
+#include "common/clock.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 static void
@@ -44,12 +45,10 @@ notify_ready(const char *status)
 void
 notify_reloading(void)
 {
-	struct timespec now;
 	char text[96];
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	(void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
-	    (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	    (long long)clock_us(CLOCK_MONOTONIC));
 	notify(text);
 }
 
