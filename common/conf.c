@@ -292,23 +292,13 @@ conf_list_add(struct conf_list *l, struct slice item)
 	return RC_OK;
 }
 
-static struct slice
-trim(struct slice s)
-{
-	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
-		s = slice_from(s, 1);
-	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-		s.n--;
-	return s;
-}
-
 /* "a, b" as written in conf_schema.h and by conf_get. */
 static enum rc
 list_parse(struct conf_list *l, struct slice text)
 {
 	while (text.n > 0) {
 		size_t comma = slice_find(text, ',');
-		struct slice item = trim(slice_first(text, comma));
+		struct slice item = slice_trim(slice_first(text, comma), S(" \t"));
 		enum rc rc = item.n == 0 ? RC_OK : conf_list_add(l, item);
 
 		if (rc != RC_OK)

@@ -112,6 +112,39 @@ slice_rfind(struct slice s, uint8_t c)
 	return s.n;
 }
 
+static inline bool
+slice_has(struct slice s, uint8_t c)
+{
+	return slice_find(s, c) < s.n;
+}
+
+/* Without what is in set, such as S(" \t"), at both ends. */
+static inline struct slice
+slice_trim(struct slice s, struct slice set)
+{
+	while (s.n > 0 && slice_has(set, s.p[0]))
+		s = slice_from(s, 1);
+	while (s.n > 0 && slice_has(set, s.p[s.n - 1]))
+		s.n--;
+	return s;
+}
+
+/* Takes the next word off *rest: what stands between any number of what is in set. False: there is none left, and the word is
+ * empty. */
+static inline bool
+slice_word(struct slice *rest, struct slice set, struct slice *ret_word)
+{
+	size_t n = 0;
+
+	while (rest->n > 0 && slice_has(set, rest->p[0]))
+		*rest = slice_from(*rest, 1);
+	while (n < rest->n && !slice_has(set, rest->p[n]))
+		n++;
+	*ret_word = slice_first(*rest, n);
+	*rest = slice_from(*rest, n);
+	return n > 0;
+}
+
 /* Reads typed fields off a slice; little-endian. bad sticks: check once, at the end. */
 struct rd {
 	struct slice s;

@@ -20,21 +20,6 @@ refuse(struct buf *why, struct slice word, const char *words)
 	return RC_SYNTAX;
 }
 
-/* The next word of a list that ends at one of `between`. False: there is none. */
-static bool
-next_word(struct slice *rest, const char *between, struct slice *ret_word)
-{
-	size_t n = 0;
-
-	while (rest->n > 0 && strchr(between, rest->p[0]) != NULL)
-		*rest = slice_from(*rest, 1);
-	while (n < rest->n && strchr(between, rest->p[n]) == NULL)
-		n++;
-	*ret_word = slice_first(*rest, n);
-	*rest = slice_from(*rest, n);
-	return n > 0;
-}
-
 /* --- versions --- */
 
 static enum rc
@@ -64,7 +49,7 @@ check_words(SSL_CTX *ctx, struct slice list, struct buf *why)
 {
 	struct slice word;
 
-	while (next_word(&list, ": ,", &word)) {
+	while (slice_word(&list, S(": ,"), &word)) {
 		char text[WORD_MAX + 1];
 
 		/* "@SECLEVEL=0" would undo the level that is set below: RFC 9325 4.4, 4.5. */
@@ -120,7 +105,7 @@ apply_groups(SSL_CTX *ctx, const char *list, struct buf *why)
 		return refuse(why, rest, "is too long");
 	memcpy(text, list, rest.n + 1);
 	/* THREATS 10: their cost is chosen by the client (CVE-2002-20001). */
-	while (next_word(&rest, ": ,", &word))
+	while (slice_word(&rest, S(": ,"), &word))
 		if (slice_caseeq(slice_first(word, 5), S("ffdhe")))
 			return refuse(why, word,
 			    "is finite-field Diffie-Hellman, by which clients keep a server busy; leave it out");

@@ -14,12 +14,6 @@ static const char *const root_anchors[] = {
 /* --- lines and words --- */
 
 static bool
-is_space(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-static bool
 line_next(struct slice *text, struct slice *ret_line)
 {
 	size_t n;
@@ -45,14 +39,8 @@ static struct slice
 word_next(struct slice *line)
 {
 	struct slice word;
-	size_t n = 0;
 
-	while (line->n > 0 && is_space(line->p[0]))
-		*line = slice_from(*line, 1);
-	while (n < line->n && !is_space(line->p[n]))
-		n++;
-	word = slice_first(*line, n);
-	*line = slice_from(*line, n);
+	(void)slice_word(line, S(" \t\r"), &word);
 	return word;
 }
 
@@ -204,7 +192,7 @@ anchors_of_file(struct setup *s, struct slice text, struct buf *why)
 
 			depth += c == '(';
 			depth -= c == ')' && depth > 0;
-			(void)buf_put_byte(&record, c == '(' || c == ')' || is_space(c) ? ' ' : c);
+			(void)buf_put_byte(&record, slice_has(S("() \t\r"), c) ? ' ' : c);
 		}
 		(void)buf_put_byte(&record, ' ');
 		if (depth > 0)

@@ -28,17 +28,6 @@ is_private(const struct session *s)
 	return stream_is_tls(&s->stream) || (s->listener_conf != NULL && s->listener_conf->auth_without_tls);
 }
 
-/* The next word of a list that spaces separate; false at its end. */
-static bool
-next_word(struct slice *rest, struct slice *ret_word)
-{
-	if (rest->n == 0)
-		return false;
-	*ret_word = slice_first(*rest, slice_find(*rest, ' '));
-	*rest = slice_from(*rest, ret_word->n + 1);
-	return true;
-}
-
 /* Could this client use it? */
 static bool
 fits(const struct session *s, struct slice mechanism)
@@ -66,7 +55,7 @@ has_mechanism(const struct session *s, struct slice name)
 {
 	struct slice rest = mechanisms_of(s), word;
 
-	while (next_word(&rest, &word))
+	while (slice_word(&rest, S(" "), &word))
 		if (fits(s, word) && slice_caseeq(word, name))
 			return true;
 	return false;
@@ -78,7 +67,7 @@ has_plus(const struct session *s)
 {
 	struct slice rest = mechanisms_of(s), word;
 
-	while (next_word(&rest, &word))
+	while (slice_word(&rest, S(" "), &word))
 		if (fits(s, word) && word.n > 5 && slice_eq(slice_from(word, word.n - 5), S("-PLUS")))
 			return true;
 	return false;
@@ -90,7 +79,7 @@ login_mechanisms_put(struct buf *to, const struct session *s)
 	struct slice rest = mechanisms_of(s), word;
 	bool first = true;
 
-	while (next_word(&rest, &word)) {
+	while (slice_word(&rest, S(" "), &word)) {
 		if (!fits(s, word))
 			continue;
 		if (!first)

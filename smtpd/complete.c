@@ -170,27 +170,11 @@ take_addresses(struct transaction *tx, const struct watched *what, struct slice 
 	return rc == RC_NOTFOUND;
 }
 
-static bool
-is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct slice
-trimmed(struct slice s)
-{
-	while (s.n > 0 && is_blank(s.p[0]))
-		s = slice_from(s, 1);
-	while (s.n > 0 && is_blank(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
 /* RFC 5322 3.6.4: "<" id-left "@" id-right ">". */
 static bool
 is_message_id(struct slice value)
 {
-	struct slice s = trimmed(value);
+	struct slice s = slice_trim(value, S(" \t\r\n"));
 	size_t at = slice_rfind(s, '@');
 
 	if (s.n < 5 || s.p[0] != '<' || s.p[s.n - 1] != '>' || at == s.n || at == 1 || at == s.n - 2)

@@ -157,22 +157,14 @@ users_load(struct users *u, struct slice bytes, const char *path, uint64_t hash_
 static size_t
 split(struct slice line, struct slice words[LINE_WORDS])
 {
+	struct slice word;
 	size_t n = 0;
 
 	line = slice_first(line, slice_find(line, '#'));
-	for (size_t i = 0; i < line.n;) {
-		size_t from;
-
-		while (i < line.n && (line.p[i] == ' ' || line.p[i] == '\t'))
-			i++;
-		from = i;
-		while (i < line.n && line.p[i] != ' ' && line.p[i] != '\t')
-			i++;
-		if (i == from)
-			break;
+	for (; slice_word(&line, S(" \t"), &word); n++) {
 		if (n == LINE_WORDS)
 			return n + 1;
-		words[n++] = slice_of(line.p + from, i - from);
+		words[n] = word;
 	}
 	return n;
 }

@@ -38,20 +38,8 @@ senders_have_user(const struct patterns *list, struct slice user, struct pattern
 	    (slice_find(ret_hit->hit.pattern, '@') == ret_hit->hit.pattern.n || is_this_user(ret_hit->hit.pattern, user));
 }
 
-/* Takes the next word of a value off; commas and white space separate. False at the end. */
-static bool
-next_word(struct slice *rest, struct slice *ret_word)
-{
-	size_t n = 0;
-
-	while (rest->n > 0 && (rest->p[0] == ' ' || rest->p[0] == '\t' || rest->p[0] == ','))
-		*rest = slice_from(*rest, 1);
-	while (n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t' && rest->p[n] != ',')
-		n++;
-	*ret_word = slice_first(*rest, n);
-	*rest = slice_from(*rest, n);
-	return n > 0;
-}
+/* Between the words of a value. */
+static const struct slice between = SLICE(" \t,");
 
 static const struct table *
 table_called(const struct policy *p, struct slice name)
@@ -123,7 +111,7 @@ check_table(const struct policy *p, const struct table *t, struct buf *why)
 	size_t at = 0;
 
 	while (rc == RC_OK && table_next(t, &at, &entry))
-		for (rest = entry.value; rc == RC_OK && next_word(&rest, &word);)
+		for (rest = entry.value; rc == RC_OK && slice_word(&rest, between, &word);)
 			rc = check_word(p, word, &what);
 	if (rc != RC_OK) {
 		(void)buf_printf(why, "table %s", table_name(t));
@@ -197,7 +185,7 @@ senders_allow(const struct policy *p, struct slice user, const struct subject *f
 	if (!senders_have_user(&p->senders, user, &hit))
 		return is_own_address(p, user, from);
 	rest = hit.hit.value;
-	while (next_word(&rest, &word))
+	while (slice_word(&rest, between, &word))
 		if (word_matches(p, word, from))
 			return true;
 	return false;

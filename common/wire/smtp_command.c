@@ -4,16 +4,6 @@
 #include "common/wire/chars.h"
 #include "common/wire/utf8.h"
 
-static struct slice
-trim(struct slice s)
-{
-	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-		s.n--;
-	while (s.n > 0 && s.p[0] == ' ')
-		s = slice_from(s, 1);
-	return s;
-}
-
 enum rc
 smtp_command_parse(struct slice line, struct smtp_command *ret_command)
 {
@@ -32,7 +22,7 @@ smtp_command_parse(struct slice line, struct smtp_command *ret_command)
 	if (ret_command->utf8 && !utf8_is_visible(line))
 		return RC_SYNTAX;
 	ret_command->verb = slice_first(line, verb);
-	ret_command->arg = trim(slice_from(line, verb));
+	ret_command->arg = slice_trim(slice_from(line, verb), S(" "));
 	return RC_OK;
 }
 
@@ -57,25 +47,12 @@ param_parse(struct slice word, struct smtp_param *p)
 	return utf8_is_visible(p->value);
 }
 
-/* Cuts the next word off *rest; false when only spaces are left. */
-static bool
-next_word(struct slice *rest, struct slice *ret_word)
-{
-	while (rest->n > 0 && rest->p[0] == ' ')
-		*rest = slice_from(*rest, 1);
-	if (rest->n == 0)
-		return false;
-	*ret_word = slice_first(*rest, slice_find(*rest, ' '));
-	*rest = slice_from(*rest, ret_word->n);
-	return true;
-}
-
 bool
 smtp_param_next(struct slice *rest, struct smtp_param *ret_param)
 {
 	struct slice word;
 
-	return next_word(rest, &word) && param_parse(word, ret_param);
+	return slice_word(rest, S(" "), &word) && param_parse(word, ret_param);
 }
 
 static enum rc
@@ -86,7 +63,7 @@ params_check(struct slice params)
 	size_t n = 0;
 	bool too_many = false;
 
-	while (next_word(&rest, &word)) {
+	while (slice_word(&rest, S(" "), &word)) {
 		if (!param_parse(word, &p))
 			return RC_SYNTAX;
 		for (size_t i = 0; i < n; i++)
@@ -149,6 +126,6 @@ smtp_verify_parse(struct slice arg, struct smtp_verify *ret_verify)
 	}
 	if (last.n > keyword.n)
 		return RC_SYNTAX;
-	*ret_verify = (struct smtp_verify){ trim(name), true };
+	*ret_verify = (struct smtp_verify){ slice_trim(name, S(" ")), true };
 	return RC_OK;
 }

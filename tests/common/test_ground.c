@@ -49,6 +49,27 @@ a_reader_cannot_run_past_the_end(void **state)
 	assert_true(r.bad);
 }
 
+static void
+words_and_blanks(void **state)
+{
+	static const struct slice blanks = SLICE(" \t"), commas = SLICE(" ,");
+	struct slice rest = S(", one,two ,\0three,, "), word;
+
+	(void)state;
+	assert_true(slice_eq(slice_trim(S(" \t a b\t "), blanks), S("a b")));
+	assert_true(slice_eq(slice_trim(S("\0 "), blanks), S("\0")));	/* NUL is a byte, and no blank */
+	assert_int_equal(slice_trim(S(" \t "), blanks).n, 0);
+	assert_int_equal(slice_trim(slice_of(NULL, 0), blanks).n, 0);
+	assert_true(slice_word(&rest, commas, &word) && slice_eq(word, S("one")));
+	assert_true(slice_word(&rest, commas, &word) && slice_eq(word, S("two")));
+	assert_true(slice_word(&rest, commas, &word) && slice_eq(word, S("\0three")));
+	assert_false(slice_word(&rest, commas, &word));
+	assert_int_equal(word.n, 0);
+	assert_int_equal(rest.n, 0);
+	rest = slice_of(NULL, 0);
+	assert_false(slice_word(&rest, commas, &word));
+}
+
 struct tally {
 	struct chore chores[3];
 	char order[16];
@@ -185,6 +206,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_buffer_keeps_its_ceiling),
 		cmocka_unit_test(a_reader_cannot_run_past_the_end),
+		cmocka_unit_test(words_and_blanks),
 		cmocka_unit_test(chores_run_once_and_in_order),
 		cmocka_unit_test(timers_and_descriptors),
 		cmocka_unit_test(a_loop_that_gathers_sleeps_between_its_turns),
