@@ -71,12 +71,12 @@ trace_and_envelope_say_how_it_came(void **state)
 	memcpy(text, content.p, content.n);
 	text[content.n] = '\0';
 	if (!fakes_match("Received: from after.example (client.example.net [192.0.2.7])\r\n"
-	    "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)\r\n"
+	    "\t(using TLSv1.3 with cipher TLS_AES_128_GCM_SHA256 (128/128 bits)\r\n"
 	    "\t key-exchange x25519 server-signature ECDSA (256 bits) server-digest SHA256)\r\n"
 	    "\t(No client certificate requested)\r\n"
 	    "\tby mx.example.org (Postern) with ESMTPS id *", text) &&
 	    !fakes_match("Received: from after.example (client.example.net [192.0.2.7])\r\n"
-	    "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)\r\n"
+	    "\t(using TLSv1.3 with cipher TLS_AES_128_GCM_SHA256 (128/128 bits)\r\n"
 	    "\t key-exchange X25519 server-signature ECDSA (256 bits) server-digest SHA256)\r\n"
 	    "\t(No client certificate requested)\r\n"
 	    "\tby mx.example.org (Postern) with ESMTPS id *", text))
