@@ -2,18 +2,26 @@
 #include "common/policy/senders.h"
 
 #include "common/escape.h"
+#include "common/idn.h"
 #include "common/policy/suggest.h"
+#include "common/wire/utf8.h"
 
 enum { QUOTE_MAX = 80 };
 
+/* A user's name; of one that is an address the domain, as all domains of tables and envelopes, in ASCII. One that cannot be
+ * written so stays as it is, and matches nothing. space: of DOMAIN_MAX, and has to outlive what comes back. */
 static struct pattern_address
-address_of(struct slice name)
+address_of(struct slice name, struct buf *space)
 {
 	size_t at = slice_rfind(name, '@');
+	struct slice domain = slice_from(name, at + 1);
 
 	if (at == name.n)
 		return (struct pattern_address){ .local = name };
-	return (struct pattern_address){ .local = slice_first(name, at), .domain = slice_from(name, at + 1) };
+	buf_clear(space);
+	if (!slice_is_ascii(domain) && idn_domain_put(space, domain) == RC_OK)
+		domain = buf_slice(space);
+	return (struct pattern_address){ .local = slice_first(name, at), .domain = domain };
 }
 
 /* Addresses are compared without case; of users, alice and Alice may be two. Domains are the same in any case. */
@@ -28,14 +36,19 @@ is_this_user(struct slice pattern, struct slice user)
 bool
 senders_have_user(const struct patterns *list, struct slice user, struct pattern_hit *ret_hit)
 {
-	struct pattern_address a = address_of(user);
+	struct buf space = BUF_INIT(DOMAIN_MAX);
+	struct pattern_address a;
+	bool has;
 
 	if (user.n == 0)
 		return false;
 	if (patterns_have_user(list, user, ret_hit))
 		return is_this_user(ret_hit->hit.pattern, user);
-	return a.domain.n > 0 && patterns_have_address(list, &a, ret_hit) &&
+	a = address_of(user, &space);
+	has = a.domain.n > 0 && patterns_have_address(list, &a, ret_hit) &&
 	    (slice_find(ret_hit->hit.pattern, '@') == ret_hit->hit.pattern.n || is_this_user(ret_hit->hit.pattern, user));
+	buf_free(&space);
+	return has;
 }
 
 /* Between the words of a value. */
@@ -165,11 +178,17 @@ word_matches(const struct policy *p, struct slice word, const struct subject *fr
 static bool
 is_own_address(const struct policy *p, struct slice user, const struct subject *from)
 {
-	struct pattern_address own = address_of(user);
+	struct buf space = BUF_INIT(DOMAIN_MAX);
+	struct pattern_address own;
 	struct pattern_hit hit;
+	bool is;
 
-	if (slice_find(user, '@') < user.n)
-		return slice_caseeq(own.local, from->parts.local) && slice_caseeq(own.domain, from->parts.domain);
+	if (slice_find(user, '@') < user.n) {
+		own = address_of(user, &space);
+		is = slice_caseeq(own.local, from->parts.local) && slice_caseeq(own.domain, from->parts.domain);
+		buf_free(&space);
+		return is;
+	}
 	return (slice_caseeq(from->meaning, user) || (from->parts.base.n > 0 && slice_caseeq(from->parts.base, user))) &&
 	    patterns_have_domain(&p->local_domains, &from->parts, &hit);
 }
