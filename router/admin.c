@@ -3,8 +3,10 @@
 
 #include "common/admin.h"
 #include "common/escape.h"
+#include "common/idn.h"
 #include "common/json.h"
 #include "common/policy/suggest.h"
+#include "common/wire/address.h"
 
 enum { ROW_MAX = 8192 };	/* bytes of one row; JSON makes six of one byte at worst */
 
@@ -155,6 +157,23 @@ read_arg(struct slice arg, struct policy_query *q)
 	return q->client.family == 0 ? "the client is missing" : NULL;
 }
 
+/* An operator may write a domain in UTF-8, as clients may under SMTPUTF8: smtpd asks for it in ASCII, and so is it asked here.
+ * Anything else stays as it is. space has to outlive the query. */
+static void
+in_ascii(struct slice *address, struct buf *space)
+{
+	struct buf domain = BUF_INIT(DOMAIN_MAX);
+	struct address a;
+
+	if (address_mailbox_parse(*address, &a) == RC_OK && (a.flags & ADDRESS_U_LABELS) != 0 &&
+	    idn_domain_put(&domain, a.domain) == RC_OK) {
+		a.domain = buf_slice(&domain);
+		if (address_put(space, &a))
+			*address = buf_slice(space);
+	}
+	buf_free(&domain);
+}
+
 /* What smtpd answers before it asks for a decision, by the listener alone (smtpd/command.c). False: *ret_v is the end. */
 static bool
 pass_listener(struct page *page, const struct conf_listener *l, struct policy_query *q, struct policy_verdict *ret_v)
@@ -215,6 +234,7 @@ static void
 explain(struct router *router, struct peer *p, uint32_t handle, const struct a_request *m)
 {
 	struct page page = { .to = p, .handle = handle, .cursor = m->cursor, .limit = m->limit };
+	struct buf from = BUF_INIT(ADDRESS_TEXT_MAX), to = BUF_INIT(ADDRESS_TEXT_MAX);
 	struct policy_query q = { .from = S("") };
 	const char *wrong = read_arg(m->arg, &q);
 	const struct conf_listener *listener;
@@ -229,9 +249,13 @@ explain(struct router *router, struct peer *p, uint32_t handle, const struct a_r
 		return;
 	if (page.limit == 0 || page.limit > ADMIN_PAGE_MAX)
 		page.limit = ADMIN_PAGE_MAX;
+	in_ascii(&q.from, &from);
+	in_ascii(&q.to, &to);
 	if (listener == NULL || pass_listener(&page, listener, &q, &v))
 		policy_check(router->policy, &q, on_rule, &page, &v);
 	put_final(&page, &v, router->room->conf->generation);
+	buf_free(&from);
+	buf_free(&to);
 	more = page.rows > page.cursor && page.rows - page.cursor > page.limit;
 	end_request(p, handle, page.failed ? RC_AGAIN : RC_OK, page.failed ? "not all rows could be sent" : "", more,
 	    more ? page.cursor + page.limit : 0);

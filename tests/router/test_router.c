@@ -42,6 +42,8 @@ static const struct house_line house[] = {
 	{ "table", "users", "file", "/etc/postern/users" },
 	{ "rule", "no-spam", "from", "spam.test" },
 	{ "rule", "no-spam", "action", "reject" },
+	{ "rule", "no-books", "from", "*.xn--bcher-kva.test" },
+	{ "rule", "no-books", "action", "reject" },
 	{ "rule", "dial-up", "client-name", "*.dial.test" },
 	{ "rule", "dial-up", "to", "alice@postern.test" },
 	{ "rule", "dial-up", "action", "reject" },
@@ -336,6 +338,7 @@ explain_in_pages(void **state)
 	    "client_name=y.test\n";
 	static const char expect[] =
 	    "{\"rule\":\"no-spam\",\"matched\":false,\"why\":\"from is another\"}\n"
+	    "{\"rule\":\"no-books\",\"matched\":false,\"why\":\"from is another\"}\n"
 	    "{\"rule\":\"dial-up\",\"matched\":false,\"why\":\"client-name is another\"}\n"
 	    "{\"rule\":\"builtin:postmaster\",\"matched\":false,\"why\":\"the recipient is not postmaster\"}\n"
 	    "{\"rule\":\"builtin:local\",\"matched\":true,\"why\":\"the domain is local and the user exists\"}\n"
@@ -352,14 +355,14 @@ explain_in_pages(void **state)
 	start(&world, "alice\n", true);
 	assert_int_equal(next_ready(&world, &b).status, RC_OK);
 	control = line_as(&world, ROLE_CONTROL);
-	assert_int_equal(ask_explain(control, arg, 0, 0, &b, &rows, &end, &text), 5);
+	assert_int_equal(ask_explain(control, arg, 0, 0, &b, &rows, &end, &text), 6);
 	assert_int_equal(end.status, RC_OK);
 	assert_int_equal(end.more, 0);
 	assert_string_equal(buf_cstr(&rows), expect);
 	buf_clear(&rows);
 	assert_int_equal(ask_explain(control, arg, 0, 3, &b, &rows, &end, &text), 3);
 	assert_int_equal(end.more, 1);
-	assert_int_equal(ask_explain(control, arg, end.cursor, 3, &b, &rows, &end, &text), 2);
+	assert_int_equal(ask_explain(control, arg, end.cursor, 3, &b, &rows, &end, &text), 3);
 	assert_int_equal(end.more, 0);
 	assert_string_equal(buf_cstr(&rows), expect);
 	/* A rule by names waits for a name that cannot be looked up; a client without a name is none of its. */
@@ -373,6 +376,15 @@ explain_in_pages(void **state)
 	(void)ask_explain(control, "client=192.0.2.1\nto=alice@postern.test\nclient_name_failed=no\n", 0, 0, &b, &rows, &end,
 	    &text);
 	assert_null(strstr(buf_cstr(&rows), "4.4.3"));
+	buf_clear(&rows);
+	buf_clear(&text);
+	/* A domain as people write it: the rule and the verdict of its form in ASCII. */
+	(void)ask_explain(control, "client=192.0.2.1\nfrom=x@spam.b\xc3\xbc" "cher.test\nto=x@M\xc3\x9cNCHEN.test\n", 0, 0, &b,
+	    &rows, &end, &text);
+	assert_non_null(strstr(buf_cstr(&rows), "{\"rule\":\"no-books\",\"matched\":true,\"why\":\"from is in "));
+	buf_clear(&rows);
+	(void)ask_explain(control, "client=10.0.0.1\nfrom=\nto=x@M\xc3\x9cNCHEN.test\n", 0, 0, &b, &rows, &end, &text);
+	assert_non_null(strstr(buf_cstr(&rows), "\"nexthop\":\"xn--mnchen-3ya.test\""));
 	buf_clear(&rows);
 	buf_clear(&text);
 	assert_int_equal(ask_explain(control, "client=192.0.2.1\nclient_name_failed=1\n", 0, 0, &b, &rows, &end, &text), 0);
