@@ -12,94 +12,6 @@
 
 enum { BINDING_MAX = 64 };	/* bytes: a hash, or 32 of RFC 9266 */
 
-/* --- what is offered --- */
-
-static bool
-listener_offers(const struct session *s)
-{
-	if (s->listener_conf == NULL || (s->extensions_off & (UINT32_C(1) << EXT_AUTH)) != 0)
-		return false;
-	return *s->listener_conf->auth == '\0' ? s->submission : strcmp(s->listener_conf->auth, "yes") == 0;
-}
-
-static bool
-is_private(const struct session *s)
-{
-	return stream_is_tls(&s->stream) || (s->listener_conf != NULL && s->listener_conf->auth_without_tls);
-}
-
-/* Could this client use it? */
-static bool
-fits(const struct session *s, struct slice mechanism)
-{
-	static const struct slice plus = SLICE("-PLUS");
-
-	if (slice_eq(mechanism, S("EXTERNAL")))
-		return stream_client_certificate(&s->stream) != NULL;
-	/* RFC 7628 3: a bearer token never crosses the line in the clear, whatever the listener allows otherwise. */
-	if (slice_eq(mechanism, S("OAUTHBEARER")) || slice_eq(mechanism, S("XOAUTH2")))
-		return stream_is_tls(&s->stream);
-	if (mechanism.n > plus.n && slice_eq(slice_from(mechanism, mechanism.n - plus.n), plus))
-		return stream_is_tls(&s->stream);
-	return true;
-}
-
-static struct slice
-mechanisms_of(const struct session *s)
-{
-	return s->smtpd->mechanisms == NULL ? S("") : slice_str(s->smtpd->mechanisms);
-}
-
-static bool
-has_mechanism(const struct session *s, struct slice name)
-{
-	struct slice rest = mechanisms_of(s), word;
-
-	while (slice_word(&rest, S(" "), &word))
-		if (fits(s, word) && slice_caseeq(word, name))
-			return true;
-	return false;
-}
-
-/* Does one of the mechanisms end in -PLUS? Then a client that says that we have none was lied to. */
-static bool
-has_plus(const struct session *s)
-{
-	struct slice rest = mechanisms_of(s), word;
-
-	while (slice_word(&rest, S(" "), &word))
-		if (fits(s, word) && word.n > 5 && slice_eq(slice_from(word, word.n - 5), S("-PLUS")))
-			return true;
-	return false;
-}
-
-bool
-login_mechanisms_put(struct buf *to, const struct session *s)
-{
-	struct slice rest = mechanisms_of(s), word;
-	bool first = true;
-
-	while (slice_word(&rest, S(" "), &word)) {
-		if (!fits(s, word))
-			continue;
-		if (!first)
-			(void)buf_put_byte(to, ' ');
-		(void)buf_put_slice(to, word);
-		first = false;
-	}
-	return !to->failed && !first;
-}
-
-bool
-login_is_offered(const struct session *s)
-{
-	struct buf text = BUF_INIT(LOGIN_MECHANISMS_MAX);
-	bool any = s->user == NULL && listener_offers(s) && is_private(s) && login_mechanisms_put(&text, s);
-
-	buf_free(&text);
-	return any;
-}
-
 /* --- the end of a login --- */
 
 void
@@ -412,7 +324,7 @@ send_begin(struct session *s, const struct buf *initial)
 		.client = s->ip,
 		.exempt = s->exempt,
 		.secure = stream_is_tls(&s->stream),
-		.plus = has_plus(s),
+		.plus = login_has_plus(s),
 		.fingerprint = certificate == NULL ? S("") : slice_of(certificate->fingerprint, TLS_DIGEST),
 	};
 	enum rc rc;
@@ -468,13 +380,13 @@ may_log_in(struct session *s, struct slice mechanism)
 
 	if (s->user != NULL)
 		session_fault(s, 503, "5.5.1", "You have logged in already");
-	else if (!listener_offers(s))
+	else if (!login_listener_offers(s))
 		command_not_implemented(s);
 	else if (s->phase != PH_READY)		/* RFC 4954 4: never within a transaction */
 		session_fault(s, 503, "5.5.1", s->phase == PH_HELLO ? "Say EHLO first" : "A transaction is under way");
 	else if (mechanism.n == 0)
 		session_fault(s, 501, "5.5.4", "Syntax: AUTH mechanism and perhaps a response");
-	else if (!is_private(s)) {
+	else if (!login_is_private(s)) {
 		log_failed(s, said, S(""), S("without TLS"), 538);
 		session_fault(s, 538, "5.7.11", "Encryption required for authentication");	/* RFC 4954 6 */
 	} else if (client_over(s, CLIENT_FAILED_LOGIN)) {
@@ -482,7 +394,7 @@ may_log_in(struct session *s, struct slice mechanism)
 		session_reply(s, 454, "4.7.0", "Too many failed logins from your network, try again later");
 	} else if (s->smtpd->mechanisms == NULL)
 		session_reply(s, 454, "4.7.0", "Temporary authentication failure");
-	else if (mechanism.n > LOGIN_MECHANISM_MAX || !has_mechanism(s, mechanism)) {
+	else if (mechanism.n > LOGIN_MECHANISM_MAX || !login_has_mechanism(s, mechanism)) {
 		log_failed(s, said, S(""), S("no such mechanism"), 504);
 		session_fault(s, 504, "5.5.4", "Unrecognized authentication mechanism");
 	} else

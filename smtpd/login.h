@@ -1,5 +1,5 @@
 /* smtpd/login.h -- AUTH (RFC 4954): who a client is. The session carries responses to the auth room and challenges back;
- * it knows no mechanism and no password. Everything here is in cmd_auth.c. */
+ * it knows no mechanism and no password. What is offered is in login_offer.c, all else in cmd_auth.c. */
 #ifndef POSTERN_SMTPD_LOGIN_H
 #define POSTERN_SMTPD_LOGIN_H
 
@@ -21,10 +21,21 @@ struct login {
 
 void login_line(struct smtpd *smtpd, unsigned index, int fd);
 
+/* --- login_offer.c --- */
+
 /* Is AUTH to be had in this session, now? */
 bool login_is_offered(const struct session *s);
 /* The mechanisms that are. */
 bool login_mechanisms_put(struct buf *to, const struct session *s);
+bool login_has_mechanism(const struct session *s, struct slice name);
+/* Does one of them end in -PLUS? Then a client that says that we have none was lied to. */
+bool login_has_plus(const struct session *s);
+/* Has its listener AUTH at all? */
+bool login_listener_offers(const struct session *s);
+/* Is the line one on which a password may be said? */
+bool login_is_private(const struct session *s);
+
+/* --- cmd_auth.c --- */
 
 /* In PH_AUTH: a response. As command_input(). */
 enum rc login_input(struct session *s, struct slice in, size_t *ret_used);
