@@ -22,6 +22,9 @@ enum {
 /* What is wrong with an envelope from an smtpd; NULL: nothing. Fills *ret_e, borrowing from bytes. Pure. */
 const char *draft_check_envelope(struct slice bytes, struct envelope *ret_e);
 
+/* Can this be the name of a destination, or of a transport? Pure. */
+bool draft_name_fits(struct slice text);
+
 /* How much more may be sent for a draft in pieces that holds so much, with so much credit already given: at most window
  * ahead, and `spare` bytes more than what the draft counts for. 0: less than a step. Pure. */
 uint64_t draft_credit(uint64_t window, uint64_t held, uint64_t ahead, uint64_t spare);
