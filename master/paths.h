@@ -30,7 +30,7 @@ enum rc paths_check_spool(const struct paths *p, uid_t queue_uid, gid_t queue_gi
  * runs. */
 enum rc paths_lock(const struct paths *p, int *ret_lock, struct buf *why);
 /* Writes the number of this process there, and the text behind it: from now on they can be read. */
-enum rc paths_lock_tell(int lock, struct slice text, struct buf *why);
+enum rc paths_lock_tell(int fd, struct slice text, struct buf *why);
 /* Appends what the master that runs has written there. False: none does, or it has not yet: never what one before it wrote.
  * Takes no lock of its own, so that it is in nobody's way. */
 bool paths_read_lock(const char *run_dir, struct buf *to);
