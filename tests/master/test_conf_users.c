@@ -97,7 +97,7 @@ write_file(unsigned users, const char *more, size_t padding)
 			(void)fputs(more, f);
 		for (size_t i = 0; f != NULL && i < padding; i++)
 			(void)fputc('x', f);
-		_exit(f == NULL || fclose(f) != 0);
+		_exit(f == NULL || fclose(f) != 0 ? 1 : 0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
