@@ -32,29 +32,39 @@ file_read(int fd, void *to, size_t max, size_t *ret_n)
 	return read_from(fd, to, max, 0, ret_n);
 }
 
+/* The buffer is full: is that all? */
+static enum rc
+check_end(int fd, size_t at)
+{
+	uint8_t more;
+	size_t n = 0;
+	enum rc rc = read_from(fd, &more, sizeof more, at, &n);
+
+	if (rc != RC_OK || n == 0)
+		return rc;
+	errno = EFBIG;
+	return RC_RANGE;
+}
+
 enum rc
 file_read_buf(int fd, struct buf *to)
 {
 	size_t at = 0;
 
-	for (;;) {
-		size_t step = buf_room(to) < STEP ? buf_room(to) : STEP;
-		size_t n = 0;
+	while (buf_room(to) > 0) {
+		size_t step = buf_room(to) < STEP ? buf_room(to) : STEP, n = 0;
+		uint8_t *room = buf_reserve(to, step);
 		enum rc rc;
-		uint8_t more, *room = step == 0 ? &more : buf_reserve(to, step);
 
 		if (room == NULL) {
 			errno = ENOMEM;
 			return RC_NOMEM;
 		}
-		rc = read_from(fd, room, step == 0 ? 1 : step, at, &n);
+		rc = read_from(fd, room, step, at, &n);
 		if (rc != RC_OK || n == 0)
 			return rc;
-		if (step == 0) {
-			errno = EFBIG;
-			return RC_RANGE;
-		}
 		buf_advance(to, n);
 		at += n;
 	}
+	return check_end(fd, at);
 }
