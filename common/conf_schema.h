@@ -149,7 +149,7 @@
 
 #define CONF_LIMITS(BOOL, U32, SIZE, TIME, STR, LIST)								\
 	TIME(interval, "interval", "1m", "1s", "1d",								\
-	    "What the numbers below are counted over, failed-logins-logged excepted.")	\
+	    "What connections, messages and the other counts below are counted over, failed-logins-logged excepted.")	\
 	U32(connections, "connections", "600", "0", "100000000",							\
 	    "Connections of one client network in an interval at most; further ones are told 421. 0: no limit.")		\
 	U32(messages, "messages", "0", "0", "100000000",								\
@@ -162,7 +162,8 @@
 	U32(unknown_recipients, "unknown-recipients", "200", "0", "100000000",					\
 	    "Refused recipients of one client network in an interval at most; then 421 as for errors. 0: no limit.")		\
 	U32(tls_handshakes, "tls-handshakes", "600", "0", "100000000",						\
-	    "TLS handshakes of one client network in an interval at most. 0: no limit.")					\
+	    "TLS handshakes of one client network in an interval at most; then STARTTLS is told 454, and where TLS comes first " \
+	    "the connection ends. 0: no limit.")					\
 	U32(failed_logins, "failed-logins", "20", "0", "100000000",						\
 	    "Failed logins of one client network in an interval at most; then it may not try any more. 0: no limit.")	\
 	U32(failed_logins_logged, "failed-logins-logged", "10", "1", "100000000",				\
@@ -297,8 +298,8 @@
 	U32(max_rate, "max-rate", "20000", "1", "1000000",							\
 	    "Signatures a second that one smtpd process may ask for; more have to wait.")			\
 	U32(threads, "threads", "0", "0", "64",									\
-	    "Threads that help with signatures that take long (RSA, P-384) when several wait. 0: one for each processor, and " \
-	    "none when there is only one. A change is taken at the next start.")				\
+	    "Threads that help with signatures that take long (RSA, P-384) when several wait. 0: one for each processor, 64 " \
+	    "at most, and none when there is only one. A change is taken at the next start.")			\
 	TIME(ticket_rotation, "ticket-rotation", "12h", "1m", "2d",						\
 	    "How often the secret of session tickets is changed. Tickets of the two secrets before are still honoured.") \
 	TIME(check_interval, "check-interval", "10s", "1s", "1d",						\
@@ -311,8 +312,8 @@
 	    "9325 4.2).") \
 	STR(ciphersuites, "ciphersuites", "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256", NULL, \
 	    NULL, \
-	    "Cipher suites for TLS 1.3. The first is the one that everybody has (RFC 8446 9.1); its key is as strong as those " \
-	    "of groups, and its hash takes half as long, which is a tenth of a resumed handshake.")		\
+	    "Cipher suites for TLS 1.3. The first is the one that everybody has (RFC 8446 9.1); its key is as strong as the " \
+	    "groups of the key exchange, and SHA-256 costs half of SHA-384, which is a tenth of a resumed handshake.") \
 	STR(groups, "groups", "X25519:P-256:P-384", NULL, NULL,							\
 	    "Groups of the key exchange, the best first. Finite-field groups are not taken.")			\
 	BOOL(prefer_server_ciphers, "prefer-server-ciphers", "yes", NULL, NULL,						\
@@ -411,9 +412,9 @@
 	    "Clients have to switch to TLS first. Not for the MX of a domain, which must take mail without it, too (RFC 3207 " \
 	    "4).") \
 	STR(client_certificate, "client-certificate", "none", NULL, NULL,					\
-	    "request: clients are asked for a certificate, for rules that name its fingerprint, router { relay-certificates } " \
-	    "or logins by EXTERNAL. require: those without one are refused in the handshake, as are those that client-ca did " \
-	    "not sign, if it is set. postern -n warns where nothing looks at it (RFC 8314 4.2).") \
+	    "none: clients are not asked. request: they are asked for a certificate, for rules that name its fingerprint, " \
+	    "router { relay-certificates } or logins by EXTERNAL. require: those without one are refused in the handshake, as " \
+	    "are those that client-ca did not sign, if it is set. postern -n warns where nothing looks at it (RFC 8314 4.2).") \
 	STR(client_ca, "client-ca", "", NULL, NULL,								\
 	    "PEM file with the authorities that sign clients' certificates. Empty: they are known by their fingerprints alone. " \
 	    "A changed file is used without a reload; a bad one is not, see posternctl tls show.")

@@ -1,5 +1,6 @@
 /* common/file.h -- all that a regular file holds, up to a limit. Read from its beginning whatever the descriptor's offset is, for
- * processes share open files that the master has sent. Blocks as long as the disk does: for what is local, at start and reload.
+ * processes share open files that the master has sent. It blocks as long as the disk does: for small local files, or memory
+ * that the master has sealed, at the start and when they were renewed.
  *
  * When it is not RC_OK, errno says why. */
 #ifndef POSTERN_COMMON_FILE_H

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+_Static_assert((HASH_TABLE_FIRST & (HASH_TABLE_FIRST - 1)) == 0, "chains are numbered by the bits of a hash");
+
 /* Which block has chain i >= HASH_TABLE_FIRST. */
 static size_t
 block_of(size_t i)
@@ -10,6 +12,7 @@ block_of(size_t i)
 	return (size_t)(__builtin_clzll(HASH_TABLE_FIRST) - __builtin_clzll(i));
 }
 
+/* Of a table that may be changed or not, as the caller knows. */
 static struct hash_entry **
 chain_at(const struct hash_table *t, size_t i)
 {

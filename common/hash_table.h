@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 enum {
-	HASH_TABLE_FIRST = 64,		/* chains of an empty table */
+	HASH_TABLE_FIRST = 64,		/* chains of an empty table; a power of two */
 	HASH_TABLE_BLOCKS = 32,		/* block n doubles them for the nth time: more than memory can hold */
 };
 
@@ -39,8 +39,8 @@ struct hash_table {
 
 /* Empty, with a key of its own. */
 void hash_table_init(struct hash_table *t);
-/* Every entry goes to give_back, which may free it (NULL: there is none), and the table is empty; usable again, with the same
- * key. */
+/* Every entry goes to give_back, which may free it (NULL: the table is known to be empty), and the table is empty; usable again,
+ * with the same key. */
 void hash_table_clear(struct hash_table *t, void (*give_back)(struct hash_entry *e));
 
 /* Those with this hash, the latest first; NULL: none, or no more. */
@@ -52,7 +52,8 @@ void hash_table_add(struct hash_table *t, struct hash_entry *e, uint64_t hash);
 /* e is in this one. */
 void hash_table_remove(struct hash_table *t, struct hash_entry *e);
 
-/* All, in no order: the first when e is NULL, else the one behind it. Until something is added or removed. */
+/* All, in no order: the first when e is NULL, else the one behind it. Nothing may be added meanwhile; an entry may be removed
+ * once the one behind it is known. */
 struct hash_entry *hash_table_walk(const struct hash_table *t, const struct hash_entry *e);
 
 #endif

@@ -12,17 +12,16 @@
 #include <unistd.h>
 
 enum {
-	/* While more wait than may, all threads together work this part of one processor's time only: most of those who wait
-	 * are guessers then, and an honest user has little hope either way. */
-	OVERLOAD_SHARE = 5,		/* per cent */
 	OVERLOAD_MS = 1000,		/* since the last that was turned away */
+	STACK = 1024 * 1024,		/* whatever RLIMIT_STACK says: rooms have a limit of memory, and hashes are not on it */
 };
 
 struct workers {
 	struct workers_kind kind;
 	pthread_mutex_t lock;
-	pthread_cond_t more, changed;
-	pthread_cond_t rest;		/* a thread that rests waits for it: the end */
+	pthread_cond_t more;		/* there is work, or the end */
+	pthread_cond_t changed;		/* a thread is ready, or has done something */
+	pthread_cond_t rest;		/* rest is over: urgent work, or the end */
 	uint64_t overloaded;		/* when the last was turned away; 0: never */
 	unsigned n_ready;		/* threads that have set themselves up: the filter may come */
 	bool unfit;			/* one of them could not */
@@ -73,9 +72,10 @@ take(struct workers *w)
 static void
 rest(struct workers *w, uint64_t took)
 {
-	uint64_t until = clock_monotonic_ms() + took * (100 * w->n_threads - OVERLOAD_SHARE) / OVERLOAD_SHARE;
+	unsigned share = w->kind.overload_share;
+	uint64_t until = clock_monotonic_ms() + (share == 0 ? 0 : took * (100 * w->n_threads - share) / share);
 
-	while (!w->stopping && w->n_urgent == 0 && w->overloaded != 0) {
+	while (share > 0 && !w->stopping && w->n_urgent == 0 && w->overloaded != 0) {
 		uint64_t now = clock_monotonic_ms(), over = w->overloaded + OVERLOAD_MS, end = until < over ? until : over;
 		struct timespec at = { (time_t)(end / 1000), (long)(end % 1000 * 1000000) };
 
@@ -229,12 +229,16 @@ workers_take_back(struct workers *w, struct work *work)
 static bool
 start_one(struct workers *w)
 {
+	pthread_attr_t attr;
 	sigset_t all, old;
 	int error;
 
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setstacksize(&attr, STACK);
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&w->threads[w->n_threads], NULL, thread_main, w);
+	error = pthread_create(&w->threads[w->n_threads], &attr, thread_main, w);
+	(void)pthread_attr_destroy(&attr);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	w->n_threads += error == 0;
 	return error == 0;

@@ -20,6 +20,10 @@ struct workers;
 
 struct workers_kind {
 	int nice;
+	/* While more wants to wait than may (RC_AGAIN of workers_submit()), and a second longer, all threads together work this
+	 * part of one processor's time only, in per cent; what was submitted first or early is done all the same. 0: they never
+	 * rest. */
+	unsigned overload_share;
 	bool (*warm_up)(void);		/* in each thread, before anything else and before the filter; NULL: none */
 };
 
@@ -30,7 +34,7 @@ void workers_attach(struct workers *w, struct loop *loop);
 /* Waits for what runs; work that has not begun, or not been reported, is left to its submitter. NULL is fine. */
 void workers_stop(struct workers *w);
 
-/* RC_AGAIN: max_waiting others wait already. */
+/* RC_AGAIN: max_waiting others wait already, and the threads begin to rest (overload_share). */
 enum rc workers_submit(struct workers *w, struct work *work, unsigned max_waiting);
 /* Before all that waits, and by a thread that rests, too. */
 void workers_submit_first(struct workers *w, struct work *work);

@@ -10,8 +10,9 @@
 
 enum { MECHANISMS_TEXT_MAX = 512 };
 
-/* Whoever guesses passwords makes them hash, and should not have the processor before those whose mail is being taken. */
-static const struct workers_kind hashers = { .nice = 10 };
+/* Whoever guesses passwords makes them hash, and should not have the processor before those whose mail is being taken. When more
+ * wait than may, most are guessers, and an honest user has little hope either way. */
+static const struct workers_kind hashers = { .nice = 10, .overload_share = 5 };
 
 /* --- lines --- */
 

@@ -87,6 +87,7 @@ done(struct work *work)
 	chore_queue(&v->work);
 }
 
+/* The job has what signer holds from now on. */
 static void
 hand_out(struct asker *c, const struct request *q, const struct signer *signer)
 {
@@ -105,15 +106,18 @@ signing_make_threads(struct vault *v, unsigned threads)
 {
 	static const struct workers_kind kind = { .warm_up = keys_warm_up };
 
+	enum rc rc;
+
 	v->jobs = calloc((size_t)threads * JOBS_A_THREAD, sizeof *v->jobs);
 	if (v->jobs == NULL)
 		return RC_NOMEM;
 	v->n_jobs = threads * JOBS_A_THREAD;
-	for (unsigned i = 0; i < v->n_jobs; i++) {
+	rc = workers_start(&kind, threads, &v->workers);
+	for (unsigned i = 0; rc == RC_OK && i < v->n_jobs; i++) {
 		v->jobs[i].next = v->idle;
 		v->idle = &v->jobs[i];
 	}
-	return workers_start(&kind, threads, &v->workers);
+	return rc;
 }
 
 void

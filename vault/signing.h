@@ -15,6 +15,6 @@ void signing_close(struct vault *v);
 
 /* K_SIGN, whose ctx is the struct asker. */
 const char *signing_on_request(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd);
-void signing_forget(const struct asker *c);	/* its line is closed: nobody is to be answered */
+void signing_forget(const struct asker *c);	/* its line is closed: what it asked is nobody's */
 
 #endif

@@ -1,4 +1,4 @@
-/* vault/vault.c -- the room: its lines, its queues, its secrets. See vault.h. */
+/* vault/vault.c -- the room: its lines, its secrets. See vault.h. */
 #include "vault/vault.h"
 
 #include "common/processors.h"
@@ -115,6 +115,19 @@ vault_close(struct vault *v)
 	sodium_memzero(v->secrets, sizeof v->secrets);
 }
 
+static unsigned
+threads_wanted(const struct conf *conf)
+{
+	unsigned processors = processors_online();
+
+	if (conf->vault.threads > 0)
+		return conf->vault.threads;
+	/* With one processor a thread would do no more than the loop can. */
+	if (processors == 1)
+		return 0;
+	return processors < THREADS_DEFAULT_MAX ? processors : THREADS_DEFAULT_MAX;
+}
+
 static enum rc
 prepare(struct room *room, struct buf *why)
 {
@@ -130,20 +143,16 @@ prepare(struct room *room, struct buf *why)
 		return rc;
 	vault_open(v, room->loop, room->conf);
 	v->room = room;
+	v->n_threads = threads_wanted(room->conf);
 	return RC_OK;
 }
 
 static enum rc
 make_threads(struct room *room, struct buf *why)
 {
-	unsigned threads = room->conf->vault.threads;
-	enum rc rc = RC_OK;
+	struct vault *v = room->ctx;
+	enum rc rc = v->n_threads == 0 ? RC_OK : signing_make_threads(v, v->n_threads);
 
-	/* With one processor a thread would do no more than the loop can. */
-	if (threads == 0 && processors_online() > 1)
-		threads = processors_online() < THREADS_DEFAULT_MAX ? processors_online() : THREADS_DEFAULT_MAX;
-	if (threads > 0)
-		rc = signing_make_threads(room->ctx, threads);
 	if (rc != RC_OK)
 		(void)buf_put_str(why, "threads cannot be made");
 	return rc;

@@ -13,6 +13,7 @@
 
 enum { VAULT_PEERS_MAX = 256 };	/* smtpd { processes } */
 
+/* A signature that is asked for and not begun yet. */
 struct request {
 	uint32_t handle;
 	uint16_t scheme;
@@ -44,6 +45,7 @@ struct vault {
 	struct workers *workers; /* NULL: none, everything is signed at once */
 	struct job *jobs, *idle; /* what the threads can have at a time, and of them those that they do not have */
 	unsigned n_jobs;
+	unsigned n_threads;	/* that are wanted; counted before the sandbox */
 	unsigned n_waiting;	/* requests in all queues */
 	struct timer rotation;
 	uint8_t secrets[VAULT_SECRETS_MAX][VAULT_SECRET_BYTES]; /* newest first */

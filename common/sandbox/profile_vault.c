@@ -27,6 +27,6 @@ const struct sandbox_profile profile_vault = {
 	.rules = rules,
 	.n_rules = sizeof rules / sizeof rules[0],
 	.nofile = 1024,		/* a line to each smtpd, and a key file on its way */
-	.address_space = UINT64_C(1) << 30,	/* the stacks of 64 threads are half of it */
+	.address_space = UINT64_C(1) << 30,	/* the stacks of 64 threads are a sixteenth of it */
 	.threads = true,
 };

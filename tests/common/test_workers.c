@@ -12,7 +12,7 @@
 
 enum { WORK_MS = 5, THREADS = 2, SHARE = 20 };	/* when too many wait: one part in so many, of one processor */
 
-static const struct workers_kind kind = { .nice = 10 };
+static const struct workers_kind kind = { .nice = 10, .overload_share = 100 / SHARE };
 static unsigned n_done;
 
 static void
