@@ -151,3 +151,13 @@ buf_cstr(struct buf *b)
 	b->p[b->end] = '\0';
 	return (const char *)b->p + b->start;
 }
+
+const char *
+buf_words(struct buf *b, const char *otherwise)
+{
+	const char *words;
+
+	b->failed = false;
+	words = buf_cstr(b);
+	return words == NULL || *words == '\0' ? otherwise : words;
+}

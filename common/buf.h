@@ -59,5 +59,7 @@ bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(pr
 
 /* What stands in the buffer as a NUL-terminated string of our own; NULL when memory ran out. Borrowed. */
 const char *buf_cstr(struct buf *b);
+/* For people to read: what stands in the buffer, also when not all of it fitted; otherwise, when nothing does. Borrowed. */
+const char *buf_words(struct buf *b, const char *otherwise);
 
 #endif

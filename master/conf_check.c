@@ -326,7 +326,7 @@ check_tls(struct checking *k)
 		for (size_t o = 0; o < conf_sections[i].n_options; o++)
 			if (strcmp(conf_sections[i].name, "tls") == 0 && strcmp(conf_sections[i].options[o].name, option) == 0)
 				complain(k, (const char *)t + conf_sections[i].options[o].offset, "%s",
-				    buf_len(&why) == 0 ? "out of memory" : buf_cstr(&why));
+				    buf_words(&why, "out of memory"));
 	buf_free(&why);
 }
 

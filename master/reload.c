@@ -100,9 +100,9 @@ reload_progress(struct master *m)
 		    c->generation != r->number)
 			return;
 	if (r->rolling_back)
-		finish(m, RC_SYNTAX, buf_cstr(&r->why));
+		finish(m, RC_SYNTAX, buf_words(&r->why, "out of memory"));
 	else
-		finish(m, RC_OK, buf_len(&m->tls.notes) == 0 ? "" : buf_cstr(&m->tls.notes));
+		finish(m, RC_OK, buf_words(&m->tls.notes, ""));
 }
 
 static void
@@ -131,9 +131,10 @@ roll_back(struct master *m, struct reload *r)
 	    conf_encode(old.source.conf, &old.encoded))
 		switch_to(m, &old);
 	else {
-		(void)buf_printf(&r->why, "; and the old configuration cannot be opened again: %s", buf_cstr(&errors));
+		(void)buf_printf(&r->why, "; and the old configuration cannot be opened again: %s",
+		    buf_words(&errors, "out of memory"));
 		generation_free(&old);
-		finish(m, RC_SYNTAX, buf_cstr(&r->why));
+		finish(m, RC_SYNTAX, buf_words(&r->why, "out of memory"));
 	}
 	buf_free(&errors);
 }
@@ -180,7 +181,7 @@ reload_begin(struct master *m, struct child *asker, uint32_t handle)
 	rc = generation_prepare(m, m->generation + 1, &m->wares, &g, &errors);
 	if (rc != RC_OK) {
 		/* One status for all that can be wrong with it; the words say what. */
-		finish(m, RC_SYNTAX, buf_len(&errors) == 0 ? rc_name(rc) : buf_cstr(&errors));
+		finish(m, RC_SYNTAX, buf_words(&errors, rc_name(rc)));
 	} else {
 		timer_start(&r->deadline, RELOAD_DEADLINE_MS);
 		switch_to(m, &g);

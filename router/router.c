@@ -169,8 +169,7 @@ adopt(struct room *room, const struct conf *old)
 		log_policy(p);
 		return NULL;
 	}
-	why = buf_cstr(&router->why);
-	why = why == NULL || *why == '\0' ? rc_name(rc) : why;
+	why = buf_words(&router->why, rc_name(rc));
 	log_say(LOG_TABLE_REFUSED, NULL, F_TEXT("why", why));
 	return why;
 }

@@ -244,8 +244,7 @@ use_files(struct auth *auth, struct conf *conf)
 		    F_U64("entries", users_count(users)));
 		return NULL;
 	}
-	why = buf_cstr(&auth->why);
-	why = why == NULL || *why == '\0' ? rc_name(rc) : why;
+	why = buf_words(&auth->why, rc_name(rc));
 	log_say(LOG_TABLE_REFUSED, NULL, F_TEXT("table", "users"), F_TEXT("why", why));
 	return why;
 }

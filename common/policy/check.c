@@ -43,12 +43,9 @@ tell(struct decision *d, const char *rule, bool matched, const char *why)
 static void
 tell_why(struct decision *d, const char *rule, bool matched)
 {
-	const char *why;
-
 	if (d->trace == NULL)
 		return;
-	why = buf_cstr(&d->why);
-	d->trace(d->ctx, rule, matched, why == NULL ? "" : why);
+	d->trace(d->ctx, rule, matched, buf_words(&d->why, ""));
 	buf_clear(&d->why);
 }
 
@@ -131,7 +128,7 @@ find_route(struct decision *d)
 		if (d->trace != NULL) {
 			(void)buf_printf(&d->why, "%s:%u", p->ways[i].conf->conf_file, p->ways[i].conf->conf_line);
 			(void)buf_printf(&d->why, matches ? ": this route is taken" : ": sender or recipient are others");
-			d->trace(d->ctx, p->ways[i].conf->title, matches, buf_cstr(&d->why));
+			d->trace(d->ctx, p->ways[i].conf->title, matches, buf_words(&d->why, ""));
 			buf_clear(&d->why);
 		}
 		if (matches)

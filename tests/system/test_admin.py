@@ -299,6 +299,25 @@ def test_broken_reload_is_refused(folder):
         c.cmd("RCPT TO:<bob@postern.test>", "550")
 
 
+def test_more_mistakes_than_there_are_words_for(folder):
+    """Tables that an export has turned into something else: the reload is refused, and nobody dies of it."""
+    net, postern = house(folder)
+    good = open(postern.conf_file).read()
+    before = [(r["role"], r["pid"]) for r in postern.ctl_rows("status") if "role" in r]
+    for i in range(60):
+        with open(f"{folder}/table{i}", "wb") as f:
+            f.write(b"".join(b"\xff\xfe\x01" * 30 + b" <html>, no table\n" for _ in range(25)))
+    tables = "".join(f'table "t{i}" {{ file = "{folder}/table{i}" }}\n' for i in range(60))
+    lists = ", ".join(f'"@t{i}"' for i in range(60))
+    for where in ("router { relay-clients = {%s} }\n", 'rule "r" { from = {%s}\n action = "reject" }\n'):
+        postern.configure(good + tables + where % lists)
+        r = postern.ctl("reload", check=False)
+        lab.equal(r.returncode, 78, f"the status for {where!r}")
+        lab.check(f"{folder}/table0:1: " in r.stdout + r.stderr, f"what is told: {(r.stdout + r.stderr)[:500]!r}")
+    lab.equal([(r["role"], r["pid"]) for r in postern.ctl_rows("status") if "role" in r], before, "the processes")
+    lab.equal(lab.send(POSTERN, "a@b.test", ["alice@postern.test"], lab.message(1, 100))[0], "250", "mail")
+
+
 def test_stop(folder):
     net, postern = house(folder)
     postern.ctl("stop")
