@@ -153,6 +153,9 @@ make_threads(struct room *room, struct buf *why)
 	struct vault *v = room->ctx;
 	enum rc rc = v->n_threads == 0 ? RC_OK : signing_make_threads(v, v->n_threads);
 
+	/* TLS does without them, only slower: start() says so. */
+	if (rc == RC_AGAIN)
+		return RC_OK;
 	if (rc != RC_OK)
 		(void)buf_put_str(why, "threads cannot be made");
 	return rc;
@@ -161,7 +164,12 @@ make_threads(struct room *room, struct buf *why)
 static void
 start(struct room *room)
 {
-	signing_attach(room->ctx);
+	struct vault *v = room->ctx;
+
+	signing_attach(v);
+	if (v->n_threads > 0 && v->workers == NULL)
+		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "the vault gets no threads and signs alone; lower vault { threads }"),
+		    F_TEXT("error", rc_name(RC_AGAIN)));
 }
 
 static void

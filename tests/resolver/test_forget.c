@@ -218,12 +218,12 @@ what_is_not_asked_can_be_forgotten(void **state)
 	forget(&w, us, 1);
 	forget(&w, us, 0);
 	forget(&w, us, UINT32_MAX);
-	/* Handles belong to a line, and a route is no name. */
+	/* Handles belong to a line. */
 	ask(&w, &w.smtpd[1], 2, 1);
-	assert_int_equal(v_route_send(us->peer, 2, &route), RC_OK);
+	assert_int_equal(v_route_send(w.deliver.peer, 2, &route), RC_OK);
 	forget(&w, us, 2);
 	answer_all(&w);
-	assert_int_equal(us->n_hosts, 1);
+	assert_int_equal(w.deliver.n_hosts, 1);
 	assert_int_equal(w.smtpd[1].n_names, 1);
 	assert_non_null(us->peer);
 	end(&w);
@@ -281,7 +281,7 @@ nonsense_costs_the_line(void **state)
 	}
 }
 
-/* deliver has no clients: only smtpd forgets them. */
+/* deliver has no clients, and smtpd no mail to route: what one of them would ask as the other costs its line. */
 static void
 only_smtpd_forgets(void **state)
 {
@@ -293,6 +293,10 @@ only_smtpd_forgets(void **state)
 	(void)state;
 	assert_int_equal(ipc_info[V_FORGET].from, ROLE_BIT(ROLE_SMTPD));
 	assert_int_equal(ipc_info[V_FORGET].to, ROLE_BIT(ROLE_RESOLVER));
+	assert_int_equal(ipc_info[V_PTR].from, ROLE_BIT(ROLE_SMTPD));
+	assert_int_equal(ipc_info[V_NAME].to, ROLE_BIT(ROLE_SMTPD));
+	assert_int_equal(ipc_info[V_ROUTE].from, ROLE_BIT(ROLE_DELIVER));
+	assert_int_equal(ipc_info[V_HOSTS].to, ROLE_BIT(ROLE_DELIVER));
 	begin(&w);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	resolver_ops.line(&w.room, ROLE_DELIVER, 1, pair[0]);

@@ -45,9 +45,9 @@ static const struct fake_row zone[] = {
 	{ "11.2.0.192.in-addr.arpa", DNS_TYPE_PTR, DNS_BOGUS, false, "forged", 0, false },
 	{ "12.2.0.192.in-addr.arpa", DNS_TYPE_PTR, DNS_OK, false, "twelve.test", 0, false },
 	{ "twelve.test", DNS_TYPE_A, DNS_OK, true, "192.0.2.12", 60, false },
-	{ "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", DNS_TYPE_PTR, DNS_OK, true, "six.test",
+	{ "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.4.0.0.7.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", DNS_TYPE_PTR, DNS_OK, true, "six.test",
 	    60, false },
-	{ "six.test", DNS_TYPE_AAAA, DNS_OK, true, "2001:db8::1", 60, false },
+	{ "six.test", DNS_TYPE_AAAA, DNS_OK, true, "2001:db8:7:42::1", 60, false },
 };
 
 static void
@@ -116,7 +116,7 @@ only_confirmed_names_count(void **state)
 		{ "192.0.2.8", DNS_NODATA, true, "" },		/* the sixth name is not looked at */
 		{ "192.0.2.11", DNS_BOGUS, false, "" },
 		{ "192.0.2.12", DNS_OK, false, "twelve.test" },
-		{ "2001:db8::1", DNS_OK, true, "six.test" },
+		{ "2001:db8:7:42::1", DNS_OK, true, "six.test" },
 	};
 	struct world w;
 	struct got g;
@@ -134,13 +134,13 @@ only_confirmed_names_count(void **state)
 	end(&w);
 }
 
-/* All that is asked for a client is its network's. */
+/* All that is asked for a client is its network's, of IPv6 its site's. */
 static void
 look_ups_are_the_network_s(void **state)
 {
 	static const struct { const char *address; struct ip net; } cases[] = {
 		{ "192.0.2.1", { 4, { 192, 0, 2, 1 } } },
-		{ "2001:db8::1", { 6, { 0x20, 0x01, 0x0d, 0xb8 } } },
+		{ "2001:db8:7:42::1", { 6, { 0x20, 0x01, 0x0d, 0xb8, 0, 7 } } },
 	};
 	struct world w;
 	struct got g;
@@ -153,7 +153,7 @@ look_ups_are_the_network_s(void **state)
 		if (i % 2 == 1) {
 			w.ptrs.ipv4_prefix = 24;
 			w.ptrs.ipv6_prefix = 32;
-			net.b[3] = net.family == 4 ? 0 : net.b[3];
+			net.b[net.family == 4 ? 3 : 5] = 0;
 		}
 		ask(&w, &g, cases[i / 2].address);
 		assert_true(ip_eq(w.dns.pending[0]->whose, net));

@@ -34,10 +34,10 @@ struct dns {
 };
 
 struct world {
-	int master, line;	/* our ends */
+	int master, line, smtpd;	/* our ends; line: of a deliver */
 	pid_t pid;
 	char root[64];
-	struct buf from_master, from_line;
+	struct buf from_master, from_line, from_smtpd;
 };
 
 /* What V_HOSTS said, with the run taken apart. */
@@ -220,22 +220,35 @@ next_ready(struct world *w)
 	return (enum rc)ready.status;
 }
 
+/* Our end of a line of that room. */
+static int
+new_line(struct world *w, enum role them)
+{
+	uint8_t space[64];
+	struct wr out = { space, 0, sizeof space, false };
+	int line[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line), 0);
+	assert_true(m_line_put(&out, &(struct m_line){ (uint8_t)them, 0 }));
+	send_body(w->master, M_LINE, space, out.n, line[1]);
+	(void)close(line[1]);
+	return line[0];
+}
+
 static void
 start(struct world *w, struct conf *c)
 {
 	const char *build = getenv("builddir");
-	uint8_t space[64];
-	struct wr out = { space, 0, sizeof space, false };
 	char program[4096];
-	int pair[2], line[2];
+	int pair[2];
 
-	*w = (struct world){ .from_master = BUF_INIT(IPC_FRAME_MAX), .from_line = BUF_INIT(IPC_FRAME_MAX) };
+	*w = (struct world){ .from_master = BUF_INIT(IPC_FRAME_MAX), .from_line = BUF_INIT(IPC_FRAME_MAX),
+		.from_smtpd = BUF_INIT(IPC_FRAME_MAX) };
 	(void)snprintf(program, sizeof program, "%s/resolver/postern-resolver", build == NULL ? "." : build);
 	folder_template(w->root, sizeof w->root, "resolver");
 	assert_non_null(mkdtemp(w->root));
 	assert_int_equal(chmod(w->root, 0555), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line), 0);
 	w->pid = fork();
 	assert_true(w->pid >= 0);
 	if (w->pid == 0) {
@@ -245,10 +258,8 @@ start(struct world *w, struct conf *c)
 	}
 	(void)close(pair[1]);
 	w->master = pair[0];
-	w->line = line[0];
-	assert_true(m_line_put(&out, &(struct m_line){ ROLE_DELIVER, 0 }));
-	send_body(w->master, M_LINE, space, out.n, line[1]);
-	(void)close(line[1]);
+	w->line = new_line(w, ROLE_DELIVER);
+	w->smtpd = new_line(w, ROLE_SMTPD);
 	send_generation(w, c);
 }
 
@@ -258,11 +269,13 @@ stop(struct world *w)
 	int status;
 
 	(void)close(w->line);
+	(void)close(w->smtpd);
 	(void)close(w->master);
 	assert_int_equal(waitpid(w->pid, &status, 0), w->pid);
 	(void)rmdir(w->root);
 	buf_free(&w->from_master);
 	buf_free(&w->from_line);
+	buf_free(&w->from_smtpd);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
@@ -280,11 +293,13 @@ ask(struct world *w, uint32_t handle, enum route_kind kind, const char *name)
 static struct frame
 next_answer(struct world *w, enum ipc_type type)
 {
-	struct pollfd p = { .fd = w->line, .events = POLLIN };
+	bool name = type == V_NAME;
+	struct pollfd p = { .fd = name ? w->smtpd : w->line, .events = POLLIN };
 	struct frame f;
 
 	assert_int_equal(poll(&p, 1, 20000), 1);
-	assert_int_equal(frame_read_blocking(w->line, ROLE_DELIVER, ROLE_RESOLVER, &w->from_line, &f), RC_OK);
+	assert_int_equal(frame_read_blocking(p.fd, name ? ROLE_SMTPD : ROLE_DELIVER, ROLE_RESOLVER,
+	    name ? &w->from_smtpd : &w->from_line, &f), RC_OK);
 	assert_int_equal(f.type, type);
 	return f;
 }
@@ -336,7 +351,7 @@ name_of(struct world *w, const char *address, char out[ROUTE_NAME_MAX + 1], bool
 
 	assert_int_equal(ip_parse(slice_str(address), &ask_for.ip), RC_OK);
 	assert_true(v_ptr_put(&o, &ask_for));
-	assert_int_equal(frame_write_blocking(w->line, V_PTR, 9, slice_of(space, o.n), -1), RC_OK);
+	assert_int_equal(frame_write_blocking(w->smtpd, V_PTR, 9, slice_of(space, o.n), -1), RC_OK);
 	f = next_answer(w, V_NAME);
 	assert_int_equal(f.handle, 9);
 	r = (struct rd){ f.body, false };
@@ -525,9 +540,7 @@ static void
 garbage_costs_only_the_line(void **state)
 {
 	uint8_t space[64];
-	struct wr out = { space, 0, sizeof space, false };
 	struct world w;
-	int line[2];
 
 	(void)state;
 	NEED_DNS();
@@ -536,11 +549,7 @@ garbage_costs_only_the_line(void **state)
 	ask(&w, 1, (enum route_kind)9, "good.test");
 	assert_int_equal(read(w.line, space, sizeof space), 0);
 	(void)close(w.line);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line), 0);
-	assert_true(m_line_put(&out, &(struct m_line){ ROLE_DELIVER, 0 }));
-	send_body(w.master, M_LINE, space, out.n, line[1]);
-	(void)close(line[1]);
-	w.line = line[0];
+	w.line = new_line(&w, ROLE_DELIVER);
 	assert_int_equal(route(&w, ROUTE_MX, "good.test").status, DNS_OK);
 	stop(&w);
 }
