@@ -4,13 +4,13 @@
 #include "common/file.h"
 #include "common/wire/domain.h"
 
-#include <search.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /* One frame that waits for its answer. */
 struct question {
+	struct hash_entry entry;	/* of its asker's names, when it is named */
 	struct question *next, **at;	/* of its asker */
 	struct asker *asker;
 	uint32_t handle;
@@ -71,21 +71,25 @@ question_new(struct asker *a, uint32_t handle)
 	return q;
 }
 
-static int
-by_handle(const void *a, const void *b)
+static uint64_t
+hash_of(const struct asker *a, uint32_t handle)
 {
-	const struct question *x = a, *y = b;
-
-	return (x->handle > y->handle) - (x->handle < y->handle);
+	return keyed_hash(&a->names.key, slice_of(&handle, sizeof handle));
 }
 
-/* A tree, since whoever chooses the handles may wish us to look for long. NULL: there is none. */
+/* NULL: there is none. */
 static struct question *
 name_find(const struct asker *a, uint32_t handle)
 {
-	struct question key = { .handle = handle }, **found = tfind(&key, &a->names, by_handle);
+	struct hash_entry *e = hash_table_find(&a->names, hash_of(a, handle));
 
-	return found == NULL ? NULL : *found;
+	for (; e != NULL; e = hash_entry_next(e)) {
+		struct question *q = (struct question *)e;
+
+		if (q->handle == handle)
+			return q;
+	}
+	return NULL;
 }
 
 static void
@@ -94,7 +98,7 @@ question_free(struct question *q)
 	route_ask_cancel(&q->route);
 	ptr_ask_cancel(&q->ptr);
 	if (q->named)
-		(void)tdelete(q, &q->asker->names, by_handle);
+		hash_table_remove(&q->asker->names, &q->entry);
 	*q->at = q->next;
 	if (q->next != NULL)
 		q->next->at = q->at;
@@ -109,11 +113,9 @@ name_new(struct asker *a, uint32_t handle)
 
 	if (q == NULL)
 		return NULL;
-	q->named = tsearch(q, &a->names, by_handle) != NULL;
-	if (q->named)
-		return q;
-	question_free(q);
-	return NULL;
+	q->named = true;
+	hash_table_add(&a->names, &q->entry, hash_of(a, handle));
+	return q;
 }
 
 /* An asker that does not read its answers has broken down: it is cut off rather than left waiting for ever. */
@@ -250,6 +252,7 @@ asker_closed(void *ctx, struct peer *p, const char *why)
 	room_log_drop(p, why);
 	while (a->questions != NULL)
 		question_free(a->questions);
+	hash_table_clear(&a->names, NULL);
 	while (*at != a)
 		at = &(*at)->next;
 	*at = a->next;
@@ -280,6 +283,7 @@ take_line(struct room *room, enum role them, unsigned index, int fd)
 		return;
 	}
 	a->resolver = r;
+	hash_table_init(&a->names);
 	a->peer = peer_new(room->loop, fd, ROLE_RESOLVER, them, index, &asker_ops, a);
 	if (a->peer == NULL) {
 		free(a);

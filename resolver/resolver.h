@@ -5,6 +5,7 @@
 #ifndef POSTERN_RESOLVER_RESOLVER_H
 #define POSTERN_RESOLVER_RESOLVER_H
 
+#include "common/hash_table.h"
 #include "common/room.h"
 #include "resolver/ptr.h"
 #include "resolver/route.h"
@@ -38,7 +39,7 @@ struct asker {
 	struct peer *peer;
 	struct question *questions;
 	size_t n_questions;
-	void *names;		/* tsearch(3): those of V_PTR by their handle */
+	struct hash_table names;	/* those of V_PTR by their handle */
 };
 
 struct resolver {

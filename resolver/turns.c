@@ -1,43 +1,40 @@
 /* resolver/turns.c -- see turns.h. */
 #include "resolver/turns.h"
 
-#include <search.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* It exists while it has anybody. */
 struct turn_network {
+	struct hash_entry entry;
 	struct turn_network *next, *prev;	/* in the ring; NULL: nobody waits */
 	struct turn *first, *last;
 	size_t placed;
 	struct ip ip;
 };
 
-static int
-by_address(const void *a, const void *b)
+static uint64_t
+hash_of(const struct turns *t, struct ip ip)
 {
-	const struct turn_network *x = a, *y = b;
-
-	if (x->ip.family != y->ip.family)
-		return x->ip.family < y->ip.family ? -1 : 1;
-	return memcmp(x->ip.b, y->ip.b, sizeof x->ip.b);
+	return keyed_hash_net(&t->networks.key, (struct ip_net){ ip, 0 });
 }
 
 static struct turn_network *
 network_of(struct turns *t, struct ip ip)
 {
-	struct turn_network key = { .ip = ip }, **found = tfind(&key, &t->networks, by_address), *n;
+	uint64_t hash = hash_of(t, ip);
+	struct turn_network *n;
 
-	if (found != NULL)
-		return *found;
+	for (struct hash_entry *e = hash_table_find(&t->networks, hash); e != NULL; e = hash_entry_next(e)) {
+		n = (struct turn_network *)e;
+		if (ip_eq(n->ip, ip))
+			return n;
+	}
 	n = calloc(1, sizeof *n);
 	if (n == NULL)
 		return NULL;
 	n->ip = ip;
-	if (tsearch(n, &t->networks, by_address) != NULL)
-		return n;
-	free(n);
-	return NULL;
+	hash_table_add(&t->networks, &n->entry, hash);
+	return n;
 }
 
 static void
@@ -45,7 +42,7 @@ network_check(struct turns *t, struct turn_network *n)
 {
 	if (n->first != NULL || n->placed > 0)
 		return;
-	(void)tdelete(n, &t->networks, by_address);
+	hash_table_remove(&t->networks, &n->entry);
 	free(n);
 }
 
@@ -53,28 +50,41 @@ network_check(struct turns *t, struct turn_network *n)
 
 /* Behind all others. */
 static void
-line_up(struct turns *t, struct turn_network *n)
+ring_enter(struct turns *t, struct turn_network *n)
 {
-	if (t->line == NULL) {
-		t->line = n->next = n->prev = n;
+	if (t->ring == NULL) {
+		t->ring = n->next = n->prev = n;
 		return;
 	}
-	n->next = t->line;
-	n->prev = t->line->prev;
+	n->next = t->ring;
+	n->prev = t->ring->prev;
 	n->prev->next = n->next->prev = n;
 }
 
 static void
-line_leave(struct turns *t, struct turn_network *n)
+ring_leave(struct turns *t, struct turn_network *n)
 {
-	if (t->line == n)
-		t->line = n->next == n ? NULL : n->next;
+	if (t->ring == n)
+		t->ring = n->next == n ? NULL : n->next;
 	n->prev->next = n->next;
 	n->next->prev = n->prev;
 	n->next = n->prev = NULL;
 }
 
 /* --- turns --- */
+
+void
+turns_init(struct turns *t, size_t places)
+{
+	*t = (struct turns){ .places = places };
+	hash_table_init(&t->networks);
+}
+
+void
+turns_free(struct turns *t)
+{
+	hash_table_clear(&t->networks, NULL);
+}
 
 static void
 stop_waiting(struct turns *t, struct turn *turn)
@@ -91,18 +101,18 @@ stop_waiting(struct turns *t, struct turn *turn)
 		n->last = turn->prev;
 	turn->next = turn->prev = NULL;
 	if (n->first == NULL)
-		line_leave(t, n);
+		ring_leave(t, n);
 }
 
 bool
-turns_wait(struct turns *t, struct turn *turn, struct ip net)
+turns_enter(struct turns *t, struct turn *turn, struct ip net)
 {
 	struct turn_network *n = network_of(t, net);
 
 	if (n == NULL)
 		return false;
 	if (n->first == NULL)
-		line_up(t, n);
+		ring_enter(t, n);
 	turn->network = n;
 	turn->placed = false;
 	turn->next = NULL;
@@ -125,17 +135,17 @@ may_have(const struct turns *t, const struct turn_network *n)
 struct turn *
 turns_next(struct turns *t)
 {
-	struct turn_network *n = t->line;
+	struct turn_network *n = t->ring;
 	struct turn *turn;
 
 	if (n == NULL || t->taken >= t->places)
 		return NULL;
 	while (!may_have(t, n)) {
 		n = n->next;
-		if (n == t->line)
+		if (n == t->ring)
 			return NULL;
 	}
-	t->line = n->next;
+	t->ring = n->next;
 	turn = n->first;
 	stop_waiting(t, turn);
 	turn->placed = true;

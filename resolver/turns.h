@@ -6,6 +6,7 @@
 #ifndef POSTERN_RESOLVER_TURNS_H
 #define POSTERN_RESOLVER_TURNS_H
 
+#include "common/hash_table.h"
 #include "common/ip.h"
 
 #include <stdbool.h>
@@ -17,21 +18,25 @@ enum { TURNS_PART = 8 };
 
 /* Embedded in what waits; zeroed: idle. */
 struct turn {
-	struct turn *next, *prev;	/* those of its network that wait */
+	struct turn *next, *prev;	/* of its network, that wait too */
 	struct turn_network *network;	/* NULL: idle */
 	bool placed;
 	void *what;
 };
 
-/* Zeroed but for places: empty and ready. What waits and who has a place are the caller's to bound. */
+/* What waits and who has a place are the caller's to bound. */
 struct turns {
 	size_t places, taken;
-	void *networks;			/* tsearch(3), by address */
-	struct turn_network *line;	/* a ring of those with somebody who waits; this one is next */
+	struct hash_table networks;	/* by address */
+	struct turn_network *ring;	/* those with somebody who waits; this one is next */
 };
 
-/* Waits for a place; turn->what is the caller's. net: the first address of the network. False: no memory. */
-bool turns_wait(struct turns *t, struct turn *turn, struct ip net);
+void turns_init(struct turns *t, size_t places);
+/* Everybody has left. */
+void turns_free(struct turns *t);
+
+/* From now on it waits for a place; turn->what is the caller's. net: the first address of the network. False: no memory. */
+bool turns_enter(struct turns *t, struct turn *turn, struct ip net);
 /* Whoever has got a place now; NULL: nobody can have one. */
 struct turn *turns_next(struct turns *t);
 /* Waits no longer, or gives its place back; harmless when it is idle. */

@@ -51,7 +51,7 @@ struct unbound {
 	struct chore chore;
 	struct lookup_list waiting, in_turn, asked, done;
 	struct turns turns;		/* of those in_turn, and of strangers' that are asked */
-	size_t max_own;			/* all others that are asked */
+	size_t max_for_mail;		/* of the asked, those that are no stranger's */
 	bool dying;
 	struct dns_answer answer;	/* the one being handed on */
 };
@@ -152,7 +152,7 @@ ask_waiting(struct unbound *u)
 {
 	struct turn *turn;
 
-	while (u->waiting.first != NULL && u->asked.n - u->turns.taken < u->max_own)
+	while (u->waiting.first != NULL && u->asked.n - u->turns.taken < u->max_for_mail)
 		lookup_ask(u->waiting.first);
 	while ((turn = turns_next(&u->turns)) != NULL)
 		lookup_ask(turn->what);
@@ -211,7 +211,7 @@ start(struct lookup_source *source, struct slice name, enum dns_type type, struc
 	if (name.n > 0)
 		memcpy(l->name, name.p, name.n);
 	l->turn.what = l;
-	if (whose.family != 0 && !turns_wait(&u->turns, &l->turn, whose)) {
+	if (whose.family != 0 && !turns_enter(&u->turns, &l->turn, whose)) {
 		free(l);
 		return NULL;
 	}
@@ -423,8 +423,8 @@ unbound_new(struct loop *loop, const struct setup *s, struct buf *why)
 		return NULL;
 	chore_setup(&u->chore, loop, hand_on_all, u);
 	/* Half of what can be under way, and of the sockets for it: then mail finds its way whatever clients are called. */
-	u->turns.places = (s->max_queries < sockets() ? s->max_queries : sockets()) / 2;
-	u->max_own = s->max_queries - u->turns.places;
+	turns_init(&u->turns, (s->max_queries < sockets() ? s->max_queries : sockets()) / 2);
+	u->max_for_mail = s->max_queries - u->turns.places;
 	u->ctx = ub_ctx_create_event(loop_event_base(loop));
 	if (u->ctx == NULL) {
 		(void)buf_put_str(why, "libunbound: out of memory");
@@ -457,5 +457,6 @@ unbound_free(struct unbound *u)
 		lookup_free(u->asked.first);
 	while (u->done.first != NULL)
 		lookup_free(u->done.first);
+	turns_free(&u->turns);
 	free(u);
 }

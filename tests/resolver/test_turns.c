@@ -34,7 +34,7 @@ begin(size_t places)
 	struct world *w = calloc(1, sizeof *w);
 
 	assert_non_null(w);
-	w->turns.places = places;
+	turns_init(&w->turns, places);
 	return w;
 }
 
@@ -47,8 +47,9 @@ end(struct world *w)
 			turns_leave(&w->turns, &w->turn[i][k]);
 		}
 	assert_int_equal(w->turns.taken, 0);
-	assert_null(w->turns.networks);
-	assert_null(w->turns.line);
+	assert_int_equal(w->turns.networks.n, 0);
+	assert_null(w->turns.ring);
+	turns_free(&w->turns);
 	free(w);
 }
 
@@ -56,7 +57,7 @@ static void
 come(struct world *w, unsigned n, size_t k)
 {
 	w->turn[n][k].what = &w->placed[n];
-	assert_true(turns_wait(&w->turns, &w->turn[n][k], net(n)));
+	assert_true(turns_enter(&w->turns, &w->turn[n][k], net(n)));
 }
 
 /* All who can have a place get one; gives how many. */
@@ -172,7 +173,7 @@ whoever_waits_can_leave(void **state)
 	/* A network that nobody waits for any more is not in the way. */
 	come(w, 4, 0);
 	turns_leave(&w->turns, &w->turn[4][0]);
-	assert_null(w->turns.line);
+	assert_null(w->turns.ring);
 	end(w);
 }
 
