@@ -127,7 +127,7 @@ enum severity { SEV_DEBUG, SEV_INFO, SEV_NOTICE, SEV_WARNING, SEV_ERROR, SEV_ALA
 	    "the vault did not sign for a room")								\
 	X(ADMIN,		"admin",		NOTICE,		"verb user arg",			\
 	    "somebody used the admin line to change something")							\
-	X(TROUBLE,		"trouble",		WARNING,	"what error listener",				\
+	X(TROUBLE,		"trouble",		WARNING,	"what error listener path",			\
 	    "something failed that has no event of its own")							\
 	X(SPOOL_UNREAD,		"spool-unread",		ALARM,		"count",					\
 	    "the disk refused so many times to read a message since the last such event; the messages are tried again") \

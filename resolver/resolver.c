@@ -4,6 +4,7 @@
 #include "common/file.h"
 #include "common/wire/domain.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -307,7 +308,7 @@ file_buf(struct resolver *r, struct slice name)
 	return NULL;
 }
 
-/* False: it cannot be read, or it is not of a sensible size. */
+/* False: it cannot be read, or it is not of a sensible size; errno says why. */
 static bool
 take_bytes(int fd, struct buf *to)
 {
@@ -322,7 +323,8 @@ take_file(struct room *room, const struct m_file *m, int fd)
 	struct buf *to = file_buf(r, m->name);
 
 	if (m->purpose == FILE_HINTS && to != NULL && !take_bytes(fd, to)) {
-		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "a file of resolver { } cannot be read"), F_STR("error", m->path));
+		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "a file of resolver { } cannot be read"), F_STR("path", m->path),
+		    F_TEXT("error", strerror(errno)));
 		buf_clear(to);
 	}
 	(void)close(fd);
@@ -331,19 +333,26 @@ take_file(struct room *room, const struct m_file *m, int fd)
 static bool
 take_first_files(struct resolver *r, struct buf *why)
 {
-	static const struct slice names[] = { SLICE("resolv.conf"), SLICE("root-hints"), SLICE("trust-anchor") };
+	const struct conf_resolver *c = &r->room->conf->resolver;
+	const struct {
+		struct slice name;
+		const char *path;
+	} files[] = {
+		{ SLICE("resolv.conf"), "/etc/resolv.conf" },
+		{ SLICE("root-hints"), c->root_hints },
+		{ SLICE("trust-anchor"), c->trust_anchor },
+	};
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		int fd = room_take_file(r->room, FILE_HINTS, names[i]);
-		bool ok = fd == -1 || take_bytes(fd, file_buf(r, names[i]));
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		int fd = room_take_file(r->room, FILE_HINTS, files[i].name);
+		bool ok = fd == -1 || take_bytes(fd, file_buf(r, files[i].name));
 
+		if (!ok)
+			(void)buf_printf(why, "resolver { }: %s cannot be read: %m", files[i].path);
 		if (fd != -1)
 			(void)close(fd);
-		if (!ok) {
-			(void)buf_put_str(why, "resolver { }: cannot read the file for ");
-			(void)buf_put_slice(why, names[i]);
+		if (!ok)
 			return false;
-		}
 	}
 	return true;
 }

@@ -2,9 +2,9 @@
 #include "smtpd/tls_room.h"
 
 #include "common/file.h"
-
 #include "smtpd/smtpd.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -30,23 +30,27 @@ ca_free(struct ca_file *f)
 	free(f);
 }
 
-/* NULL: it is too large, cannot be read, or there is no memory. */
+/* NULL: it is too large, cannot be read, or there is no memory; errno says which. */
 static struct ca_file *
 ca_read(const struct m_file *m, int fd)
 {
 	struct ca_file *f = malloc(sizeof *f + TLS_CLIENT_CA_MAX + 1);
-	enum rc rc;
+	int reason = 0;
 
 	if (f == NULL)
 		return NULL;
 	*f = (struct ca_file){ .generation = m->generation };
-	rc = file_read(fd, f->pem, TLS_CLIENT_CA_MAX + 1, &f->n);
-	f->title = strndup((const char *)m->name.p, m->name.n);
-	if (rc != RC_OK || f->n > TLS_CLIENT_CA_MAX || f->title == NULL) {
-		ca_free(f);
-		return NULL;
-	}
-	return f;
+	if (file_read(fd, f->pem, TLS_CLIENT_CA_MAX + 1, &f->n) != RC_OK)
+		reason = errno;
+	else if (f->n > TLS_CLIENT_CA_MAX)
+		reason = EFBIG;
+	else if ((f->title = strndup((const char *)m->name.p, m->name.n)) == NULL)
+		reason = ENOMEM;
+	if (reason == 0)
+		return f;
+	ca_free(f);
+	errno = reason;
+	return NULL;
 }
 
 /* The file has changed: what it held before is forgotten. */
@@ -68,15 +72,22 @@ void
 tls_room_file(struct smtpd *smtpd, const struct m_file *m, int fd)
 {
 	struct tls_room *room = &smtpd->tls;
-	struct ca_file *f = m->name.n == 0 ? NULL : ca_read(m, fd), *fit;
+	struct ca_file *f = NULL, *fit;
+	const char *error = NULL;
 	unsigned n = 0;
 
-	(void)close(fd);
 	for (const struct ca_file *at = room->files; at != NULL; at = at->next)
 		n++;
-	if (f == NULL || n >= CA_FILES_MAX) {
-		ca_free(f);
-		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "a client-ca file cannot be used"), F_STR("error", m->path));
+	if (m->name.n == 0)
+		error = "of no listener";
+	else if (n >= CA_FILES_MAX)
+		error = "there are too many";
+	else if ((f = ca_read(m, fd)) == NULL)
+		error = strerror(errno);
+	(void)close(fd);
+	if (error != NULL) {
+		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "a client-ca file cannot be used"), F_STR("path", m->path),
+		    F_TEXT("error", error));
 		return;
 	}
 	replaced(room, f);

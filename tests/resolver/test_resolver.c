@@ -204,8 +204,9 @@ send_generation(struct world *w, struct conf *c)
 
 /* --- the room --- */
 
+/* words NULL: they are anything. */
 static enum rc
-next_ready(struct world *w)
+next_ready_saying(struct world *w, const char *words)
 {
 	struct m_ready ready = { 0 };
 	struct frame f;
@@ -217,7 +218,14 @@ next_ready(struct world *w)
 	assert_true(m_ready_get(&r, &ready));
 	if (ready.status != RC_OK)
 		print_message("# not ready: %.*s\n", (int)ready.why.n, (const char *)ready.why.p);
+	assert_true(words == NULL || slice_eq(ready.why, slice_str(words)));
 	return (enum rc)ready.status;
+}
+
+static enum rc
+next_ready(struct world *w)
+{
+	return next_ready_saying(w, NULL);
 }
 
 /* Our end of a line of that room. */
@@ -263,8 +271,9 @@ start(struct world *w, struct conf *c)
 	send_generation(w, c);
 }
 
-static void
-stop(struct world *w)
+/* With which status it ends. */
+static int
+end(struct world *w)
 {
 	int status;
 
@@ -277,7 +286,13 @@ stop(struct world *w)
 	buf_free(&w->from_line);
 	buf_free(&w->from_smtpd);
 	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	return WEXITSTATUS(status);
+}
+
+static void
+stop(struct world *w)
+{
+	assert_int_equal(end(w), 0);
 }
 
 static void
@@ -612,6 +627,26 @@ generations_change_over(void **state)
 	stop(&w);
 }
 
+/* The path as the configuration has it, and the reason. */
+static void
+a_file_that_cannot_be_read_is_told(void **state)
+{
+	char hints[96], aside[96];
+	struct world w;
+
+	(void)state;
+	NEED_DNS();
+	(void)snprintf(hints, sizeof hints, "%s/hints", dns.folder);
+	(void)snprintf(aside, sizeof aside, "%s/hints.aside", dns.folder);
+	assert_int_equal(rename(hints, aside), 0);
+	assert_int_equal(mkdir(hints, 0700), 0);
+	start(&w, make_conf(1, true, true));
+	assert_int_equal(next_ready_saying(&w, "resolver { }: hints cannot be read: Is a directory"), RC_IO);
+	assert_int_not_equal(end(&w), 0);
+	assert_int_equal(rmdir(hints), 0);
+	assert_int_equal(rename(aside, hints), 0);
+}
+
 static void
 silence_is_temporary(void **state)
 {
@@ -729,6 +764,7 @@ main(void)
 		cmocka_unit_test(garbage_costs_only_the_line),
 		cmocka_unit_test(many_questions_at_once),
 		cmocka_unit_test(generations_change_over),
+		cmocka_unit_test(a_file_that_cannot_be_read_is_told),
 		cmocka_unit_test(silence_is_temporary),
 		cmocka_unit_test(lies_are_not_believed),
 	};
