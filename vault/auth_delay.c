@@ -32,7 +32,6 @@ digest(const struct delays *d, struct slice user)
 {
 	struct buf folded = BUF_INIT(FOLDED_MAX);
 	bool ok = prepare_folded(user, &folded);
-
 	uint64_t hash = keyed_hash(&d->hash_key, ok ? buf_slice(&folded) : user);
 
 	buf_free(&folded);
