@@ -1,6 +1,8 @@
 /* master/fixed.c -- see fixed.h. */
 #include "master/fixed.h"
 
+#include "master/run_lock.h"
+
 bool
 fixed_put(struct buf *to, const struct conf_global *conf, const struct paths *paths)
 {
@@ -56,7 +58,7 @@ fixed_warn(const struct conf_global *conf, const struct paths *paths, const char
 	struct buf lock = BUF_INIT(64 * 1024), why = BUF_INIT(64 * 1024);
 	struct slice rest;
 
-	if (paths_read_lock(run_dir == NULL ? paths->run_dir : run_dir, &lock)) {
+	if (run_lock_read(run_dir == NULL ? paths->run_dir : run_dir, &lock)) {
 		rest = buf_slice(&lock);
 		(void)next_line(&rest);		/* the number of the process */
 		(void)fixed_check(rest, conf, paths, &why);

@@ -7,6 +7,7 @@
 #include "master/notify.h"
 #include "master/privileges.h"
 #include "master/reload.h"
+#include "master/run_lock.h"
 #include "master/stop.h"
 
 #include <errno.h>
@@ -238,7 +239,7 @@ prepare(struct master *m, struct buf *why)
 		rc = paths_make(&m->paths, m->accounts[ROLE_QUEUE].uid, m->accounts[ROLE_QUEUE].gid, why);
 	conf_source_free(&source);
 	if (rc == RC_OK)
-		rc = paths_lock(&m->paths, &m->lock, why);
+		rc = run_lock_take(m->paths.run_dir, &m->lock, why);
 	if (rc == RC_OK)
 		rc = privileges_reduce(why);
 	if (rc == RC_OK)
@@ -255,7 +256,7 @@ static enum rc
 tell_what_is_fixed(const struct master *m, struct buf *why)
 {
 	struct buf fixed = BUF_INIT(ERRORS_MAX);
-	enum rc rc = fixed_put(&fixed, &m->source.conf->global, &m->paths) ? paths_lock_tell(m->lock, buf_slice(&fixed), why) :
+	enum rc rc = fixed_put(&fixed, &m->source.conf->global, &m->paths) ? run_lock_tell(m->lock, buf_slice(&fixed), why) :
 	    RC_NOMEM;
 
 	if (rc != RC_OK && buf_len(why) == 0)

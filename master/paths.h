@@ -26,16 +26,7 @@ enum rc paths_make(const struct paths *p, uid_t queue_uid, gid_t queue_gid, stru
 /* RC_DENIED: the spool that is there belongs to another account than the queue's; its files could not be opened. */
 enum rc paths_check_spool(const struct paths *p, uid_t queue_uid, gid_t queue_gid, struct buf *why);
 
-/* One master an installation: locks run_dir/lock for as long as *ret_lock is open, here or in a child. RC_EXISTS: another one
- * runs. */
-enum rc paths_lock(const struct paths *p, int *ret_lock, struct buf *why);
-/* Writes the number of this process there, and the text behind it: from now on they can be read. */
-enum rc paths_lock_tell(int fd, struct slice text, struct buf *why);
-/* Appends what the master that runs has written there. False: none does, or it has not yet: never what one before it wrote.
- * Takes no lock of its own, so that it is in nobody's way. */
-bool paths_read_lock(const char *run_dir, struct buf *to);
-
-/* O_PATH-less descriptor of a folder, no symbolic link as its last part; -1 with why. */
+/* A folder, open for reading: what a child that works beneath it is given. No symbolic link as its last part; -1 with why. */
 int paths_open_folder(const char *path, struct buf *why);
 
 #endif

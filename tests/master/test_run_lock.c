@@ -1,5 +1,5 @@
-/* tests/master/test_paths.c -- one master an installation, and what it tells about itself: nothing of the run before. */
-#include "master/paths.h"
+/* tests/master/test_run_lock.c -- one master an installation, and what it tells about itself: nothing of the run before. */
+#include "master/run_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,14 +19,13 @@
 #include "tests/folder.h"
 
 static char folder[64], file[96];
-static struct paths paths = { .run_dir = folder };
 static struct buf why, seen;
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	folder_template(folder, sizeof folder, "paths");
+	folder_template(folder, sizeof folder, "run-lock");
 	assert_non_null(mkdtemp(folder));
 	(void)snprintf(file, sizeof file, "%s/lock", folder);
 	buf_init(&why, 4096);
@@ -62,7 +61,7 @@ look(void)
 	struct buf text = BUF_INIT(64 * 1024);
 
 	if (looking)
-		looks_with_text += paths_read_lock(folder, &text);
+		looks_with_text += run_lock_read(folder, &text);
 	buf_free(&text);
 }
 
@@ -97,7 +96,7 @@ expect_seen(const char *text)
 	char want[256];
 
 	buf_clear(&seen);
-	assert_true(paths_read_lock(folder, &seen));
+	assert_true(run_lock_read(folder, &seen));
 	(void)snprintf(want, sizeof want, "%ld\n%s", (long)getpid(), text);
 	assert_string_equal(buf_cstr(&seen), want);
 }
@@ -108,19 +107,19 @@ the_text_is_that_of_the_master_that_runs(void **state)
 	int lock = -1, second = -1;
 
 	(void)state;
-	assert_false(paths_read_lock(folder, &seen));
-	assert_int_equal(paths_lock(&paths, &lock, &why), RC_OK);
-	assert_false(paths_read_lock(folder, &seen));	/* it has not told yet */
-	assert_int_equal(paths_lock_tell(lock, S("state-dir = /a\n"), &why), RC_OK);
+	assert_false(run_lock_read(folder, &seen));
+	assert_int_equal(run_lock_take(folder, &lock, &why), RC_OK);
+	assert_false(run_lock_read(folder, &seen));	/* it has not told yet */
+	assert_int_equal(run_lock_tell(lock, S("state-dir = /a\n"), &why), RC_OK);
 	expect_seen("state-dir = /a\n");
 	/* Another one is told so, and changes nothing. */
-	assert_int_equal(paths_lock(&paths, &second, &why), RC_EXISTS);
+	assert_int_equal(run_lock_take(folder, &second, &why), RC_EXISTS);
 	assert_non_null(strstr(buf_cstr(&why), "/lock is locked: another Postern runs here; posternctl stop ends it"));
 	assert_int_equal(second, -1);
 	expect_seen("state-dir = /a\n");
 	(void)close(lock);
 	buf_clear(&seen);
-	assert_false(paths_read_lock(folder, &seen));	/* the text is there, its master is not */
+	assert_false(run_lock_read(folder, &seen));	/* the text is there, its master is not */
 	assert_int_equal(buf_len(&seen), 0);
 }
 
@@ -131,14 +130,14 @@ the_text_of_the_run_before_is_not_seen(void **state)
 	int lock = -1;
 
 	(void)state;
-	assert_int_equal(paths_lock(&paths, &lock, &why), RC_OK);
-	assert_int_equal(paths_lock_tell(lock, S("state-dir = /long/ago\nuid-base = 1\n"), &why), RC_OK);
+	assert_int_equal(run_lock_take(folder, &lock, &why), RC_OK);
+	assert_int_equal(run_lock_tell(lock, S("state-dir = /long/ago\nuid-base = 1\n"), &why), RC_OK);
 	(void)close(lock);
-	assert_int_equal(paths_lock(&paths, &lock, &why), RC_OK);
-	assert_false(paths_read_lock(folder, &seen));
+	assert_int_equal(run_lock_take(folder, &lock, &why), RC_OK);
+	assert_false(run_lock_read(folder, &seen));
 	looking = half = true;
 	looks_with_text = 0;
-	assert_int_equal(paths_lock_tell(lock, S("state-dir = /now\n"), &why), RC_OK);
+	assert_int_equal(run_lock_tell(lock, S("state-dir = /now\n"), &why), RC_OK);
 	looking = half = false;
 	assert_int_equal(looks_with_text, 0);
 	expect_seen("state-dir = /now\n");
@@ -151,10 +150,10 @@ a_short_write_goes_on(void **state)
 	int lock = -1;
 
 	(void)state;
-	assert_int_equal(paths_lock(&paths, &lock, &why), RC_OK);
+	assert_int_equal(run_lock_take(folder, &lock, &why), RC_OK);
 	half = true;
 	writes = 0;
-	assert_int_equal(paths_lock_tell(lock, S("state-dir = /here\n"), &why), RC_OK);
+	assert_int_equal(run_lock_tell(lock, S("state-dir = /here\n"), &why), RC_OK);
 	half = false;
 	assert_true(writes > 2);
 	expect_seen("state-dir = /here\n");
@@ -171,10 +170,10 @@ a_short_write_that_cannot_go_on_is_told(void **state)
 
 	(void)state;
 	if (child == 0) {
-		bool ok = signal(SIGXFSZ, SIG_IGN) != SIG_ERR && paths_lock(&paths, &lock, &why) == RC_OK &&
-		    setrlimit(RLIMIT_FSIZE, &small) == 0 && paths_lock_tell(lock, S("state-dir = /here\n"), &why) != RC_OK &&
+		bool ok = signal(SIGXFSZ, SIG_IGN) != SIG_ERR && run_lock_take(folder, &lock, &why) == RC_OK &&
+		    setrlimit(RLIMIT_FSIZE, &small) == 0 && run_lock_tell(lock, S("state-dir = /here\n"), &why) != RC_OK &&
 		    strstr(buf_cstr(&why), "run-dir: its file \"lock\" cannot be written: File too large") != NULL &&
-		    !paths_read_lock(folder, &seen);
+		    !run_lock_read(folder, &seen);
 
 		_exit(ok ? 0 : 1);
 	}
@@ -190,10 +189,10 @@ a_text_that_is_too_long_is_told(void **state)
 
 	(void)state;
 	memset(text, 'x', sizeof text);
-	assert_int_equal(paths_lock(&paths, &lock, &why), RC_OK);
-	assert_int_equal(paths_lock_tell(lock, slice_of(text, sizeof text), &why), RC_RANGE);
+	assert_int_equal(run_lock_take(folder, &lock, &why), RC_OK);
+	assert_int_equal(run_lock_tell(lock, slice_of(text, sizeof text), &why), RC_RANGE);
 	assert_non_null(strstr(buf_cstr(&why), "too long"));
-	assert_false(paths_read_lock(folder, &seen));
+	assert_false(run_lock_read(folder, &seen));
 	(void)close(lock);
 }
 
