@@ -55,10 +55,13 @@ static uint8_t *
 read_whole(int fd, size_t *ret_n, struct buf *why)
 {
 	uint8_t *bytes = malloc(AUTHORITY_FILE_MAX + 1);
-	enum rc rc = bytes == NULL ? RC_NOMEM : file_read(fd, bytes, AUTHORITY_FILE_MAX + 1, ret_n);
+	size_t n = 0;
+	enum rc rc = bytes == NULL ? RC_NOMEM : file_read(fd, bytes, AUTHORITY_FILE_MAX + 1, &n);
 
-	if (rc == RC_OK && *ret_n <= AUTHORITY_FILE_MAX)
+	if (rc == RC_OK && n <= AUTHORITY_FILE_MAX) {
+		*ret_n = n;
 		return bytes;
+	}
 	(void)buf_put_str(why, rc != RC_OK ? strerror(errno) : "is larger than 1 MB; is it the right file?");
 	free(bytes);
 	return NULL;

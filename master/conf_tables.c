@@ -46,10 +46,10 @@ read_file(const char *path, uint64_t max, struct buf *bytes, struct buf *why)
 }
 
 enum rc
-conf_table_read(const char *path, uint64_t max, struct buf *ret_bytes, struct buf *why)
+conf_table_read(const char *path, uint64_t max, struct buf *bytes, struct buf *why)
 {
 	struct buf what = BUF_INIT(1024);
-	enum rc rc = read_file(path, max, ret_bytes, &what);
+	enum rc rc = read_file(path, max, bytes, &what);
 
 	if (rc != RC_OK) {
 		(void)buf_printf(why, "%s: ", path);
@@ -73,25 +73,49 @@ load(void *ctx, struct slice name, const char *path, struct slice *ret_bytes, st
 	return rc;
 }
 
-/* What policy_places asks: section is one of ours, as a walk over all of them finds it. */
+/* Which section of the configuration has its struct there. False: none. */
+static bool
+find_section(const struct conf *c, const void *at, const struct conf_section **ret_section, size_t *ret_nth)
+{
+	for (size_t i = 0; i < n_conf_sections; i++)
+		for (size_t n = 0; n < conf_section_count(c, &conf_sections[i]); n++)
+			if (conf_section_at(c, &conf_sections[i], n) == at) {
+				*ret_section = &conf_sections[i];
+				*ret_nth = n;
+				return true;
+			}
+	return false;
+}
+
+/* NULL: its section has none of this name. */
+static const struct conf_option *
+find_option(const struct conf_section *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_options; i++)
+		if (strcmp(s->options[i].name, name) == 0)
+			return &s->options[i];
+	return NULL;
+}
+
+/* What policy_places asks. */
 static void
 find_place(void *ctx, const void *section, const char *option, const char **file, uint32_t *line)
 {
 	const struct conf_source *source = ctx;
+	const struct conf_origin *origin = NULL;
+	const struct conf_section *s;
+	const struct conf_option *o;
+	size_t nth;
 
-	for (size_t i = 0; i < n_conf_sections; i++) {
-		const struct conf_section *s = &conf_sections[i];
-
-		for (size_t n = 0; n < conf_section_count(source->conf, s); n++)
-			for (size_t o = 0; o < s->n_options && conf_section_at(source->conf, s, n) == section; o++) {
-				const struct conf_origin *origin = conf_origin_find(source, s, n, &s->options[o]);
-
-				if (origin == NULL || strcmp(s->options[o].name, option) != 0)
-					continue;
-				*file = origin->file;
-				*line = origin->line;
-			}
-	}
+	if (!find_section(source->conf, section, &s, &nth))
+		return;
+	o = find_option(s, option);
+	if (o != NULL)
+		origin = conf_origin_find(source, s, nth, o);
+	if (origin == NULL)
+		return;
+	*file = origin->file;
+	*line = origin->line;
 }
 
 enum rc

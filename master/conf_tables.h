@@ -9,7 +9,8 @@
 /* "file:line: what, and what to do" in errors, a line for each mistake; in notes for what is allowed and can hardly be meant. */
 enum rc conf_tables_check(const struct conf_source *source, struct buf *notes, struct buf *errors);
 
-/* The bytes of a table file, of max at most. On failure words in why, with the path in front. */
-enum rc conf_table_read(const char *path, uint64_t max, struct buf *ret_bytes, struct buf *why);
+/* A table file, of max bytes at most. What was in bytes, a buffer that is initialized, is forgotten; a part of the file may be in
+ * it on failure, with words in why, the path in front. */
+enum rc conf_table_read(const char *path, uint64_t max, struct buf *bytes, struct buf *why);
 
 #endif

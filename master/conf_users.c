@@ -74,7 +74,7 @@ next_line(struct block *b, struct slice *ret_line)
 	for (;;) {
 		struct slice held = slice_of(b->bytes + b->start, b->end - b->start);
 		size_t n = slice_find(held, '\n');
-		bool whole = n < held.n, full = held.n == sizeof b->bytes;
+		bool whole = n < held.n, full = held.n == sizeof b->bytes, passes = b->passes;
 		ssize_t got = whole || full ? 1 : fill(b);
 
 		if (got == -1 || (got == 0 && held.n == 0))
@@ -83,11 +83,9 @@ next_line(struct block *b, struct slice *ret_line)
 			continue;
 		*ret_line = slice_first(slice_of(b->bytes + b->start, held.n), n + 1);
 		b->start += ret_line->n;
-		if (!b->passes) {
-			b->passes = !whole;
-			return 1;
-		}
 		b->passes = !whole;
+		if (!passes)
+			return 1;
 	}
 }
 
@@ -104,8 +102,10 @@ check_lines(const struct conf_auth *a, int fd, struct buf *errors)
 	while (rc == RC_OK && (got = next_line(&b, &line)) == 1)
 		rc = check_line(a, &u, line, errors);
 	if (got == -1) {
+		const char *reason = strerror(errno);
+
 		put_place(a, errors);
-		(void)buf_printf(errors, "%s cannot be read: %m\n", a->users_file);
+		(void)buf_printf(errors, "%s cannot be read: %s\n", a->users_file, reason);
 		rc = RC_IO;
 	}
 	users_check_free(&u);

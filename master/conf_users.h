@@ -4,7 +4,8 @@
 
 #include "common/conf.h"
 
-/* Every line of auth { users-file }. On anything but RC_OK errors gets "path:line: what". */
+/* auth { users-file }, up to the first line that is wrong. On anything but RC_OK errors gets "path:line: what" of that line, or
+ * the place in the configuration and what is wrong with the file. */
 enum rc conf_users_check(const struct conf *c, struct buf *errors);
 
 #endif
