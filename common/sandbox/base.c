@@ -130,5 +130,8 @@ base_rule_applies(const struct sandbox_profile *p, size_t i)
 	for (size_t k = 0; k < p->n_rules; k++)
 		if (p->rules[k].nr == base_rules[i].nr)
 			return false;
+	for (size_t k = 0; k < n_thread_rules && p->threads; k++)
+		if (thread_rules[k].nr == base_rules[i].nr)
+			return false;
 	return true;
 }

@@ -4,7 +4,8 @@
  * tables. To let a room make one more call: a row in profile_ROOM.c, with the reason. A call that has several rows is
  * legal when any of them matches; all rows of a call have the same verdict, and arguments are compared for equality
  * under a mask only, because libseccomp up to 2.6.0 merges other comparisons wrongly (GHSA-4q85-33p6-j5g6). A room's
- * row replaces all base rows of the same call. What no row allows kills the process. */
+ * row replaces all base rows of the same call; what rooms with threads have in common is in threads.c. What no row allows
+ * kills the process. */
 #ifndef POSTERN_COMMON_SANDBOX_PROFILE_H
 #define POSTERN_COMMON_SANDBOX_PROFILE_H
 
@@ -58,11 +59,15 @@ struct sandbox_profile {
 	uint64_t address_space;	/* bytes; 0: no limit */
 	unsigned wall;		/* WALL_ bits beneath the given folders */
 	bool net;		/* needs the machine's network: no empty network namespace, TCP connect to any port */
-	bool threads;		/* makes threads before the filter: they count as processes of the uid */
+	bool threads;		/* makes threads before the filter (they count as processes of the uid): has thread_rules too */
 };
 
 extern const struct sc_rule base_rules[];
 extern const size_t n_base_rules;
+
+/* Beside the rows of a room with threads, and like them in place of base rows of the same call. */
+extern const struct sc_rule thread_rules[];
+extern const size_t n_thread_rules;
 
 /* NULL: no such room (master and the commands are not sandboxed). */
 const struct sandbox_profile *sandbox_profile(enum role role);

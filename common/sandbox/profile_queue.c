@@ -3,11 +3,9 @@
 #include "common/sandbox/profile.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <seccomp.h>
 
 #define FCNTL(command, why) { SCMP_SYS(fcntl), SC_ALLOW, { SC_INT(1, command) }, why }
-#define FUTEX(op, why) { SCMP_SYS(futex), SC_ALLOW, { SC_INT(1, op) }, why }
 
 static const struct sc_rule rules[] = {
 	{ SCMP_SYS(openat), SC_ALLOW, { { 0 } }, "segments and big messages; Landlock keeps it beneath the spool" },
@@ -42,18 +40,6 @@ static const struct sc_rule rules[] = {
 	FCNTL(F_OFD_SETLK, "one queue a spool"),
 	FCNTL(F_OFD_GETLK, "the same"),
 	{ SCMP_SYS(eventfd2), SC_ALLOW, { { 0 } }, "the committer wakes the loop" },
-	{ SCMP_SYS(set_robust_list), SC_ALLOW, { { 0 } }, "a thread may still be starting when the filter falls" },
-	{ SCMP_SYS(rseq), SC_ALLOW, { { 0 } }, "the same" },
-	FUTEX(FUTEX_WAIT_PRIVATE, "locks"),
-	FUTEX(FUTEX_WAKE_PRIVATE, "locks"),
-	FUTEX(FUTEX_WAIT_BITSET_PRIVATE, "pthread_cond_timedwait"),
-	FUTEX(FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, "pthread_cond_wait, sem_wait"),
-	FUTEX(FUTEX_WAIT | FUTEX_CLOCK_REALTIME, "joining a thread: the kernel wakes it at the thread's end"),
-	FUTEX(FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, "the same"),
-	FUTEX(FUTEX_WAIT, "the same"),
-	FUTEX(FUTEX_WAKE, "the same"),
-	FUTEX(FUTEX_REQUEUE_PRIVATE, "pthread_cond_broadcast of older libraries"),
-	FUTEX(FUTEX_CMP_REQUEUE_PRIVATE, "the same"),
 };
 
 const struct sandbox_profile profile_queue = {

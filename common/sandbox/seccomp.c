@@ -51,6 +51,8 @@ make_filter(const struct sandbox_profile *p, unsigned *ret_rows, int *ret_error)
 		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	for (size_t i = 0; i < p->n_rules && error == 0; i++)
 		error = add_rule(filter, &p->rules[i], ret_rows);
+	for (size_t i = 0; i < n_thread_rules && p->threads && error == 0; i++)
+		error = add_rule(filter, &thread_rules[i], ret_rows);
 	for (size_t i = 0; i < n_base_rules && error == 0; i++)
 		if (base_rule_applies(p, i))
 			error = add_rule(filter, &base_rules[i], ret_rows);

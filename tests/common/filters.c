@@ -46,11 +46,16 @@ put_room(struct buf *to, enum role role, const struct sandbox_profile *p)
 	for (size_t i = 0; i < p->n_rules && n < ROWS_MAX; i++)
 		if (p->rules[i].nr >= 0)
 			put_row(rows[n++], &p->rules[i]);
+	for (size_t i = 0; i < n_thread_rules && p->threads && n < ROWS_MAX; i++)
+		if (thread_rules[i].nr >= 0)
+			put_row(rows[n++], &thread_rules[i]);
 	for (size_t i = 0; i < n_base_rules && n < ROWS_MAX; i++) {
 		bool own = base_rules[i].nr < 0;
 
 		for (size_t k = 0; k < p->n_rules; k++)
 			own = own || p->rules[k].nr == base_rules[i].nr;
+		for (size_t k = 0; k < n_thread_rules && p->threads; k++)
+			own = own || thread_rules[k].nr == base_rules[i].nr;
 		if (!own)
 			put_row(rows[n++], &base_rules[i]);
 	}

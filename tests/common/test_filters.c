@@ -141,16 +141,27 @@ verdict_action(enum sc_verdict v)
 	    SECCOMP_RET_ERRNO | (uint32_t)(v == SC_EACCES ? EACCES : ENOSYS);
 }
 
+/* The rows of a room, by number: its own, then those of threads. NULL: no more. */
+static const struct sc_rule *
+row_of(const struct sandbox_profile *p, size_t i)
+{
+	if (i < p->n_rules)
+		return &p->rules[i];
+	i -= p->n_rules;
+	return p->threads && i < n_thread_rules ? &thread_rules[i] : NULL;
+}
+
 /* Straight from the tables, with none of the code under test. */
 static uint32_t
 expected(const struct sandbox_profile *p, const struct seccomp_data *d)
 {
+	const struct sc_rule *r;
 	bool own = false;
 
-	for (size_t i = 0; i < p->n_rules; i++) {
-		own = own || p->rules[i].nr == d->nr;
-		if (row_matches(&p->rules[i], d))
-			return verdict_action(p->rules[i].verdict);
+	for (size_t i = 0; (r = row_of(p, i)) != NULL; i++) {
+		own = own || r->nr == d->nr;
+		if (row_matches(r, d))
+			return verdict_action(r->verdict);
 	}
 	for (size_t i = 0; !own && i < n_base_rules; i++)
 		if (row_matches(&base_rules[i], d))
@@ -246,6 +257,20 @@ add_bits(struct candidates *c, const struct sc_arg *a)
 	}
 }
 
+static void
+gather_from(struct candidates c[ARGS], bool looked_at[ARGS], int nr, const struct sc_rule *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; rows[i].nr == nr && k < SC_ARGS_MAX && rows[i].args[k].mask != 0; k++) {
+			const struct sc_arg *a = &rows[i].args[k];
+
+			if (!looked_at[a->index])
+				add_bits(&c[a->index], a);
+			add_constant(&c[a->index], a);
+			looked_at[a->index] = true;
+		}
+}
+
 /* From the tables of every room: what one may, another must not get by accident. */
 static void
 gather(struct candidates c[ARGS], bool looked_at[ARGS], int nr)
@@ -255,21 +280,11 @@ gather(struct candidates c[ARGS], bool looked_at[ARGS], int nr)
 		looked_at[k] = false;
 		add_edges(&c[k]);
 	}
-	for (int role = (int)ROLE_LOG - 1; role < ROLE_COUNT; role++) {
-		const struct sandbox_profile *p = role < (int)ROLE_LOG ? NULL : sandbox_profile((enum role)role);
-		const struct sc_rule *rows = role < (int)ROLE_LOG ? base_rules : p == NULL ? NULL : p->rules;
-		size_t n = role < (int)ROLE_LOG ? n_base_rules : p == NULL ? 0 : p->n_rules;
-
-		for (size_t i = 0; i < n; i++)
-			for (size_t k = 0; rows[i].nr == nr && k < SC_ARGS_MAX && rows[i].args[k].mask != 0; k++) {
-				const struct sc_arg *a = &rows[i].args[k];
-
-				if (!looked_at[a->index])
-					add_bits(&c[a->index], a);
-				add_constant(&c[a->index], a);
-				looked_at[a->index] = true;
-			}
-	}
+	gather_from(c, looked_at, nr, base_rules, n_base_rules);
+	gather_from(c, looked_at, nr, thread_rules, n_thread_rules);
+	for (enum role role = ROLE_LOG; role < ROLE_COUNT; role++)
+		if (sandbox_profile(role) != NULL)
+			gather_from(c, looked_at, nr, sandbox_profile(role)->rules, sandbox_profile(role)->n_rules);
 }
 
 /* All pairs of arguments that some table looks at, all values of each; of the others each value, beside rubbish. */
@@ -324,6 +339,8 @@ filter_says_what_the_table_says(void **state)
 			tried += compare_all(&prog, p, odd[i]);
 		for (size_t i = 0; i < p->n_rules; i++)
 			compare_around(&prog, p, &p->rules[i]);
+		for (size_t i = 0; i < n_thread_rules; i++)
+			compare_around(&prog, p, &thread_rules[i]);
 		for (size_t i = 0; i < n_base_rules; i++)
 			compare_around(&prog, p, &base_rules[i]);
 	}
@@ -334,17 +351,19 @@ filter_says_what_the_table_says(void **state)
 static void
 no_row_is_idle(void **state)
 {
+	const struct sc_rule *r, *other;
+
 	(void)state;
 	for (enum role role = ROLE_LOG; role < ROLE_COUNT; role++) {
 		const struct sandbox_profile *p = sandbox_profile(role);
 
-		for (size_t i = 0; p != NULL && i < p->n_rules; i++) {
-			struct seccomp_data d = { .nr = p->rules[i].nr, .arch = AUDIT_ARCH_X86_64 };
+		for (size_t i = 0; p != NULL && (r = row_of(p, i)) != NULL; i++) {
+			struct seccomp_data d = { .nr = r->nr, .arch = AUDIT_ARCH_X86_64 };
 
-			for (size_t k = 0; k < SC_ARGS_MAX && p->rules[i].args[k].mask != 0; k++)
-				d.args[p->rules[i].args[k].index] = p->rules[i].args[k].value;
-			for (size_t k = 0; k < p->n_rules; k++)
-				if (k != i && d.nr >= 0 && row_matches(&p->rules[k], &d))
+			for (size_t k = 0; k < SC_ARGS_MAX && r->args[k].mask != 0; k++)
+				d.args[r->args[k].index] = r->args[k].value;
+			for (size_t k = 0; (other = row_of(p, k)) != NULL; k++)
+				if (k != i && d.nr >= 0 && row_matches(other, &d))
 					fail_msg("%s: rows %zu and %zu of call %d let the same through", role_name(role), i, k,
 					    d.nr);
 		}
@@ -402,20 +421,22 @@ filters_are_as_reviewed(void **state)
 static void
 tables_are_sound(void **state)
 {
+	const struct sc_rule *r, *other;
+
 	(void)state;
 	for (enum role role = ROLE_LOG; role < ROLE_COUNT; role++) {
 		const struct sandbox_profile *p = sandbox_profile(role);
 
-		for (size_t i = 0; p != NULL && i < p->n_rules; i++) {
-			assert_non_null(p->rules[i].why);
+		for (size_t i = 0; p != NULL && (r = row_of(p, i)) != NULL; i++) {
+			assert_non_null(r->why);
 			/* One verdict a call; and a row without condition stands alone. */
-			for (size_t k = 0; k < p->n_rules; k++)
-				if (k != i && p->rules[k].nr == p->rules[i].nr) {
-					assert_int_equal(p->rules[k].verdict, p->rules[i].verdict);
-					assert_true(p->rules[i].args[0].mask != 0);
+			for (size_t k = 0; (other = row_of(p, k)) != NULL; k++)
+				if (k != i && other->nr == r->nr) {
+					assert_int_equal(other->verdict, r->verdict);
+					assert_true(r->args[0].mask != 0);
 				}
 			for (size_t k = 0; k < SC_ARGS_MAX; k++)
-				assert_true((p->rules[i].args[k].value & ~p->rules[i].args[k].mask) == 0);
+				assert_true((r->args[k].value & ~r->args[k].mask) == 0);
 		}
 	}
 }
