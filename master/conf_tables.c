@@ -37,7 +37,7 @@ read_file(const char *path, uint64_t max, struct buf *bytes, struct buf *why)
 	} else {
 		rc = file_read_buf(fd, bytes);
 		if (rc == RC_RANGE)
-			(void)buf_put_str(why, "is larger than router { max-table-size }; raise it, or make the table smaller");
+			(void)buf_put_str(why, table_too_large);
 		else if (rc != RC_OK)
 			(void)buf_printf(why, "cannot be read: %m");
 	}

@@ -29,7 +29,7 @@ router_read_file(int fd, uint64_t max, uint8_t **ret_bytes, size_t *ret_n, struc
 	if (!S_ISREG(st.st_mode))
 		return refuse(why, RC_UNSUPPORTED, "is not a regular file; a table must be one");
 	if ((uint64_t)st.st_size > max)
-		return refuse(why, RC_RANGE, "is larger than router { max-table-size }; raise it, or make the table smaller");
+		return refuse(why, RC_RANGE, table_too_large);
 	size = (size_t)st.st_size;
 	bytes = malloc(size + 1);
 	if (bytes == NULL)

@@ -21,8 +21,13 @@ add_word(struct work *w, const char *word)
 	struct buf why = BUF_INIT(1024);
 	enum rc rc = table_add(w->t, slice_str(word), S(""), 0, &why);
 
+	if (rc != RC_OK && w->why != NULL) {
+		(void)buf_put_slice(w->why, buf_slice(&why));
+		if (rc != RC_NOMEM)
+			(void)buf_put_str(w->why, "; only networks and @table can stand here");
+	}
 	buf_free(&why);
-	return rc == RC_OK ? RC_OK : refuse(w, rc, word, "cannot stand here; write a network such as 192.0.2.0/24, or @table");
+	return rc;
 }
 
 static enum rc

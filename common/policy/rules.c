@@ -169,8 +169,7 @@ load_file(struct work *w, struct table *t, const char *name, const char *path, b
 		w->option = passwd && w->section == NULL ? NULL : "file";
 		say_place(w);
 		if (rc == RC_OK)
-			(void)buf_printf(&w->one, "%s is larger than router { max-table-size }; raise it, or make the table"
-			    " smaller", path);
+			(void)buf_printf(&w->one, "%s %s", path, table_too_large);
 		else
 			(void)buf_printf(&w->one, "%s: ", path);
 		(void)buf_put_slice(&w->one, buf_slice(&what));
@@ -519,11 +518,12 @@ compile_action(struct work *w, struct policy_rule *rule)
 		return;
 	}
 	rule->action = actions[i].action;
-	w->option = "reply";
 	if (rule->action != VERDICT_ACCEPT)
 		compile_refusal(w, rule);
-	else if (c->reply[0] != '\0')
+	else if (c->reply[0] != '\0') {
+		w->option = "reply";
 		refuse(w, RC_SYNTAX, "a rule that accepts has no reply to give; remove it");
+	}
 }
 
 static void

@@ -48,6 +48,9 @@ enum {
 
 struct table;
 
+/* Goes on from the name of a table's file, for all who read one. */
+extern const char table_too_large[];
+
 struct table_hit {
 	struct slice pattern;	/* as a person would write it */
 	struct slice value;	/* what stood behind it; often empty */

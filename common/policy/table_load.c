@@ -26,6 +26,8 @@ table_literal_text(struct ip ip, uint8_t out[IP_TEXT_MAX + 8])
 	return n;
 }
 
+const char table_too_large[] = "is larger than router { max-table-size }; raise it, or make the table smaller";
+
 /* --- one pattern --- */
 
 struct reading {

@@ -377,7 +377,7 @@ test_relay_clients_that_only_the_router_asks(void **state)
 	/* What stands beside such a table is looked at none the less. */
 	(void)snprintf(text, sizeof text, "hostname = \"a.b\"\ntable \"t\" { file = \"/nonexistent\" }\n%s"
 	    "router { relay-clients = {\"@t\", \"192.0.2.0/33\"} }\n", lists);
-	refused_by_check(text, ":7: router: relay-clients: '192.0.2.0/33'");
+	refused_by_check(text, ":7: router: relay-clients: \"192.0.2.0/33\" is no network; write");
 	(void)snprintf(text, sizeof text, "hostname = \"a.b\"\n%srouter { relay-clients = {\"@t\"} }\n", lists);
 	refused_by_check(text, "relay-clients: '@t' is no table; declare it");
 }
