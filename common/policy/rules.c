@@ -4,6 +4,7 @@
 
 #include "common/escape.h"
 #include "common/policy/address.h"
+#include "common/policy/mistakes.h"
 #include "common/policy/reply.h"
 #include "common/policy/senders.h"
 #include "common/policy/suggest.h"
@@ -14,24 +15,10 @@
 static const char passwd_path[] = "/etc/passwd";
 static const char passwd_name[] = "@passwd";
 
-enum {
-	MISTAKES_MAX = 100,		/* that are told one by one */
-	MISTAKE_MAX = 64 * 1024,	/* bytes of one: those of a table's file come together */
-};
-
-/* What is being compiled, and where in the configuration. A mistake does not end it: all of them are told. */
+/* What is being compiled. A mistake does not end it: all of them are told. */
 struct work {
 	struct policy *p;
-	const struct policy_places *places;	/* NULL: of mistakes the first is told, and where its section stands */
-	struct buf *why;
-	struct buf one;			/* the mistake that is being told */
-	enum rc rc;			/* of the first */
-	size_t mistakes;
-	const void *head;		/* of the section */
-	const char *file;
-	uint32_t line;
-	const char *section, *title;	/* NULL: a section has none */
-	const char *option;
+	struct mistakes m;
 };
 
 static void
@@ -42,76 +29,6 @@ put_quoted(struct buf *to, const char *word)
 	(void)buf_put_byte(to, '"');
 	(void)escape_put(to, slice_str(word), QUOTE_MAX);
 	(void)buf_put_byte(to, '"');
-}
-
-/* What comes next stands in this section, whose struct begins as conf_section_head says; NULL: in none. */
-static void
-enter(struct work *w, const void *section, const char *name)
-{
-	const struct conf_section_head *head = section;
-
-	w->head = head;
-	w->file = head == NULL ? NULL : head->conf_file;
-	w->line = head == NULL ? 0 : head->conf_line;
-	w->section = name;
-	w->title = head == NULL ? NULL : head->title;
-	w->option = NULL;
-}
-
-/* A mistake begins with its place: the line of the option, when it was written, else that of the section. */
-static void
-say_place(struct work *w)
-{
-	const char *file = w->file;
-	uint32_t line = w->line;
-
-	buf_clear(&w->one);
-	if (w->option != NULL && w->head != NULL && w->places != NULL)
-		w->places->find(w->places->ctx, w->head, w->option, &file, &line);
-	if (file != NULL && *file != '\0')
-		(void)buf_printf(&w->one, "%s:%u: ", file, line);
-	if (w->section != NULL) {
-		(void)buf_printf(&w->one, w->title == NULL ? "%s" : "%s ", w->section);
-		if (w->title != NULL)
-			put_quoted(&w->one, w->title);
-		(void)buf_put_str(&w->one, ": ");
-	}
-	if (w->option != NULL)
-		(void)buf_printf(&w->one, "%s: ", w->option);
-}
-
-/* It ends here. */
-static void
-mistake(struct work *w, enum rc rc)
-{
-	struct slice words = buf_slice(&w->one);
-
-	if (w->mistakes == 0)
-		w->rc = rc;
-	if (w->places == NULL && w->mistakes == 0)
-		(void)buf_put_slice(w->why, slice_first(words, slice_find(words, '\n')));
-	else if (w->places != NULL && w->mistakes < MISTAKES_MAX) {
-		(void)buf_put_slice(w->why, words);
-		(void)buf_put_byte(w->why, '\n');
-	}
-	w->mistakes++;
-}
-
-static void
-refuse(struct work *w, enum rc rc, const char *words)
-{
-	say_place(w);
-	(void)buf_put_str(&w->one, words);
-	mistake(w, rc);
-}
-
-/* No place, and no sense in going on. */
-static void
-out_of_memory(struct work *w)
-{
-	if (w->mistakes == 0)
-		w->rc = RC_NOMEM;
-	w->mistakes++;
 }
 
 /* --- tables --- */
@@ -166,20 +83,20 @@ load_file(struct work *w, struct table *t, const char *name, const char *path, b
 	enum rc rc = files->load(files->ctx, slice_str(name), path, &bytes, &what);
 
 	if (rc != RC_OK || bytes.n > c->router.max_table_size) {
-		w->option = passwd && w->section == NULL ? NULL : "file";
-		say_place(w);
+		w->m.option = passwd && w->m.section == NULL ? NULL : "file";
+		mistake_start(&w->m);
 		if (rc == RC_OK)
-			(void)buf_printf(&w->one, "%s %s", path, table_too_large);
+			(void)buf_printf(&w->m.one, "%s %s", path, table_too_large);
 		else
-			(void)buf_printf(&w->one, "%s: ", path);
-		(void)buf_put_slice(&w->one, buf_slice(&what));
-		mistake(w, rc == RC_OK ? RC_RANGE : rc);
+			(void)buf_printf(&w->m.one, "%s: ", path);
+		(void)buf_put_slice(&w->m.one, buf_slice(&what));
+		mistake_told(&w->m, rc == RC_OK ? RC_RANGE : rc);
 	} else {
-		buf_clear(&w->one);
-		rc = passwd ? table_load_passwd(t, bytes, c->local.min_uid, path, &w->one) :
-		    table_load_text(t, bytes, path, &w->one);
+		buf_clear(&w->m.one);
+		rc = passwd ? table_load_passwd(t, bytes, c->local.min_uid, path, &w->m.one) :
+		    table_load_text(t, bytes, path, &w->m.one);
 		if (rc != RC_OK)
-			mistake(w, rc);
+			mistake_told(&w->m, rc);
 	}
 	buf_free(&what);
 }
@@ -189,16 +106,16 @@ load_values(struct work *w, struct table *t, const struct conf_list *values)
 {
 	struct buf what = BUF_INIT(1024);
 
-	w->option = "values";
+	w->m.option = "values";
 	for (size_t i = 0; i < values->n; i++) {
 		struct slice word = slice_str(values->v[i]);
 		size_t end = slice_find(word, '"') < word.n ? word.n : slice_find(word, ' ');
 		enum rc rc = table_add(t, slice_first(word, end), slice_from(word, end + 1), 0, &what);
 
 		if (rc != RC_OK) {
-			say_place(w);
-			(void)buf_put_slice(&w->one, buf_slice(&what));
-			mistake(w, rc);
+			mistake_start(&w->m);
+			(void)buf_put_slice(&w->m.one, buf_slice(&what));
+			mistake_told(&w->m, rc);
 			buf_clear(&what);
 		}
 	}
@@ -216,7 +133,7 @@ add_table(struct work *w, const char *name)
 		t = table_new(name);
 	}
 	if (t == NULL)
-		out_of_memory(w);
+		mistakes_out_of_memory(&w->m);
 	else
 		p->tables[p->n_tables++] = t;
 	return t;
@@ -227,21 +144,21 @@ static bool
 check_table(struct work *w, const struct conf_table *section)
 {
 	bool passwd = strcmp(section->format, "passwd") == 0, has_file = section->file[0] != '\0';
-	size_t before = w->mistakes;
+	size_t before = w->m.n;
 
 	if (!passwd && strcmp(section->format, "text") != 0) {
-		w->option = "format";
-		refuse(w, RC_SYNTAX, "the format of a table is text or passwd");
+		w->m.option = "format";
+		mistake_say(&w->m, RC_SYNTAX, "the format of a table is text or passwd");
 	}
-	w->option = has_file ? "file" : NULL;
+	w->m.option = has_file ? "file" : NULL;
 	if (has_file == (section->values.n > 0))
-		refuse(w, RC_SYNTAX, has_file ? "a table has a file or values, not both; remove one" :
+		mistake_say(&w->m, RC_SYNTAX, has_file ? "a table has a file or values, not both; remove one" :
 		    "a table needs a file or values; add one of them");
-	w->option = "format";
+	w->m.option = "format";
 	if (passwd && !has_file)
-		refuse(w, RC_SYNTAX, "the format passwd is for files; remove it");
-	w->option = NULL;
-	return w->mistakes == before;
+		mistake_say(&w->m, RC_SYNTAX, "the format passwd is for files; remove it");
+	w->m.option = NULL;
+	return w->m.n == before;
 }
 
 static void
@@ -250,14 +167,14 @@ compile_table(struct work *w, const struct conf_table *section, const struct pol
 	struct table *t;
 	bool fit;
 
-	enter(w, section, "table");
+	mistakes_enter(&w->m, section, "table");
 	for (size_t i = 0; i < w->p->n_tables; i++)
 		if (strcmp(table_name(w->p->tables[i]), section->title) == 0) {
-			refuse(w, RC_EXISTS, "a table of this name stands above; give it another name");
+			mistake_say(&w->m, RC_EXISTS, "a table of this name stands above; give it another name");
 			return;
 		}
 	if (strcmp(section->title, passwd_name + 1) == 0) {
-		refuse(w, RC_EXISTS, "\"passwd\" is the name of the system's users; give the table another name");
+		mistake_say(&w->m, RC_EXISTS, "\"passwd\" is the name of the system's users; give the table another name");
 		return;
 	}
 	fit = check_table(w, section);
@@ -280,17 +197,17 @@ compile_passwd(struct work *w, const struct policy_files *files)
 
 	if (t == NULL)
 		return;
-	enter(w, NULL, NULL);
+	mistakes_enter(&w->m, NULL, NULL);
 	load_file(w, t, passwd_name, passwd_path, true, files);
-	enter(w, local, "local");
-	w->option = "users";
+	mistakes_enter(&w->m, local, "local");
+	w->m.option = "users";
 	for (size_t i = 0; i < local->users.n; i++) {
 		enum rc rc = table_add_account(t, slice_str(local->users.v[i]), local->min_uid, &what);
 
 		if (rc != RC_OK) {
-			say_place(w);
-			(void)buf_put_slice(&w->one, buf_slice(&what));
-			mistake(w, rc);
+			mistake_start(&w->m);
+			(void)buf_put_slice(&w->m.one, buf_slice(&what));
+			mistake_told(&w->m, rc);
 			buf_clear(&what);
 		}
 	}
@@ -317,9 +234,9 @@ compile_words(struct work *w, const struct conf_list *list, unsigned kinds, cons
 	enum rc rc = patterns_compile(list, kinds, wanted, find_table, w, ret_p, &what);
 
 	if (rc != RC_OK && say) {
-		say_place(w);
-		(void)buf_put_slice(&w->one, rc == RC_NOMEM ? S("out of memory") : buf_slice(&what));
-		mistake(w, rc);
+		mistake_start(&w->m);
+		(void)buf_put_slice(&w->m.one, rc == RC_NOMEM ? S("out of memory") : buf_slice(&what));
+		mistake_told(&w->m, rc);
 	}
 	buf_free(&what);
 	return rc;
@@ -330,9 +247,9 @@ static void
 compile_list(struct work *w, const char *option, const struct conf_list *list, unsigned kinds, const char *wanted,
     struct patterns *ret_p)
 {
-	size_t before = w->mistakes;
+	size_t before = w->m.n;
 
-	w->option = option;
+	w->m.option = option;
 	if (compile_words(w, list, kinds, wanted, ret_p, false) == RC_OK)
 		return;
 	for (size_t i = 0; i < list->n; i++) {
@@ -342,7 +259,7 @@ compile_list(struct work *w, const char *option, const struct conf_list *list, u
 		if (compile_words(w, &word, kinds, wanted, &alone, true) == RC_OK)
 			patterns_free(&alone);
 	}
-	if (w->mistakes == before)
+	if (w->m.n == before)
 		(void)compile_words(w, list, kinds, wanted, ret_p, true);
 }
 
@@ -386,15 +303,15 @@ compile_transport(struct work *w, const char *name, struct policy_route *route)
 	route->local = strcmp(name, "local") == 0;
 	if (route->local || *name == '\0' || strcmp(name, "smtp") == 0)
 		return;
-	w->option = "transport";
-	say_place(w);
-	(void)buf_put_str(&w->one, "there is no transport ");
-	put_quoted(&w->one, name);
-	(void)buf_put_str(&w->one, "; declare it in a transport section");
+	w->m.option = "transport";
+	mistake_start(&w->m);
+	(void)buf_put_str(&w->m.one, "there is no transport ");
+	put_quoted(&w->m.one, name);
+	(void)buf_put_str(&w->m.one, "; declare it in a transport section");
 	suggest_offer(&close, S("smtp"));
 	suggest_offer(&close, S("local"));
-	suggest_put(&close, &w->one);
-	mistake(w, RC_NOTFOUND);
+	suggest_put(&close, &w->m.one);
+	mistake_told(&w->m, RC_NOTFOUND);
 }
 
 static void
@@ -406,20 +323,20 @@ compile_route(struct work *w, const char *transport, const char *relay_host, str
 	compile_transport(w, transport, route);
 	if (*relay_host == '\0')
 		return;
-	w->option = "relay-host";
+	w->m.option = "relay-host";
 	if (route->local)
-		refuse(w, RC_SYNTAX, "mail for mailboxes on this host has no relay host; remove it or the transport");
+		mistake_say(&w->m, RC_SYNTAX, "mail for mailboxes on this host has no relay host; remove it or the transport");
 	rc = policy_nexthop_put(&text, slice_str(relay_host));
 	if (rc == RC_OK)
 		memcpy(route->nexthop, buf_slice(&text).p, buf_len(&text));
 	buf_free(&text);
 	if (rc == RC_OK)
 		return;
-	say_place(w);
-	put_quoted(&w->one, relay_host);
-	(void)buf_put_str(&w->one, " is no next hop; write example.org (its MX), [host.example.org], [192.0.2.1] or one of these "
-	    "with :port");
-	mistake(w, rc);
+	mistake_start(&w->m);
+	put_quoted(&w->m.one, relay_host);
+	(void)buf_put_str(&w->m.one, " is no next hop; write example.org (its MX), [host.example.org], [192.0.2.1] or one "
+	    "of these with :port");
+	mistake_told(&w->m, rc);
 }
 
 static void
@@ -431,27 +348,27 @@ compile_transports(struct work *w)
 		const struct conf_transport *t = &c->transports[i];
 		bool known = strcmp(t->kind, "smtp") == 0 || strcmp(t->kind, "local") == 0;
 
-		enter(w, t, "transport");
+		mistakes_enter(&w->m, t, "transport");
 		if (t->title[0] == '\0' || strlen(t->title) > POLICY_TRANSPORT_MAX)
-			refuse(w, RC_RANGE, "a transport has a name of 1 to 64 bytes");
+			mistake_say(&w->m, RC_RANGE, "a transport has a name of 1 to 64 bytes");
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(c->transports[k].title, t->title) == 0) {
-				refuse(w, RC_EXISTS, "a transport of this name stands above; give it another name");
+				mistake_say(&w->m, RC_EXISTS, "a transport of this name stands above; give it another name");
 				break;
 			}
-		w->option = "kind";
+		w->m.option = "kind";
 		if (!known)
-			refuse(w, RC_SYNTAX, "the kind of a transport is smtp or local");
+			mistake_say(&w->m, RC_SYNTAX, "the kind of a transport is smtp or local");
 		else if ((strcmp(t->title, "local") == 0) != (strcmp(t->kind, "local") == 0) &&
 		    (strcmp(t->title, "local") == 0 || strcmp(t->title, "smtp") == 0))
-			refuse(w, RC_SYNTAX, "the transports smtp and local have the kind of their name");
+			mistake_say(&w->m, RC_SYNTAX, "the transports smtp and local have the kind of their name");
 	}
 }
 
 static void
 compile_way(struct work *w, const struct conf_route *section, struct policy_way *way)
 {
-	enter(w, section, "route");
+	mistakes_enter(&w->m, section, "route");
 	way->conf = section;
 	compile_list(w, "from", &section->from, TABLE_FOR_ADDRESSES, wanted_addresses, &way->from);
 	compile_list(w, "to", &section->to, TABLE_FOR_ADDRESSES, wanted_addresses, &way->to);
@@ -474,12 +391,12 @@ check_listeners(struct work *w, const struct conf_list *names)
 			suggest_offer(&close, slice_str(c->listeners[k].title));
 		if (k < c->n_listeners)
 			continue;
-		w->option = "listener";
-		say_place(w);
-		(void)buf_put_str(&w->one, "there is no listener ");
-		put_quoted(&w->one, names->v[i]);
-		suggest_put(&close, &w->one);
-		mistake(w, RC_NOTFOUND);
+		w->m.option = "listener";
+		mistake_start(&w->m);
+		(void)buf_put_str(&w->m.one, "there is no listener ");
+		put_quoted(&w->m.one, names->v[i]);
+		suggest_put(&close, &w->m.one);
+		mistake_told(&w->m, RC_NOTFOUND);
 	}
 }
 
@@ -488,12 +405,12 @@ compile_refusal(struct work *w, struct policy_rule *rule)
 {
 	const struct conf_rule *c = rule->conf;
 
-	w->option = c->transport[0] != '\0' ? "transport" : "relay-host";
+	w->m.option = c->transport[0] != '\0' ? "transport" : "relay-host";
 	if (c->transport[0] != '\0' || c->relay_host[0] != '\0')
-		refuse(w, RC_SYNTAX, "a rule that refuses sends nothing anywhere; remove this, or accept");
-	w->option = "reply";
+		mistake_say(&w->m, RC_SYNTAX, "a rule that refuses sends nothing anywhere; remove this, or accept");
+	w->m.option = "reply";
 	if (policy_reply_parse(c->reply, rule) != RC_OK)
-		refuse(w, RC_SYNTAX, rule->action == VERDICT_REJECT ?
+		mistake_say(&w->m, RC_SYNTAX, rule->action == VERDICT_REJECT ?
 		    "cannot be the reply of a refusal; write a code, an enhanced code and a text, as in \"550 5.7.1 Not"
 		    " welcome\"" :
 		    "cannot be the reply of a deferral; write a code, an enhanced code and a text, as in \"450 4.7.1 Try again"
@@ -512,17 +429,17 @@ compile_action(struct work *w, struct policy_rule *rule)
 
 	for (i = 0; i < COUNT(actions) && strcmp(actions[i].name, c->action) != 0; i++)
 		;
-	w->option = "action";
+	w->m.option = "action";
 	if (i == COUNT(actions)) {
-		refuse(w, RC_SYNTAX, "the action of a rule is accept, reject or defer");
+		mistake_say(&w->m, RC_SYNTAX, "the action of a rule is accept, reject or defer");
 		return;
 	}
 	rule->action = actions[i].action;
 	if (rule->action != VERDICT_ACCEPT)
 		compile_refusal(w, rule);
 	else if (c->reply[0] != '\0') {
-		w->option = "reply";
-		refuse(w, RC_SYNTAX, "a rule that accepts has no reply to give; remove it");
+		w->m.option = "reply";
+		mistake_say(&w->m, RC_SYNTAX, "a rule that accepts has no reply to give; remove it");
 	}
 }
 
@@ -549,9 +466,9 @@ compile_conditions(struct work *w, struct policy_rule *r)
 	check_listeners(w, &c->listener);
 	for (size_t i = 0; i < COUNT(lists); i++)
 		compile_list(w, lists[i].option, lists[i].list, lists[i].kinds, lists[i].wanted, lists[i].to);
-	w->option = "tls";
+	w->m.option = "tls";
 	if (*c->tls != '\0' && strcmp(c->tls, "yes") != 0 && strcmp(c->tls, "no") != 0)
-		refuse(w, RC_SYNTAX, "is yes or no, or left out");
+		mistake_say(&w->m, RC_SYNTAX, "is yes or no, or left out");
 }
 
 static bool
@@ -581,30 +498,30 @@ check_open_relay(struct work *w, const struct policy_rule *r)
 {
 	bool any_client = patterns_empty(&r->client) || patterns_have_everywhere(&r->client);
 
-	w->option = NULL;
+	w->m.option = NULL;
 	if (r->action != VERDICT_ACCEPT || !any_client || r->conf->listener.n > 0 || !patterns_empty(&r->client_name) ||
 	    !patterns_empty(&r->client_certificate) || !patterns_empty(&r->user) || !patterns_empty(&r->to))
 		return;
-	refuse(w, RC_DENIED, "this rule makes an open relay: anybody could send anywhere (a sender is easily forged); "
+	mistake_say(&w->m, RC_DENIED, "this rule makes an open relay: anybody could send anywhere (a sender is easily forged); "
 	    "limit it by client, client-name, client-certificate, listener or to");
 }
 
 static void
 compile_rule(struct work *w, const struct conf_rule *section, struct policy_rule *r)
 {
-	size_t before = w->mistakes;
+	size_t before = w->m.n;
 
-	enter(w, section, "rule");
+	mistakes_enter(&w->m, section, "rule");
 	r->conf = section;
 	if (section->title[0] == '\0' || strlen(section->title) > POLICY_TITLE_MAX)
-		refuse(w, RC_RANGE, "a rule has a name of 1 to 128 bytes");
+		mistake_say(&w->m, RC_RANGE, "a rule has a name of 1 to 128 bytes");
 	if (slice_starts(slice_str(section->title), S("builtin:")))
-		refuse(w, RC_EXISTS, "names with builtin: in front are Postern's own; give the rule another name");
+		mistake_say(&w->m, RC_EXISTS, "names with builtin: in front are Postern's own; give the rule another name");
 	compile_action(w, r);
 	compile_conditions(w, r);
 	compile_route(w, section->transport, section->relay_host, &r->route);
 	/* A list with a mistake is empty, which has a meaning: nothing can be told from that. */
-	if (w->mistakes > before)
+	if (w->m.n > before)
 		return;
 	r->refuses_postmaster = !patterns_empty(&r->client) || !patterns_empty(&r->client_name) ||
 	    !patterns_empty(&r->client_certificate) || names_postmaster(r);
@@ -623,7 +540,7 @@ own_literals(struct work *w)
 		struct ip *grown = reallocarray(p->own, p->n_own + l->n + 1, sizeof *grown);
 
 		if (grown == NULL) {
-			out_of_memory(w);
+			mistakes_out_of_memory(&w->m);
 			return;
 		}
 		p->own = grown;
@@ -652,23 +569,23 @@ static void
 compile_senders(struct work *w)
 {
 	struct buf what = BUF_INIT(2048);
-	size_t before = w->mistakes;
+	size_t before = w->m.n;
 	enum rc rc;
 
 	compile_list(w, "senders", &w->p->conf->router.senders, TABLE_FOR_LOGINS, wanted_logins, &w->p->senders);
-	if (w->mistakes > before)
+	if (w->m.n > before)
 		return;
 	/* A name alone says nothing of what it may send: every sender of that user's would be refused, his own too. */
 	if (w->p->senders.own != NULL) {
-		refuse(w, RC_SYNTAX, "only tables can stand here, for behind a user stand his addresses; write senders = "
-		    "{\"@name\"}, and a table \"name\" with lines such as: bob bob@example.org");
+		mistake_say(&w->m, RC_SYNTAX, "only tables can stand here, for behind a user stand his addresses; write "
+		    "senders = {\"@name\"}, and a table \"name\" with lines such as: bob bob@example.org");
 		return;
 	}
 	rc = senders_check(w->p, &what);
 	if (rc != RC_OK) {
-		say_place(w);
-		(void)buf_put_slice(&w->one, buf_slice(&what));
-		mistake(w, rc);
+		mistake_start(&w->m);
+		(void)buf_put_slice(&w->m.one, buf_slice(&what));
+		mistake_told(&w->m, rc);
 	}
 	buf_free(&what);
 }
@@ -679,13 +596,13 @@ compile_router(struct work *w)
 	struct policy *p = w->p;
 	const struct conf_router *r = &p->conf->router;
 
-	enter(w, r, "router");
+	mistakes_enter(&w->m, r, "router");
 	compile_local_domains(w);
 	compile_list(w, "local-users", &r->local_users, TABLE_FOR_ACCOUNTS, wanted_accounts, &p->local_users);
 	compile_senders(w);
 	compile_list(w, "relay-clients", &r->relay_clients, TABLE_FOR_CLIENTS, wanted_nets, &p->relay_clients);
 	if (patterns_have_everywhere(&p->relay_clients))
-		refuse(w, RC_DENIED, "a network that holds every address makes an open relay; name your own networks");
+		mistake_say(&w->m, RC_DENIED, "a network that holds every address makes an open relay; name your own networks");
 	compile_list(w, "relay-certificates", &r->relay_certificates, TABLE_FOR_PRINTS, wanted_prints, &p->relay_certificates);
 	compile_route(w, "", r->relay_host, &p->last);
 }
@@ -701,11 +618,11 @@ check_postmaster(struct work *w)
 	struct subject a;
 	bool exact;
 
-	enter(w, g, NULL);
-	w->option = "postmaster";
+	mistakes_enter(&w->m, g, NULL);
+	w->m.option = "postmaster";
 	if (slice_find(name, '@') < name.n) {
 		if (!subject_read(p, name, true, &a)) {
-			refuse(w, RC_SYNTAX, "is no address; write user@example.org or the name of a user");
+			mistake_say(&w->m, RC_SYNTAX, "is no address; write user@example.org or the name of a user");
 			return;
 		}
 		if (!patterns_have_domain(&p->local_domains, &a.parts, &hit))
@@ -715,7 +632,7 @@ check_postmaster(struct work *w)
 		return;
 	}
 	if (!policy_find_user(p, name, &user, &exact))
-		refuse(w, RC_NOTFOUND, "is no local user; write the name of one, or an address elsewhere");
+		mistake_say(&w->m, RC_NOTFOUND, "is no local user; write the name of one, or an address elsewhere");
 }
 
 static void
@@ -728,13 +645,13 @@ compile(struct work *w, const struct policy_files *files)
 	compile_router(w);
 	own_literals(w);
 	/* Who is a user can be told only when all that says so could be read. */
-	if (w->mistakes == 0)
+	if (w->m.n == 0)
 		check_postmaster(w);
 	compile_transports(w);
 	p->rules = calloc(c->n_rules + 1, sizeof *p->rules);
 	p->ways = calloc(c->n_routes + 1, sizeof *p->ways);
 	if (p->rules == NULL || p->ways == NULL) {
-		out_of_memory(w);
+		mistakes_out_of_memory(&w->m);
 		return;
 	}
 	for (; p->n_rules < c->n_rules; p->n_rules++)
@@ -744,27 +661,22 @@ compile(struct work *w, const struct policy_files *files)
 }
 
 static enum rc
-make(struct conf *conf, const struct policy_files *files, const struct policy_places *places, struct policy **ret_policy,
-    struct buf *why)
+make(struct conf *conf, const struct policy_files *files, struct mistakes m, struct policy **ret_policy)
 {
 	struct policy *p = calloc(1, sizeof *p);
-	struct work w = { .p = p, .places = places, .why = why, .one = BUF_INIT(MISTAKE_MAX), .rc = RC_OK };
+	struct work w = { p, m };
+	enum rc rc;
 
 	if (p == NULL)
 		return RC_NOMEM;
 	p->conf = conf_ref(conf);
 	compile(&w, files);
-	buf_free(&w.one);
-	if (w.mistakes == 0) {
+	rc = mistakes_end(&w.m);
+	if (rc == RC_OK)
 		*ret_policy = p;
-		return RC_OK;
-	}
-	if (w.mistakes > MISTAKES_MAX && places != NULL)
-		(void)buf_printf(why, "and %zu more; mend these first\n", w.mistakes - MISTAKES_MAX);
-	if (buf_len(why) == 0)
-		(void)buf_printf(why, "%s%s", rc_name(w.rc), places == NULL ? "" : "\n");
-	policy_free(p);
-	return w.rc;
+	else
+		policy_free(p);
+	return rc;
 }
 
 enum rc
@@ -772,7 +684,7 @@ policy_new(struct conf *conf, policy_load_fn *load, void *ctx, struct policy **r
 {
 	const struct policy_files files = { load, ctx };
 
-	return make(conf, &files, NULL, ret_policy, why);
+	return make(conf, &files, mistakes_begin(MISTAKES_FIRST, NULL, why), ret_policy);
 }
 
 void
@@ -813,7 +725,7 @@ policy_check_conf(struct conf *conf, const struct policy_files *files, const str
     struct buf *why)
 {
 	struct policy *p = NULL;
-	enum rc rc = make(conf, files, places, &p, why);
+	enum rc rc = make(conf, files, mistakes_begin(MISTAKES_ALL, places, why), &p);
 
 	if (rc != RC_OK)
 		return rc;
