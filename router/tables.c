@@ -36,8 +36,9 @@ router_read_file(int fd, uint64_t max, uint8_t **ret_bytes, size_t *ret_n, struc
 		return refuse(why, RC_NOMEM, "does not fit: out of memory");
 	rc = file_read(fd, bytes, size, &n);	/* one that grows meanwhile is not followed */
 	if (rc != RC_OK) {
+		(void)buf_printf(why, "cannot be read: %m");
 		free(bytes);
-		return refuse(why, rc, "cannot be read: the disk or the file system failed");
+		return rc;
 	}
 	*ret_bytes = bytes;
 	*ret_n = n;

@@ -79,8 +79,8 @@ read_whole(int fd, const char *path, uint8_t **ret_bytes, size_t *ret_n, struct 
 		return RC_NOMEM;
 	}
 	if (file_read(fd, bytes, (size_t)st.st_size, ret_n) != RC_OK) {
+		(void)buf_printf(why, "%s: cannot be read: %m", path);
 		free(bytes);
-		(void)buf_printf(why, "%s: cannot be read", path);
 		return RC_IO;
 	}
 	*ret_bytes = bytes;
