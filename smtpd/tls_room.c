@@ -73,7 +73,7 @@ tls_room_file(struct smtpd *smtpd, const struct m_file *m, int fd)
 {
 	struct tls_room *room = &smtpd->tls;
 	struct ca_file *f = NULL, *fit;
-	const char *error = NULL;
+	const char *error = "";
 	unsigned n = 0;
 
 	for (const struct ca_file *at = room->files; at != NULL; at = at->next)
@@ -85,7 +85,7 @@ tls_room_file(struct smtpd *smtpd, const struct m_file *m, int fd)
 	else if ((f = ca_read(m, fd)) == NULL)
 		error = strerror(errno);
 	(void)close(fd);
-	if (error != NULL) {
+	if (f == NULL) {
 		log_say(LOG_TROUBLE, NULL, F_TEXT("what", "a client-ca file cannot be used"), F_STR("path", m->path),
 		    F_TEXT("error", error));
 		return;
