@@ -129,3 +129,15 @@ reply_enhanced(const struct smtp_reply *reply, enum job_status status)
 	e.class = status == JOB_DELIVERED ? 2 : status == JOB_FAILED ? 5 : 4;
 	return e;
 }
+
+void
+reply_out_of_step_put(struct buf *to, const struct smtp_reply *reply, size_t max)
+{
+	struct smtp_reply bare = *reply;
+	size_t n;
+
+	bare.enhanced = ENHANCED_NONE;	/* it stays in the words */
+	(void)buf_printf(to, "the server is out of step, it said: %u ", reply->code);
+	n = buf_len(to);
+	(void)smtp_reply_text_put(to, &bare, max > n ? max - n : 0);
+}

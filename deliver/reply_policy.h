@@ -5,6 +5,7 @@
 #ifndef POSTERN_DELIVER_REPLY_POLICY_H
 #define POSTERN_DELIVER_REPLY_POLICY_H
 
+#include "common/buf.h"
 #include "common/job.h"
 #include "common/wire/smtp_reply.h"
 
@@ -45,6 +46,10 @@ struct reply_meaning reply_means(enum stage stage, unsigned code);
 /* The enhanced code to report for a reply that became this status: the reply's own when it has one, else X.0.0 of its
  * code; its class is made that of the status, so that nobody reads a deferral as a failure. */
 struct enhanced reply_enhanced(const struct smtp_reply *reply, enum job_status status);
+
+/* The words for a reply that was not expected. It is no reason that the server gave for anything, so that it is quoted among
+ * words of our own, with its code in the text; max bytes at most. */
+void reply_out_of_step_put(struct buf *to, const struct smtp_reply *reply, size_t max);
 
 /* A word for the log and for texts: "MAIL", "end of data". Never NULL. */
 const char *stage_name(enum stage stage);

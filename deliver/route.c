@@ -315,12 +315,11 @@ route_of_literal(const struct route_rules *rules, struct ip ip, struct route *re
 {
 	struct route_host h = { .status = DNS_OK, .addresses = { ip }, .n_addresses = 1 };
 	struct buf run = BUF_INIT(512);
-	char text[IP_TEXT_MAX];
 	struct v_hosts answer = { .status = DNS_OK };
 	enum rc rc = RC_NOMEM;
 
-	/* The host of a literal has no name: it is called by a stand-in that passes for one, and shown as its address. */
-	(void)ip_format(ip, text);
+	/* The host of a literal has no name: it is called by a stand-in that passes for one, and shown as the literal (RFC 3461
+	 * 9.3). */
 	h.name = S("literal");
 	if (route_host_put(&run, &h)) {
 		answer.hosts = buf_slice(&run);
@@ -330,7 +329,7 @@ route_of_literal(const struct route_rules *rules, struct ip ip, struct route *re
 	if (rc != RC_OK)
 		return rc;
 	buf_clear(&ret_route->names);
-	if (!buf_put_str(&ret_route->names, text)) {
+	if (!domain_literal_put(&ret_route->names, ip)) {
 		route_free(ret_route);
 		return RC_NOMEM;
 	}

@@ -59,6 +59,7 @@ enum rc route_of_literal(const struct route_rules *rules, struct ip ip, struct r
 
 void route_free(struct route *r);
 
+/* In lower case; of a route of a literal that, in its brackets. */
 struct slice route_host_name(const struct route *r, size_t host);
 
 /* Drops what is left behind try number `at`: everything of the preference of its host and less preferred ones. For a

@@ -14,16 +14,22 @@ static void start_try(struct session *s);
 
 /* ---- log ----------------------------------------------------------------------------------------------------------*/
 
-/* "name[address]:port" of the try in use; nothing when there is none. */
+/* "name[address]:port" of the try in use, or a literal and the port; nothing when there is none. */
 static void
 session_relay_put(const struct session *s, struct buf *to)
 {
+	struct slice name;
+
 	if (s->try >= s->route.n_tries)
 		return;
-	(void)buf_put_slice(to, route_host_name(&s->route, s->route.tries[s->try].host));
-	(void)buf_put_byte(to, '[');
-	(void)ip_put(to, s->route.tries[s->try].ip);
-	(void)buf_printf(to, "]:%u", (unsigned)s->route.port);
+	name = route_host_name(&s->route, s->route.tries[s->try].host);
+	(void)buf_put_slice(to, name);
+	if (!slice_starts(name, S("["))) {
+		(void)buf_put_byte(to, '[');
+		(void)ip_put(to, s->route.tries[s->try].ip);
+		(void)buf_put_byte(to, ']');
+	}
+	(void)buf_printf(to, ":%u", (unsigned)s->route.port);
 }
 
 static void

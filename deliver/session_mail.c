@@ -47,6 +47,8 @@ finish(struct session *s)
 static void
 finish_over(struct session *s, enum stage stage, const struct smtp_reply *reply)
 {
+	enum session_end end = s->worked ? SESSION_LOST : SESSION_TEMPORARY;
+	struct buf text = BUF_INIT(JOB_TEXT_MAX);
 	struct verdict v;
 
 	if (s->transaction.broken) {
@@ -54,7 +56,13 @@ finish_over(struct session *s, enum stage stage, const struct smtp_reply *reply)
 		session_end_done(s);
 		return;
 	}
-	verdict_quote(&v, s->worked ? SESSION_LOST : SESSION_TEMPORARY, reply);
+	if (reply->code < 400) {
+		reply_out_of_step_put(&text, reply, JOB_TEXT_MAX);
+		verdict_say(&v, end, 0, ENHANCED(4, 5, 0), "%.*s", (int)buf_len(&text), (const char *)buf_slice(&text).p);
+		buf_free(&text);
+	} else {
+		verdict_quote(&v, end, reply);
+	}
 	report(s, false);
 	session_end(s, stage, &v);
 }

@@ -306,6 +306,19 @@ refuse_all(struct transaction *t, enum job_status status, const struct smtp_repl
 	t->refused = true;
 }
 
+/* Whatever it answers, it is no reason that the server gave for any recipient: so it is told of in our own words. */
+static void
+refuse_out_of_step(struct transaction *t, const struct smtp_reply *reply)
+{
+	struct buf text = BUF_INIT(JOB_TEXT_MAX);
+
+	job_distrust(t->job);
+	reply_out_of_step_put(&text, reply, JOB_TEXT_MAX);
+	job_decide_rest(t->job, JOB_DEFERRED, 0, ENHANCED(4, 5, 0), buf_slice(&text));
+	buf_free(&text);
+	t->refused = true;
+}
+
 /* The recipient that this reply is about: replies come in the order of the questions. */
 static size_t
 next_answered(struct transaction *t)
@@ -354,7 +367,7 @@ dot_reply(struct transaction *t, struct exchange *x, struct reply_meaning m, con
 	if (t->alone)
 		return;
 	if (m.status == JOB_DELIVERED && buf_len(&x->out) > 0) {
-		job_decide_rest(t->job, JOB_DEFERRED, reply->code, ENHANCED(4, 5, 0),
+		job_decide_rest(t->job, JOB_DEFERRED, 0, ENHANCED(4, 5, 0),	/* 0: these are no words of the server's */
 		    S("the server said that it took the message before it had all of it"));
 		t->refused = t->over = true;
 		return;
@@ -369,7 +382,7 @@ transaction_reply(struct transaction *t, struct exchange *x, enum stage stage, c
 
 	t->over = t->over || m.over;
 	if (m.unexpected)
-		job_distrust(t->job);
+		refuse_out_of_step(t, reply);
 	switch (stage) {
 	case STAGE_MAIL:
 		t->mail_answered = true;

@@ -33,16 +33,17 @@ put_address(struct buf *to, struct slice s)
 }
 
 /* RFC 3461 9.2: the reply as the server gave it. Its status code has the class of the outcome here, which is not that of its code
- * where a 5xx is taken for temporary; and X.0.0 in a refusal says that there was none: a server that says so itself has it in
- * its words (smtp_reply_text_put()). */
+ * where a 5xx is taken for temporary; and X.0.0 of mail that failed or waits says that there was none: a server that says so
+ * itself has it in its words (smtp_reply_text_put()). */
 static void
 put_reply(struct buf *to, const struct dsn_rcpt *r)
 {
 	char text[ENHANCED_TEXT_MAX];
+	bool arrived = r->action == DSN_DELIVERED || r->action == DSN_RELAYED;
 	struct enhanced e;
 
 	(void)buf_printf(to, "%u ", r->code);
-	if (r->host.n == 0 || r->code < 400 || enhanced_parse(r->enhanced, &e) != RC_OK) {
+	if (r->host.n == 0 || arrived || enhanced_parse(r->enhanced, &e) != RC_OK) {
 		put_text(to, r->enhanced);
 		(void)buf_put_byte(to, ' ');
 	} else if (e.subject != 0 || e.detail != 0) {
@@ -316,7 +317,8 @@ put_rcpt_fields(struct buf *to, const struct dsn *d, const struct dsn_rcpt *r)
 	put_address_field(to, "Final-Recipient", r->address);
 	put_field(to, "Action", "", action_name(r->action));
 	put_status(to, r);
-	if (r->host.n > 0)
+	/* It says that Diagnostic-Code is that host's (RFC 3464 2.3.6), which our own words are not, whatever host was tried. */
+	if (r->host.n > 0 && r->code != 0)
 		put_field(to, "Remote-MTA", "dns; ", r->host);
 	if (r->code == 0) {
 		put_field(to, "Diagnostic-Code", "X-Postern; ", r->text);

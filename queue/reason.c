@@ -16,6 +16,35 @@ struct reason {
 
 static const char host_word[] = "host ", said_word[] = " said: ";
 
+static bool
+is_general(struct enhanced e)
+{
+	return e.subject == 0 && e.detail == 0;
+}
+
+/* Does text begin with a status code that a reader could take for the reply's own? X.0.0 alone is left in the words of a reply
+ * that has it (smtp_reply_text_put()). */
+static bool
+is_ambiguous(struct slice text)
+{
+	struct enhanced e;
+	size_t n = enhanced_prefix(text, &e);
+
+	return n > 0 && (!is_general(e) || enhanced_prefix(slice_from(text, n), &e) > 0);
+}
+
+/* X.0.0 stands for a reply without a status code, and is not written: it would be no word of the server's, or be there twice. */
+static void
+put_status(struct buf *to, struct slice enhanced, struct slice text)
+{
+	struct enhanced e;
+
+	if (enhanced_parse(enhanced, &e) == RC_OK && is_general(e) && !is_ambiguous(text))
+		return;
+	(void)buf_put_slice(to, enhanced);
+	(void)buf_put_byte(to, ' ');
+}
+
 void
 reason_put(struct buf *to, struct slice relay, uint16_t code, struct slice enhanced, struct slice text)
 {
@@ -29,8 +58,7 @@ reason_put(struct buf *to, struct slice relay, uint16_t code, struct slice enhan
 		(void)buf_put_str(to, said_word);
 	}
 	(void)buf_printf(to, "%u ", code);
-	(void)buf_put_slice(to, enhanced);
-	(void)buf_put_byte(to, ' ');
+	put_status(to, enhanced, text);
 	(void)buf_put_slice(to, text);
 }
 
@@ -44,12 +72,26 @@ up_to(struct slice *rest, uint8_t byte)
 	return part;
 }
 
+/* What put_status() wrote before text, or X.0.0 for nothing. */
+static void
+take_status(struct slice rest, struct reason_reply *r)
+{
+	struct slice text = rest, word = up_to(&text, ' ');
+	struct enhanced e;
+
+	r->enhanced = word;
+	r->text = text;
+	if (enhanced_parse(word, &e) == RC_OK && (!is_general(e) || is_ambiguous(text)))
+		return;
+	r->enhanced = S("4.0.0");
+	r->text = rest;
+}
+
 bool
 reason_reply(struct slice words, struct reason_reply *ret_reply)
 {
 	struct slice rest = slice_from(words, sizeof host_word - 1), host, relay, code;
 	struct reason_reply r = { .code = 0 };
-	struct enhanced enhanced;
 
 	if (!slice_eq(slice_first(words, sizeof host_word - 1), S("host ")))
 		return false;
@@ -65,9 +107,8 @@ reason_reply(struct slice words, struct reason_reply *ret_reply)
 	code = up_to(&rest, ' ');
 	for (size_t i = 0; i < code.n && i < 3 && code.p[i] >= '0' && code.p[i] <= '9'; i++)
 		r.code = (uint16_t)(r.code * 10 + code.p[i] - '0');
-	r.enhanced = up_to(&rest, ' ');
-	r.text = rest;
-	if (code.n != 3 || r.code < 200 || r.code > 599 || enhanced_parse(r.enhanced, &enhanced) != RC_OK)
+	take_status(rest, &r);
+	if (code.n != 3 || r.code < 200 || r.code > 599)
 		return false;
 	*ret_reply = r;
 	return true;

@@ -25,7 +25,7 @@ struct applying {
 
 /* --- words for the log --- */
 
-/* host[ip]:port, as every log parser expects it. */
+/* host[ip]:port, as every log parser expects it; of a literal, which is no name, [ip]:port. */
 static void
 put_relay(struct buf *to, const struct session *s, struct slice host, struct ip ip, uint16_t port)
 {
@@ -34,7 +34,7 @@ put_relay(struct buf *to, const struct session *s, struct slice host, struct ip 
 		return;
 	}
 	(void)buf_put_slice(to, slice_first(host, 255));
-	if (ip.family != 0) {
+	if (ip.family != 0 && !slice_starts(host, S("["))) {
 		(void)buf_put_byte(to, '[');
 		(void)ip_put(to, ip);
 		(void)buf_put_byte(to, ']');

@@ -271,6 +271,7 @@ strangers_do_not_lead_us_inside(void **state)
 	route_free(&a->route);
 }
 
+/* shows: RFC3461 9.3/1 */
 static void
 a_literal_is_called_by_its_address(void **state)
 {
@@ -278,7 +279,11 @@ a_literal_is_called_by_its_address(void **state)
 
 	a->rules.mx = false;
 	assert_int_equal(route_of_literal(&a->rules, (struct ip){ 4, { 8, 8, 8, 1 } }, &a->route, &a->why), RC_OK);
-	check_try(a, 0, "8.8.8.1", "8.8.8.1");
+	check_try(a, 0, "[8.8.8.1]", "8.8.8.1");
+	route_free(&a->route);
+	assert_int_equal(route_of_literal(&a->rules, (struct ip){ 6, { 0x20, 0x01, 0x48, 0x60, [15] = 9 } }, &a->route, &a->why),
+	    RC_OK);
+	check_try(a, 0, "[IPv6:2001:4860::9]", "2001:4860::9");
 	route_free(&a->route);
 }
 

@@ -205,7 +205,7 @@ a_long_header_is_cut_at_a_field(void **state)
 	buf_free(&b);
 }
 
-/* shows: RFC5321 4.4/21, RFC5321 4.4/22, RFC3461 6.3/11 */
+/* shows: RFC5321 4.4/21, RFC5321 4.4/22, RFC3461 6.3/11, RFC3464 2.3.6/1 */
 static void
 expired_recipients_and_no_reply(void **state)
 {
@@ -217,7 +217,7 @@ expired_recipients_and_no_reply(void **state)
 	(void)state;
 	r[0].expired = true;
 	r[0].code = 0;
-	r[0].host = r[0].relay = S("");
+	r[0].relay = S("");		/* but it has a host, which was asked and did not answer */
 	r[0].enhanced = S("4.4.1");
 	r[0].text = S("connection refused");
 	r[1].enhanced = S("5.0.0");		/* what a reply without a code of its own is given (test_reply_policy.c) */
@@ -253,6 +253,8 @@ the_diagnostic_code_is_what_was_said(void **state)
 		{ 550, "4.0.0", "not now", "5.0.0", "550 not now" },
 		{ 450, "4.0.0", "busy", "5.0.0", "450 busy" },
 		{ 450, "5.2.1", "busy", "5.2.1", "450 4.2.1 busy" },
+		{ 250, "4.1.5", "ok", "5.1.5", "250 2.1.5 ok" },	/* as out of step as a server can be */
+		{ 354, "4.0.0", "go", "5.0.0", "354 go" },
 	};
 	struct buf b = BUF_INIT(1 << 20);
 	struct dsn d = example();
@@ -273,6 +275,18 @@ the_diagnostic_code_is_what_was_said(void **state)
 		(void)snprintf(line, sizeof line, " said:\r\n    %s\r\n", cases[i].said);
 		assert_int_equal(count(buf_cstr(&b), line), 1);
 	}
+	r.code = 250;
+	r.enhanced = S("4.0.0");
+	r.text = S("ok");
+	r.expired = true;
+	assert_non_null(strstr(written(&b, &d), "Action: failed\r\nStatus: 4.4.7\r\nRemote-MTA: dns; mx.sink.test\r\n"
+	    "Diagnostic-Code: smtp; 250 ok\r\n"));
+	r.expired = false;
+	r.action = DSN_DELAYED;
+	assert_non_null(strstr(written(&b, &d), "\r\nDiagnostic-Code: smtp; 250 ok\r\n"));
+	r.action = DSN_RELAYED;
+	r.enhanced = S("2.0.0");
+	assert_non_null(strstr(written(&b, &d), "\r\nDiagnostic-Code: smtp; 250 2.0.0 ok\r\n"));
 	buf_free(&b);
 }
 
@@ -388,7 +402,17 @@ a_reply_is_found_in_words(void **state)
 {
 	static const char *const others[] = { "", "host", "host ", "host mx[192.0.2.1]:25", "host mx[192.0.2.1]:25 said: ",
 		"host mx said: 45", "host mx said: 4510 4.7.1 x", "host mx said: 199 4.7.1 x", "host mx said: 4x1 4.7.1 x",
-		"host mx said: 451 4.7 x", "host mx says: 451 4.7.1 x", "451 4.7.1 x", "connection refused" };
+		"host mx says: 451 4.7.1 x", "451 4.7.1 x", "connection refused" };
+	/* X.0.0 is there once when the server said it, and not when it did not (test_smtp_reply.c). */
+	static const struct { const char *enhanced, *text, *words; } replies[] = {
+		{ "4.0.0", "busy", "host mx said: 450 busy" },
+		{ "4.0.0", "4.0.0 busy", "host mx said: 450 4.0.0 busy" },
+		{ "4.2.1", "busy", "host mx said: 450 4.2.1 busy" },
+		{ "4.0.0", "", "host mx said: 450 " },
+		{ "4.0.0", "5.7.1 busy", "host mx said: 450 4.0.0 5.7.1 busy" },	/* a code that does not fit */
+		{ "4.0.0", "4.0.0 5.7.1 busy", "host mx said: 450 4.0.0 4.0.0 5.7.1 busy" },
+		{ "4.2.1", "4.0.0 busy", "host mx said: 450 4.2.1 4.0.0 busy" },
+	};
 	struct buf words = BUF_INIT(4096);
 	struct reason_reply r = { .code = 0 };
 
@@ -400,6 +424,14 @@ a_reply_is_found_in_words(void **state)
 	assert_true(slice_eq(r.host, S("mx.sink.test")));
 	assert_true(slice_eq(r.enhanced, S("4.7.1")));
 	assert_true(slice_eq(r.text, S("not you said: x")));
+	for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+		buf_clear(&words);
+		reason_put(&words, S("mx"), 450, slice_str(replies[i].enhanced), slice_str(replies[i].text));
+		assert_string_equal(buf_cstr(&words), replies[i].words);
+		assert_true(reason_reply(buf_slice(&words), &r));
+		assert_true(r.code == 450 && slice_eq(r.enhanced, slice_str(replies[i].enhanced)));
+		assert_true(slice_eq(r.text, slice_str(replies[i].text)));
+	}
 	buf_clear(&words);
 	reason_put(&words, S("[192.0.2.1]"), 554, S("5.0.0"), S(""));
 	assert_true(reason_reply(buf_slice(&words), &r));

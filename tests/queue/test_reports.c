@@ -22,7 +22,7 @@ holds(struct slice in, const char *what)
 
 /* shows: RFC3461 5.2/1, RFC3461 5.2/2, RFC3461 5.2.2/5
  * shows: RFC5321 2.1/1, RFC5321 3.3/9, RFC5321 3.6.3/1, RFC5321 3.6.3/3, RFC5321 3.6.3/4, RFC5321 4.1.1.4/9
- * shows: RFC5321 4.4/16, RFC5321 4.4/24, RFC5321 4.5.4/2, RFC5321 4.5.5/2 */
+ * shows: RFC5321 4.4/16, RFC5321 4.4/24, RFC5321 4.5.4/2, RFC5321 4.5.5/2, RFC3464 2/2 */
 static void
 failures_are_told_to_the_sender(void **state)
 {
@@ -54,6 +54,51 @@ failures_are_told_to_the_sender(void **state)
 	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
 	answer(world->deliver, remote, number, JOB_DELIVERED, 250, "2.0.0", "ok");
 	expect_empty(world);
+	end(world, 0);
+}
+
+/* shows: RFC5321 4.4/22 */
+static void
+failures_of_one_attempt_are_told_in_one_report(void **state)
+{
+	struct world *world = *state;
+	struct envelope e = { .sender = S("alice@postern.test"), .received_at = 1700000000000000 };
+	struct envelope_rcpt r = { .transport = S("smtp"), .nexthop = S("sink.test"), .generation = 1 };
+	struct job_result row = { .status = JOB_FAILED, .code = 550, .enhanced = S("5.1.1"), .text = S("nobody here") };
+	struct buf b = BUF_INIT(4096);
+	struct msgid id;
+	struct d_job job;
+	uint32_t remote, session, number;
+
+	NEEDS_ROOT(world);
+	learn_ids(world, world->smtpd);
+	id = world->next_id;
+	world->next_id.seq++;
+	assert_true(envelope_put(&b, &e));
+	r.address = S("x@sink.test");
+	assert_true(envelope_put_rcpt(&b, &r));
+	r.address = S("y@sink.test");
+	assert_true(envelope_put_rcpt(&b, &r));
+	SEND(world->smtpd, Q_SUBMIT, 1, -1, q_submit, id, buf_slice(&b), S("Subject: one\r\n\r\n"));
+	expect_accepted(world, world->smtpd, 1, id);
+	remote = expect_session(world, world->deliver, ROLE_DELIVER, "sink.test");
+	(void)next_frame(world, world->deliver, ROLE_DELIVER, D_OPEN);	/* for the other; the first that asks takes both */
+	number = expect_job(world, world->deliver, ROLE_DELIVER, remote, &job);
+	buf_clear(&b);
+	for (; row.index < 2; row.index++)
+		assert_true(job_result_put(&b, &row));
+	SEND(world->deliver, D_RESULT, remote, -1, d_result, number, buf_slice(&b), S("[192.0.2.1]"),
+	    { 4, { 192, 0, 2, 1 } }, 25, S(""), true, 0);
+	answer_route(world, "alice@postern.test", "local", "alice");
+	number = expect_first_job(world, ROLE_LOCAL, "alice", &session, &job);
+	assert_true(holds(job.content, "\r\nFinal-Recipient: rfc822; x@sink.test\r\n"));
+	assert_true(holds(job.content, "\r\nFinal-Recipient: rfc822; y@sink.test\r\n"));
+	/* A host without a name (RFC 3461 9.3). */
+	assert_true(holds(job.content, "\r\nRemote-MTA: dns; [192.0.2.1]\r\n"));
+	assert_true(holds(job.content, ">:\r\n    host [192.0.2.1]:25 said:\r\n    550 5.1.1 nobody here\r\n"));
+	answer(world->local, session, number, JOB_DELIVERED, 0, "2.1.5", "delivered");
+	expect_empty(world);	/* and no second one is under way */
+	buf_free(&b);
 	end(world, 0);
 }
 
@@ -194,7 +239,7 @@ reports_go_the_way_of_the_message(void **state)
 	rows = (struct rd){ job.rcpts, false };
 	assert_true(job_rcpt_next(&rows, &rcpt));
 	assert_int_equal(rcpt.notify + rcpt.orcpt.n, 0);
-	assert_true(holds(job.content, "Status: 5.7.10\r\n"));
+	assert_true(holds(job.content, "Status: 5.7.10\r\nDiagnostic-Code: X-Postern; no TLS\r\n"));	/* no Remote-MTA */
 	assert_true(holds(job.content, "nothing of it is attached"));
 	assert_false(holds(job.content, "Subject: secret"));
 	assert_false(holds(job.content, "rfc822-headers"));
@@ -572,6 +617,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(failures_are_told_to_the_sender),
+		WORLD_TEST(failures_of_one_attempt_are_told_in_one_report),
 		WORLD_TEST(senders_are_told_what_they_asked_for),
 		WORLD_TEST(reports_go_the_way_of_the_message),
 		WORLD_TEST(mail_is_held_back),

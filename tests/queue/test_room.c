@@ -116,7 +116,7 @@ seconds(void)
 
 /* A flush costs a look at all that waits, and clients may ask for one as often as they like: one in ten seconds, whoever asks.
  *
- * shows: RFC1985 5.1/1, RFC1985 5.1/2 */
+ * shows: RFC1985 5.1/1 */
 static void
 clients_flush_once_in_a_while(void **state)
 {
