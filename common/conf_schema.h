@@ -27,7 +27,8 @@
 	    "enforce: a room that cannot be locked as planned refuses to run. best-effort: it runs with what the kernel " \
 	    "offers, and says what is missing.") \
 	STR(postmaster, "postmaster", "postmaster", NULL, NULL,							\
-	    "Where mail for postmaster goes when no local user has that name, and where double bounces go: a local user or an " \
+	    "Where mail for postmaster, and for mailer-daemon (answers to reports), goes when no local user has that name, " \
+	    "and where double bounces go: a local user or an " \
 	    "address. With an address elsewhere double bounces leave this host, over SMTP like other mail; when that address " \
 	    "itself cannot be reached, nobody is told, and the log says so.") \
 	TIME(stop_grace, "stop-grace", "30s", "0s", "1h",							\

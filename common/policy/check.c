@@ -15,6 +15,7 @@ struct decision {
 	struct subject from, to;
 	bool is_local;			/* the recipient's domain is ours */
 	bool is_postmaster;		/* of one of our domains */
+	bool is_daemon;			/* mailer-daemon of one, and no user: who answers our reports (RFC 3464 2) */
 	bool is_trusted;		/* of relay-clients or relay-certificates, or a user */
 	bool routing;			/* at delivery time: no client, no leave to ask for */
 	bool has_user;
@@ -181,20 +182,24 @@ read_recipient(struct decision *d, struct slice text)
 {
 	const struct policy *p = d->p;
 	struct pattern_hit hit;
+	bool postmaster, daemon;
 
 	if (!subject_read(p, text, true, &d->to))
 		return false;
+	postmaster = slice_caseeq(d->to.meaning, S("postmaster"));
+	daemon = slice_caseeq(d->to.meaning, S("mailer-daemon"));
 	d->is_local = (d->to.flags & ADDRESS_POSTMASTER) != 0 || patterns_have_domain(&p->local_domains, &d->to.parts, &hit);
 	for (size_t i = 0; i < p->n_own && !d->is_local; i++)
 		d->is_local = ip_eq(p->own[i], d->to.parts.literal);
-	/* At the name of this host itself postmaster exists, whatever domains it takes mail for (RFC 5321 4.5.1). */
-	if (slice_caseeq(d->to.meaning, S("postmaster")) && slice_caseeq(d->to.parts.domain, slice_str(p->conf->global.hostname)))
+	/* At the name of this host itself they exist, whatever domains it takes mail for (RFC 5321 4.5.1). */
+	if ((postmaster || daemon) && slice_caseeq(d->to.parts.domain, slice_str(p->conf->global.hostname)))
 		d->is_local = true;
-	d->is_postmaster = d->is_local && slice_caseeq(d->to.meaning, S("postmaster"));
+	d->is_postmaster = d->is_local && postmaster;
 	d->has_user = policy_find_user(p, d->to.meaning, &d->user, &d->exact);
 	/* alice+x%elsewhere is alice's only if somebody reads it as we do. */
 	if (d->has_user && !d->exact && (d->to.flags & ADDRESS_RELAY_TRICK) != 0)
 		d->has_user = false;
+	d->is_daemon = d->is_local && daemon && !d->has_user;
 	return true;
 }
 
@@ -206,6 +211,8 @@ to_postmaster(struct decision *d)
 	struct slice name = slice_str(d->p->conf->global.postmaster);
 	bool exact;
 
+	if (d->is_daemon)
+		d->has_user = policy_find_user(d->p, S("postmaster"), &d->user, &exact);
 	if (d->has_user) {
 		allot(d, rule, "local", d->user);
 		return;
@@ -235,9 +242,11 @@ rule_sends_elsewhere(const struct decision *d)
 static void
 allow(struct decision *d, const char *builtin)
 {
-	if (d->is_postmaster && !rule_sends_elsewhere(d))
+	bool to_operator = d->is_postmaster || d->is_daemon;
+
+	if (to_operator && !rule_sends_elsewhere(d))
 		to_postmaster(d);
-	else if (d->is_local && !d->is_postmaster && !d->has_user)
+	else if (d->is_local && !to_operator && !d->has_user)
 		unknown_user(d);
 	else
 		send_on(d, builtin);
@@ -474,6 +483,12 @@ local_builtins(struct decision *d)
 {
 	if (d->is_postmaster) {
 		tell(d, "builtin:postmaster", true, "postmaster of this host is always accepted (RFC 5321 4.5.1)");
+		allow(d, "builtin:postmaster");
+		return;
+	}
+	if (d->is_daemon) {
+		tell(d, "builtin:postmaster", true,
+		    "no user has the name mailer-daemon: postmaster reads what answers a report (RFC 3464 2)");
 		allow(d, "builtin:postmaster");
 		return;
 	}

@@ -2,7 +2,8 @@
  *
  * The rules of the configuration in their order, the first that matches decides; then what is built in:
  *	builtin:sender		the user who has logged in may not use this sender address: refused, before all rules
- *	builtin:postmaster	postmaster of a local domain, or without a domain: accepted (RFC 5321 4.5.1)
+ *	builtin:postmaster	postmaster of a local domain, or without a domain: accepted (RFC 5321 4.5.1); mailer-daemon of
+ *				one, when no user has that name, is postmaster too, but rules may refuse it like others
  *	builtin:local		a user of a local domain: accepted
  *	builtin:relay-trick	user%other@here and its kin (THREATS 22): refused
  *	builtin:unknown-user	no such user in the local domain: refused

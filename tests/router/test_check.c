@@ -252,6 +252,43 @@ postmaster(void **state)
 	policy_free(p);
 }
 
+/* Who answers a report reaches somebody: its From is MAILER-DAEMON at the name of this host.
+ *
+ * shows: RFC3464 2/1 */
+static void
+mailer_daemon_is_postmaster(void **state)
+{
+	static const struct house_line here[] = { { "", "", "hostname", "mx.far.test" }, { "", "", "postmaster", "alice" } };
+	static const struct house_line to_address[] = { { "", "", "postmaster", "ops@noc.test" } };
+	static const struct house_line both[] = { { "router", "", "local-users", "alice, Postmaster" } };
+	static const struct house_line user[] = { { "router", "", "local-users", "alice, mailer-daemon" },
+		{ "", "", "postmaster", "alice" } };
+	static const struct house_line refusal[] = { { "rule", "no", "to", "mailer-daemon@postern.test" },
+		{ "rule", "no", "action", "reject" } };
+	struct policy *p = policy_of(here, COUNT(here));
+
+	(void)state;
+	accepted(p, stranger, "MAILER-DAEMON@mx.far.test", "builtin:postmaster", "local", "alice");
+	accepted(p, stranger, "Mailer-Daemon@postern.test", "builtin:postmaster", "local", "alice");
+	refused(p, stranger, "mailer-daemon@victim.test", 550, "5.7.1", "builtin:reject");
+	refused(p, stranger, "mailer-daemon%victim.test@postern.test", 550, "5.7.1", "builtin:relay-trick");
+	policy_free(p);
+	p = policy_of(to_address, 1);
+	accepted(p, stranger, "mailer-daemon@postern.test", "builtin:postmaster", "smtp", "noc.test");
+	assert_string_equal(ask(p, stranger, "", "mailer-daemon@postern.test").rcpt, "ops@noc.test");
+	policy_free(p);
+	p = policy_of(both, 1);
+	accepted(p, stranger, "mailer-daemon@postern.test", "builtin:postmaster", "local", "Postmaster");
+	policy_free(p);
+	p = policy_of(user, COUNT(user));
+	accepted(p, stranger, "MAILER-DAEMON@postern.test", "builtin:local", "local", "mailer-daemon");
+	policy_free(p);
+	/* It is not the name that nobody may refuse. */
+	p = policy_of(refusal, COUNT(refusal));
+	refused(p, stranger, "mailer-daemon@postern.test", 550, "5.7.1", "no");
+	policy_free(p);
+}
+
 static const struct house_line rules[] = {
 	{ "table", "partners", "file", "/etc/partners" },
 	{ "table", "blocked", "file", "/etc/blocked" },
@@ -817,6 +854,7 @@ main(void)
 		cmocka_unit_test(nothing_breaks_the_parser),
 		cmocka_unit_test(relay_clients),
 		cmocka_unit_test(postmaster),
+		cmocka_unit_test(mailer_daemon_is_postmaster),
 		cmocka_unit_test(rules_in_their_order),
 		cmocka_unit_test(listeners_and_names),
 		cmocka_unit_test(names_that_cannot_be_looked_up),
