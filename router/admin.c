@@ -158,20 +158,23 @@ read_arg(struct slice arg, struct policy_query *q)
 }
 
 /* An operator may write a domain in UTF-8, as clients may under SMTPUTF8: smtpd asks for it in ASCII, and so is it asked here.
- * Anything else stays as it is. space has to outlive the query. */
-static void
+ * Anything else stays as it is. space has to outlive the query. False: no domain of the DNS has this form (RFC 5890 2.3.2.1), and
+ * smtpd would not have asked. */
+static bool
 in_ascii(struct slice *address, struct buf *space)
 {
 	struct buf domain = BUF_INIT(DOMAIN_MAX);
 	struct address a;
+	bool ok = true;
 
-	if (address_mailbox_parse(*address, &a) == RC_OK && (a.flags & ADDRESS_U_LABELS) != 0 &&
-	    idn_domain_put(&domain, a.domain) == RC_OK) {
+	if (address_mailbox_parse(*address, &a) == RC_OK && (a.flags & ADDRESS_U_LABELS) != 0) {
+		ok = idn_domain_put(&domain, a.domain) == RC_OK;
 		a.domain = buf_slice(&domain);
-		if (address_put(space, &a))
+		if (ok && address_put(space, &a))
 			*address = buf_slice(space);
 	}
 	buf_free(&domain);
+	return ok;
 }
 
 /* What smtpd answers before it asks for a decision, by the listener alone (smtpd/command.c). False: *ret_v is the end. */
@@ -231,6 +234,16 @@ check_listener(const struct router *router, struct peer *p, uint32_t handle, str
 }
 
 static void
+decide(const struct router *router, struct page *page, const struct conf_listener *listener, struct policy_query *q)
+{
+	struct policy_verdict v;
+
+	if (listener == NULL || pass_listener(page, listener, q, &v))
+		policy_check(router->policy, q, on_rule, page, &v);
+	put_final(page, &v, router->room->conf->generation);
+}
+
+static void
 explain(struct router *router, struct peer *p, uint32_t handle, const struct a_request *m)
 {
 	struct page page = { .to = p, .handle = handle, .cursor = m->cursor, .limit = m->limit };
@@ -238,7 +251,6 @@ explain(struct router *router, struct peer *p, uint32_t handle, const struct a_r
 	struct policy_query q = { .from = S("") };
 	const char *wrong = read_arg(m->arg, &q);
 	const struct conf_listener *listener;
-	struct policy_verdict v;
 	bool more;
 
 	if (wrong != NULL) {
@@ -249,13 +261,18 @@ explain(struct router *router, struct peer *p, uint32_t handle, const struct a_r
 		return;
 	if (page.limit == 0 || page.limit > ADMIN_PAGE_MAX)
 		page.limit = ADMIN_PAGE_MAX;
-	in_ascii(&q.from, &from);
-	in_ascii(&q.to, &to);
-	if (listener == NULL || pass_listener(&page, listener, &q, &v))
-		policy_check(router->policy, &q, on_rule, &page, &v);
-	put_final(&page, &v, router->room->conf->generation);
+	if (!in_ascii(&q.from, &from))
+		wrong = "the domain of from is no valid name; clients are told 501";
+	else if (!in_ascii(&q.to, &to))
+		wrong = "the domain of to is no valid name; clients are told 501";
+	else
+		decide(router, &page, listener, &q);
 	buf_free(&from);
 	buf_free(&to);
+	if (wrong != NULL) {
+		end_request(p, handle, RC_SYNTAX, wrong, false, 0);
+		return;
+	}
 	more = page.rows > page.cursor && page.rows - page.cursor > page.limit;
 	end_request(p, handle, page.failed ? RC_AGAIN : RC_OK, page.failed ? "not all rows could be sent" : "", more,
 	    more ? page.cursor + page.limit : 0);

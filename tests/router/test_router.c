@@ -387,6 +387,16 @@ explain_in_pages(void **state)
 	assert_non_null(strstr(buf_cstr(&rows), "\"nexthop\":\"xn--mnchen-3ya.test\""));
 	buf_clear(&rows);
 	buf_clear(&text);
+	/* One that cannot be written so never reaches the rules. */
+	assert_int_equal(ask_explain(control, "client=192.0.2.1\nto=x@b\xc3\xbc" "cher-.test\n", 0, 0, &b, &rows, &end,
+	    &text), 0);
+	assert_int_equal(end.status, RC_SYNTAX);
+	assert_string_equal(buf_cstr(&text), "the domain of to is no valid name; clients are told 501");
+	buf_clear(&text);
+	assert_int_equal(ask_explain(control, "client=192.0.2.1\nfrom=x@b\xc3\xbc" "cher-.test\nto=alice@postern.test\n", 0, 0,
+	    &b, &rows, &end, &text), 0);
+	assert_string_equal(buf_cstr(&text), "the domain of from is no valid name; clients are told 501");
+	buf_clear(&text);
 	assert_int_equal(ask_explain(control, "client=192.0.2.1\nclient_name_failed=1\n", 0, 0, &b, &rows, &end, &text), 0);
 	assert_int_equal(end.status, RC_SYNTAX);
 	assert_string_equal(buf_cstr(&text), "client_name_failed is yes or no");
