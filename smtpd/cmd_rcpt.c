@@ -65,7 +65,7 @@ judge(struct session *s, enum rc syntax, const struct address *to, struct slice 
 	else if (s->tx->n_named >= s->conf->smtpd.max_recipients)	/* RFC 9422 4.2 counts commands */
 		refusal_set(ret_refusal, 452, "4.5.3", "Too many recipients");		/* RFC 5321 4.5.3.1.10 */
 	else if (command_has_erred_enough(s))
-		refusal_set(ret_refusal, 452, "4.5.3", "Too many errors, send the rest later");
+		refusal_set(ret_refusal, 452, "4.7.0", "Too many errors, send the rest later");
 	else if (client_over(s, CLIENT_RECIPIENT))
 		refusal_set(ret_refusal, 450, "4.7.1", "Too many recipients from your network, try again later");
 	else if (has_too_many_domains(s, address_domain_of(canonical)))

@@ -414,7 +414,7 @@ on_flushed(void *ctx, struct peer *p, uint32_t handle, struct rd *body, int fd)
 	if (s == NULL)
 		return NULL;
 	if (m.status != RC_OK)
-		session_reply(s, 458, "4.7.1", "The queue was started a moment ago, try again later");
+		session_reply(s, 458, "4.3.2", "The queue was started a moment ago, try again later");
 	else if (m.waiting == 0)
 		/* Not 251: what a rule or route sends there by another way is not counted. */
 		session_reply(s, 250, "2.0.0", "Ok, no messages are known to wait");

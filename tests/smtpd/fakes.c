@@ -26,7 +26,7 @@
 static bool
 known(const char *to)
 {
-	static const char *const names[] = { "alice", "bob", "carol", "j\xc3\xb6rg", "\"full name\"" };
+	static const char *const names[] = { "alice", "Alice", "bob", "carol", "j\xc3\xb6rg", "\"full name\"" };
 	const char *at = strrchr(to, '@');
 	size_t n = at == NULL ? strlen(to) : (size_t)(at - to);
 

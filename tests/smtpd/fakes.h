@@ -1,6 +1,6 @@
 /* tests/smtpd/fakes.h -- the rooms around smtpd, played by the test in the same loop, and a client on a socket pair.
  *
- * The router knows example.org: alice, bob, carol, "full name", user0..user9999 and postmaster are there; alias becomes
+ * The router knows example.org: alice, Alice, bob, carol, "full name", user0..user9999 and postmaster are there; alias becomes
  * alice; defer is told 450, evil gets a reply that tries to forge another, wordy one of 900 octets; everybody else is unknown
  * there (550 5.1.1), and other domains are relaying denied (550 5.7.1). Every user may send as anybody of example.org. The
  * resolver calls every client client.example.net. The queue accepts what it gets whole. All can be told otherwise. */

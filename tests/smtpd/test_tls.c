@@ -568,7 +568,7 @@ weak_suites_are_refused(void **state)
 	}
 }
 
-/* Of what a client offers the strongest is taken, wherever it stands. shows: RFC9325 4.2.1/2, RFC9325 4.2.1/4 */
+/* Under TLS 1.2 the strongest of what a client offers is taken, wherever it stands. shows: RFC9325 4.2.1/2, RFC9325 4.2.1/4 */
 static void
 strong_suites_and_common_groups(void **state)
 {
