@@ -51,11 +51,6 @@ finish_over(struct session *s, enum stage stage, const struct smtp_reply *reply)
 	struct buf text = BUF_INIT(JOB_TEXT_MAX);
 	struct verdict v;
 
-	if (s->transaction.broken) {
-		report(s, false);
-		session_end_done(s);
-		return;
-	}
 	if (reply->code < 400) {
 		reply_out_of_step_put(&text, reply, JOB_TEXT_MAX);
 		verdict_say(&v, end, 0, ENHANCED(4, 5, 0), "%.*s", (int)buf_len(&text), (const char *)buf_slice(&text).p);
@@ -130,7 +125,8 @@ pump_and_write(struct session *s)
 			return false;
 		}
 		if (s->transaction.broken) {
-			finish_over(s, STAGE_CONTENT, NULL);
+			report(s, false);
+			session_end_done(s);
 			return false;
 		}
 		if (!session_flush(s))
